@@ -1,0 +1,61 @@
+"""Tunewheel turns a company's own text into a language model that does its job, and keeps it doing that job.
+
+The names below load on first use, so that ``import tunewheel`` stays light (neither torch nor transformers).
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tunewheel.data import DataError, Dataset
+    from tunewheel.evaluation import Comparison, Report, compare, evaluate
+    from tunewheel.loop import train
+    from tunewheel.models import Model
+    from tunewheel.registry import Registry, Version
+    from tunewheel.store import Workspace
+    from tunewheel.tasks import Task
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Comparison": "tunewheel.evaluation",
+    "DataError": "tunewheel.data",
+    "Dataset": "tunewheel.data",
+    "Model": "tunewheel.models",
+    "Registry": "tunewheel.registry",
+    "Report": "tunewheel.evaluation",
+    "Task": "tunewheel.tasks",
+    "Version": "tunewheel.registry",
+    "Workspace": "tunewheel.store",
+    "compare": "tunewheel.evaluation",
+    "evaluate": "tunewheel.evaluation",
+    "train": "tunewheel.loop",
+}
+
+__all__ = [
+    "Comparison",
+    "DataError",
+    "Dataset",
+    "Model",
+    "Registry",
+    "Report",
+    "Task",
+    "Version",
+    "Workspace",
+    "__version__",
+    "compare",
+    "evaluate",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'tunewheel' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
