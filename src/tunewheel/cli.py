@@ -1,0 +1,333 @@
+"""The commands: verbs on the nouns, each a thin layer over `tunewheel.loop`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from tunewheel.evaluation import Report
+    from tunewheel.loop import Turn
+
+app = typer.Typer(
+    help="Turns labelled text into a language model that does its job, and keeps it doing that job.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+Home = Annotated[Path, typer.Option("--home", envvar="TUNEWHEEL_HOME", help="The workspace folder.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, for programs.")]
+Lang = Annotated[Literal["en", "zh"], typer.Option(help="Language of the report page.")]
+Why = Annotated[str, typer.Option(help="The reason, kept in the history.")]
+
+HOME = Path(".tunewheel")
+stderr = Console(stderr=True, highlight=False)
+stdout = Console(highlight=False)
+
+
+def main() -> None:
+    """Run a command; an error a user can mend is told in a few lines and ends with exit code 2."""
+    try:
+        app()
+    except _expected() as error:
+        for line in str(error).splitlines():
+            stderr.print(f"[red]error[/red] {_escaped(line)}", soft_wrap=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        stderr.print("[yellow]stopped[/yellow] the same command again goes on where it stood")
+        sys.exit(130)
+    except BrokenPipeError:  # whoever read the output has seen enough
+        sys.stderr.close()
+        sys.exit(0)
+
+
+@app.callback(invoke_without_command=True)
+def _root(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    if version:
+        from tunewheel import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.command()
+def demo(
+    home: Home = HOME,
+    lang: Lang = "en",
+) -> None:
+    """Turn the wheel once on the bundled sample: offline, in minutes."""
+    from tunewheel.demo import run
+
+    run(home, lang, stdout)
+
+
+@app.command()
+def train(
+    data: Annotated[str | None, typer.Argument(help="A file, or a folder of splits.")] = None,
+    name: Annotated[str | None, typer.Option(help="The model's name; the file's by default.")] = None,
+    task: Annotated[str | None, typer.Option(help="classification or ner; inferred by default.")] = None,
+    text: Annotated[str | None, typer.Option(help="The column that holds the text.")] = None,
+    label: Annotated[str | None, typer.Option(help="The column that holds the label.")] = None,
+    base: Annotated[str | None, typer.Option(help="minilm, bilstm, a folder or a hub id.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the training rows.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
+    class_weights: Annotated[str | None, typer.Option(help="balanced: rare labels weigh more.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of splits, heads, batches and dropout.")] = None,
+    settings: Annotated[Path | None, typer.Option(help="A YAML file of settings.")] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Any other setting; may be repeated."),
+    ] = None,
+    report_to: Annotated[list[str] | None, typer.Option(help="tensorboard, mlflow or wandb.")] = None,
+    again: Annotated[bool, typer.Option(help="Train anew although the same work is done.")] = False,
+    home: Home = HOME,
+    lang: Lang = "en",
+    as_json: Json = False,
+) -> None:
+    """Adapt a pretrained model to labelled text, evaluate it and register a version."""
+    from tunewheel import loop
+    from tunewheel.display import Bar, headed
+    from tunewheel.settings import train_settings
+
+    given: dict[str, Any] = {
+        **{"data": data, "name": name, "task": task, "text": text, "label": label, "base": base},
+        **{"epochs": epochs, "learning_rate": learning_rate, "class_weights": class_weights, "seed": seed},
+    }
+    resolved = train_settings(given, file=settings, changes=changes or ())
+    turn = loop.train(
+        **resolved.arguments(),
+        home=home,
+        report_to=report_to or (),
+        again=again,
+        lang=lang,
+        progress=Bar(stderr),
+        say=lambda heading, line: headed(stderr, heading, line),
+    )
+    if as_json:
+        _print_json(_turn(turn))
+    else:
+        _show_turn(turn)
+
+
+@app.command()
+def evaluate(
+    data: Annotated[str, typer.Argument(help="A file, or a folder of splits (its test split is scored).")],
+    model: Annotated[
+        list[str] | None, typer.Option(help="A folder, name, name:3 or name@champion; two compare.")
+    ] = None,
+    predictions: Annotated[Path | None, typer.Option(help="Score this file of predictions instead.")] = None,
+    split: Annotated[str | None, typer.Option(help="The split to score.")] = None,
+    task: Annotated[str | None, typer.Option(help="classification or ner; inferred by default.")] = None,
+    text: Annotated[str | None, typer.Option(help="The column that holds the text.")] = None,
+    label: Annotated[str | None, typer.Option(help="The column that holds the label.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Folder for report.json and report.html.")
+    ] = None,
+    home: Home = HOME,
+    lang: Lang = "en",
+    as_json: Json = False,
+) -> None:
+    """Score a model, two models or anyone's predictions, with intervals."""
+    from tunewheel import loop
+    from tunewheel.evaluation.terminal import comparison_view, report_view
+
+    options: dict[str, Any] = {"split": split, "task": task, "text": text, "label": label, "home": home}
+    if predictions is not None:
+        reports = [loop.score_file(data, predictions, **options)]
+    elif model:
+        reports = loop.evaluate(data, model, **options)
+    else:
+        raise typer.BadParameter("give --model, or --predictions FILE", param_hint="--model")
+    from tunewheel.evaluation import compare
+
+    comparison = compare(reports[0], reports[1]) if len(reports) == 2 else None
+    if output:
+        page = reports[-1].save(output, comparison=comparison, lang=lang)
+        stderr.print(f"report {page}")
+    if as_json:
+        found: dict[str, Any] = {"reports": [report.as_dict() for report in reports]}
+        _print_json({**found, "comparison": comparison.as_dict() if comparison else None})
+        return
+    for report in reports:
+        stdout.print(report_view(report))
+        _print_conlleval(report)
+    if comparison:
+        stdout.print(comparison_view(comparison))
+
+
+@app.command()
+def predict(
+    model: Annotated[str, typer.Argument(help="A folder, name, name:3 or name@champion.")],
+    file: Annotated[Path | None, typer.Argument(help="JSON Lines, CSV or TSV; standard input by default.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="The file to write; standard output by default.")
+    ] = None,
+    text: Annotated[str | None, typer.Option(help="The column that holds the text; `text` by default.")] = None,
+    format: Annotated[str | None, typer.Option(help="jsonl, csv or tsv; by the file's ending.")] = None,
+    precision: Annotated[Literal["fp32", "bf16"], typer.Option(help="Arithmetic of the network.")] = "fp32",
+    home: Home = HOME,
+) -> None:
+    """Predict a stream of rows of any size, in order; every column is kept, `prediction` is added."""
+    from tunewheel import loop
+
+    count = loop.predict(model, file, output, text=text, format=format, precision=precision, home=home)
+    stderr.print(f"{count:,} rows predicted" + (f", written to {output}" if output else ""))
+
+
+@app.command()
+def models(
+    name: Annotated[str | None, typer.Argument(help="Versions of one model only.")] = None,
+    home: Home = HOME,
+    as_json: Json = False,
+) -> None:
+    """List the registered versions, their scores and aliases."""
+    from rich.table import Table
+
+    from tunewheel.registry import Registry
+    from tunewheel.store import Workspace
+
+    found = Registry(Workspace.open(home)).versions(name)
+    if as_json:
+        _print_json([_version(version) for version in found])
+        return
+    if not found:
+        stdout.print(f"no version is registered in {home} yet; next: tunewheel train DATA")
+        return
+    table = Table(box=None, header_style="cyan")
+    for column in ("version", "aliases", "task", "base", "score", "dataset", "created"):
+        table.add_column(column)
+    for version in found:
+        score = next(iter(version.metrics.items()), None)
+        table.add_row(
+            str(version),
+            ", ".join(version.aliases),
+            version.task,
+            version.base or "",
+            f"{score[0]} {score[1]:.3f}" if score else "",
+            (version.dataset or "")[:12],
+            f"{version.created:%Y-%m-%d %H:%M}",
+        )
+    stdout.print(table)
+
+
+@app.command()
+def promote(
+    version: Annotated[str, typer.Argument(help="name:3")],
+    alias: Annotated[str, typer.Option(help="The alias to move.")] = "champion",
+    why: Why = "promoted by hand",
+    home: Home = HOME,
+) -> None:
+    """Point an alias at a version; what it replaced is kept in the history."""
+    from tunewheel.registry import Registry
+    from tunewheel.store import Workspace
+
+    stdout.print(str(Registry(Workspace.open(home)).promote(version, alias=alias, why=why)))
+
+
+@app.command()
+def rollback(
+    name: Annotated[str, typer.Argument(help="The model's name.")],
+    alias: Annotated[str, typer.Option(help="The alias to move back.")] = "champion",
+    why: Why = "rolled back by hand",
+    home: Home = HOME,
+) -> None:
+    """Undo the latest promotion of an alias; again, the one before it."""
+    from tunewheel.registry import Registry
+    from tunewheel.store import Workspace
+
+    version = Registry(Workspace.open(home)).rollback(name, alias=alias, why=why)
+    stdout.print(f"{version} is {alias} again")
+
+
+def _show_turn(turn: Turn) -> None:
+    from tunewheel.display import headed
+    from tunewheel.evaluation.terminal import comparison_view, report_view
+
+    if turn.report:
+        stdout.print(report_view(turn.report))
+    if turn.comparison:
+        stdout.print(comparison_view(turn.comparison))
+    if turn.champion:
+        stdout.print(comparison_view(turn.champion))
+    version = turn.version
+    standing = f" → {', '.join(version.aliases)}" if version.aliases else ""
+    page = turn.folder / "report.html"
+    headed(stdout, "registered", f"{version}{standing}" + (f"   report {page}" if page.is_file() else ""))
+    if not version.aliases:
+        headed(stdout, "", "the champion stays: the new version is not measurably better on the same test rows")
+        headed(stdout, "next", f"tunewheel promote {version} --why '…'   to put it in front all the same")
+    headed(stdout, "next", f"tunewheel predict {version.name} new.jsonl · tunewheel models")
+
+
+def _print_conlleval(report: Report) -> None:
+    if report.task.name == "ner":
+        from tunewheel.evaluation import conlleval_text
+
+        stdout.print(conlleval_text(report), markup=False)
+
+
+def _turn(turn: Turn) -> dict[str, Any]:
+    trained = turn.trained
+    return {
+        "version": _version(turn.version),
+        "report": turn.report.as_dict() if turn.report else None,
+        "comparison": turn.comparison.as_dict() if turn.comparison else None,
+        "champion": turn.champion.as_dict() if turn.champion else None,
+        "seconds": trained.seconds if trained else None,
+        "tokens_per_second": trained.tokens_per_second if trained else None,
+        "folder": str(turn.folder),
+    }
+
+
+def _version(version: Any) -> dict[str, Any]:
+    return {
+        **{
+            "ref": version.ref,
+            "name": version.name,
+            "number": version.number,
+            "aliases": list(version.aliases),
+        },
+        **{"task": version.task, "method": version.method, "base": version.base, "dataset": version.dataset},
+        **{
+            "metrics": dict(version.metrics),
+            "path": str(version.path),
+            "created": version.created.isoformat(),
+        },
+    }
+
+
+def _print_json(value: Any) -> None:
+    typer.echo(json.dumps(value, ensure_ascii=False))
+
+
+def _escaped(line: str) -> str:
+    from rich.markup import escape
+
+    return escape(line)
+
+
+def _expected() -> tuple[type[Exception], ...]:
+    """The errors that are a user's to mend; only what is loaded already can have been raised."""
+    homes = {
+        "tunewheel.data.problems": ("DataError",),
+        "tunewheel.evaluation.intervals": ("EvaluationError",),
+        "tunewheel.loop": ("LoopError",),
+        "tunewheel.models.backbones": ("BackboneError",),
+        "tunewheel.models.model": ("ModelError",),
+        "tunewheel.registry.names": ("RegistryError",),
+        "tunewheel.settings": ("SettingsError",),
+        "tunewheel.store.errors": ("StoreError", "ArtifactError", "LockedError", "SchemaError"),
+        "tunewheel.tasks.base": ("TaskError",),
+    }
+    loaded = [(sys.modules[module], names) for module, names in homes.items() if module in sys.modules]
+    return tuple(getattr(module, name) for module, names in loaded for name in names)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,263 @@
+"""Named splits of checked rows, with a content fingerprint and a parent."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import weakref
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from tunewheel.data import arrow
+from tunewheel.data.build import Input, Plan, build
+from tunewheel.data.gather import text_key
+from tunewheel.data.manifest import Manifest, Source
+from tunewheel.data.problems import DataError, Problem, nearest
+from tunewheel.data.readers.folder import Found, find, find_named, reader, split_order
+from tunewheel.data.readers.memory import RowsReader
+
+if TYPE_CHECKING:
+    import datasets
+    import pyarrow as pa
+
+
+class Dataset:
+    """Named splits of rows. Made by `read`, `from_rows` or `load`; never changed afterwards.
+
+    >>> data = Dataset.from_rows({"train": [{"text": "my card is gone", "label": "lost"}]})
+    >>> data.task, data.labels, data["train"]["text"][0]
+    ('classification', ('lost',), 'my card is gone')
+    """
+
+    def __init__(self, manifest: Manifest, folder: Path, temporary: bool = False) -> None:
+        self._manifest, self._folder = manifest, folder
+        self._shown: dict[str, Any] = {}
+        if temporary:
+            self._finalizer = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+
+    @classmethod
+    def read(
+        cls,
+        path: str | Path | Mapping[str, str | Path],
+        task: Literal["classification", "ner"] | None = None,
+        text: str | None = None,
+        label: str | None = None,
+        *,
+        format: Literal["jsonl", "json", "csv", "tsv", "conll"] | None = None,
+        dev: float = 0.1,
+        test: float = 0.1,
+        seed: int = 13,
+        cache: str | Path | None = None,
+    ) -> Self:
+        """Read a file, a folder of splits, or a mapping of split names to files.
+
+        What is not named is inferred and said in `notes`. A dev or test split that is not given is taken from
+        train (``dev`` and ``test`` are shares of train's rows; 0 takes none), stratified by label, identical
+        texts and rows of one ``group`` kept together; NER by document where there are documents. ``cache`` is a
+        folder that keeps the Arrow files; without it they live as long as the dataset. Raises `DataError`.
+        """
+        plan = Plan(task, text, label, dev, test, seed)
+        if isinstance(path, Mapping):
+            found, notes = find_named(path, format), list[str]()
+        else:
+            found, notes = find(Path(path), format)
+        wanted = tuple(name for name in (text, label) if name)
+        inputs = [_input(item, i, wanted) for i, item in enumerate(found)]
+        return cls._build(inputs, plan, cache, notes)
+
+    @classmethod
+    def from_rows(
+        cls,
+        splits: Mapping[str, Iterable[Mapping[str, Any]]],
+        task: Literal["classification", "ner"] | None = None,
+        *,
+        text: str | None = None,
+        label: str | None = None,
+        dev: float = 0.0,
+        test: float = 0.0,
+        seed: int = 13,
+        cache: str | Path | None = None,
+        parent: str | None = None,
+    ) -> Self:
+        """Build from rows in memory, checked as files are; ``row`` of a problem counts from 1 in its split.
+
+        Rows that can be iterated again (a list, a split of another dataset) are never held at once. Missing
+        splits are left missing unless ``dev`` or ``test`` ask for them. ``parent`` is the fingerprint of the
+        dataset these rows are a revision of.
+        """
+        inputs = [
+            Input(name, RowsReader(rows), "rows", None, name) for name, rows in sorted(splits.items(), key=split_order)
+        ]
+        if not inputs:
+            raise DataError(
+                [
+                    Problem(
+                        "rows",
+                        None,
+                        "",
+                        "at least one split",
+                        "none",
+                        'pass {"train": [{"text": …, "label": …}]}',
+                    )
+                ]
+            )
+        return cls._build(inputs, Plan(task, text, label, dev, test, seed, parent), cache, [])
+
+    @classmethod
+    def _build(cls, inputs: list[Input], plan: Plan, cache: str | Path | None, notes: list[str]) -> Self:
+        if cache is not None:
+            Path(cache).mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=".tunewheel-", dir=cache))
+        try:
+            manifest = build(inputs, plan, work, notes)
+            if cache is None:
+                return cls(manifest, work, temporary=True)
+            made = cls(manifest, work)
+            home = made.save(Path(cache) / manifest.fingerprint[:16])
+        except BaseException:
+            shutil.rmtree(work, ignore_errors=True)
+            raise
+        shutil.rmtree(work)
+        return cls(manifest, home)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Self:
+        """Open a folder written by `save`. Raises `DataError` if a file of it is missing or was altered."""
+        return cls(Manifest.read(Path(folder)), Path(folder))
+
+    def save(self, folder: str | Path) -> Path:
+        """Write the dataset into a new folder: all of it, or (on failure) nothing; again is harmless.
+
+        Raises ``FileExistsError`` where the folder holds something else.
+        """
+        target = Path(folder)
+        if target.is_dir() and any(target.iterdir()):
+            if (target / "dataset.json").is_file() and Manifest.read(target).fingerprint == self.fingerprint:
+                return target
+            raise FileExistsError(f"{target} exists and holds something else; choose another folder")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        beside = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+        try:
+            for split in self._manifest.splits.values():
+                shutil.copyfile(self._folder / split.file, beside / split.file)
+            self._manifest.write(beside)
+            for file in beside.iterdir():
+                _sync(file)
+            beside.chmod(0o755)
+            beside.replace(target)
+        except BaseException:
+            shutil.rmtree(beside, ignore_errors=True)
+            raise
+        _sync(target.parent)
+        return target
+
+    @property
+    def task(self) -> Literal["classification", "ner"]:
+        """What the labels are for."""
+        return self._manifest.task
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether a row may have several labels (column ``labels``) rather than one (``label``)."""
+        return self._manifest.multi_label
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The label names or entity types of all splits, sorted."""
+        return self._manifest.labels
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """The original names of the columns taken as ``text`` and ``label``."""
+        return dict(self._manifest.columns)
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """Names of the splits that have rows: train, dev, test, then others."""
+        return tuple(self._manifest.splits)
+
+    @property
+    def rows(self) -> dict[str, int]:
+        """The number of rows of each split."""
+        return {name: split.rows for name, split in self._manifest.splits.items()}
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 over task, splits, ids and content: the same on every machine and for every path."""
+        return self._manifest.fingerprint
+
+    @property
+    def parent(self) -> str | None:
+        """Fingerprint of the dataset this one is a revision of."""
+        return self._manifest.parent
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """The files the rows came from."""
+        return self._manifest.sources
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Everything that was inferred or assumed."""
+        return self._manifest.notes
+
+    def __len__(self) -> int:
+        return sum(self.rows.values())
+
+    def __contains__(self, split: object) -> bool:
+        return split in self._manifest.splits
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.splits)
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{name} {rows}" for name, rows in self.rows.items())
+        return f"Dataset({self.task}, {len(self.labels)} labels, {sizes}, {self.fingerprint[:12]})"
+
+    def __getitem__(self, split: str) -> datasets.Dataset:
+        """Return a split as a Hugging Face dataset over the memory-mapped Arrow file."""
+        import datasets
+
+        if split not in self._shown:
+            path = str(self._path(split))
+            self._shown[split] = datasets.Dataset.from_file(path, split=datasets.NamedSplit(split))
+        return self._shown[split]
+
+    def batches(self, split: str) -> Iterator[pa.RecordBatch]:
+        """Iterate over a split's Arrow batches, memory-mapped, without loading `datasets`."""
+        yield from arrow.batches(self._path(split))
+
+    def overlap(self, train: str, test: str) -> npt.NDArray[np.bool_]:
+        """Say of each row of ``test`` whether its text (white space aside) stands in ``train``: a leak."""
+        return np.isin(self._text_keys(test), self._text_keys(train))
+
+    def _text_keys(self, split: str) -> npt.NDArray[np.uint64]:
+        keys = (text_key(text) for batch in self.batches(split) for text in batch["text"].to_pylist())
+        return np.fromiter(keys, dtype=np.uint64)
+
+    def _path(self, split: str) -> Path:
+        if split not in self._manifest.splits:
+            close = nearest(split, self.splits)
+            hint = f"; did you mean '{close}'?" if close else ""
+            raise KeyError(f"no split '{split}' among {', '.join(self.splits)}{hint}")
+        return self._folder / self._manifest.splits[split].file
+
+
+def _input(found: Found, number: int, wanted: tuple[str, ...]) -> Input:
+    # Documents are named by split, so that no two of a dataset share a name whatever their files are called.
+    documents = "-".join(filter(None, (found.split, str(number) if found.split is None and number else "")))
+    records = reader(found, wanted, documents or "document")
+    return Input(str(found.file.path), records, found.format, found.file.sha256, found.split)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,103 @@
+"""What the first pass takes down of every row: a few numbers, from which ids, splits and fingerprint follow."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from array import array
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tunewheel.data.rows import Row, canonical_json
+
+DIGEST = 16
+"""Bytes of a row's content hash."""
+
+
+@dataclass
+class Seen:
+    """The numbers gathered of every row, in reading order."""
+
+    texts: array[int] = field(default_factory=lambda: array("Q"))
+    keys: array[int] = field(default_factory=lambda: array("Q"))
+    groups: array[int] = field(default_factory=lambda: array("Q"))
+    documents: array[int] = field(default_factory=lambda: array("Q"))
+    own_ids: array[int] = field(default_factory=lambda: array("Q"))
+    inputs: array[int] = field(default_factory=lambda: array("i"))
+    codes: array[int] = field(default_factory=lambda: array("q"))
+    ends: array[int] = field(default_factory=lambda: array("q"))
+    digests: bytearray = field(default_factory=bytearray)
+    names: dict[str, int] = field(default_factory=dict)
+    tokens: bool = False
+    overlapping: int = 0
+
+    def add(self, row: Row, source: int) -> None:
+        """Take down one row."""
+        exact = hash64(row.text)
+        self.texts.append(exact)
+        self.keys.append(text_key(row.text))
+        self.groups.append(hash64(row.group) if row.group is not None else 0)
+        self.documents.append(hash64(row.document) if row.document is not None else 0)
+        self.own_ids.append(hash64(row.own_id) if row.own_id is not None else 0)
+        self.inputs.append(source)
+        self.codes.extend(self.names.setdefault(name, len(self.names)) for name in row.names)
+        self.ends.append(len(self.codes))
+        self.tokens = self.tokens or row.tokens is not None
+        entities = row.entities or ()
+        self.overlapping += any(b["start"] < a["end"] for a, b in itertools.pairwise(entities))
+        self.digests += digest(row)
+
+    def array(self, name: str) -> npt.NDArray[Any]:
+        """Return one of the arrays without copying it."""
+        values = getattr(self, name)
+        kind = {"Q": np.uint64, "q": np.int64, "i": np.int32}[values.typecode]
+        return np.frombuffer(values, dtype=kind) if len(values) else np.zeros(0, kind)
+
+    def digest_of(self, source: int) -> str:
+        """Hash the content of the rows of one input."""
+        digests = np.frombuffer(bytes(self.digests), dtype=f"V{DIGEST}")
+        return hashlib.sha256(digests[self.array("inputs") == source].tobytes()).hexdigest()
+
+    @property
+    def has_ids(self) -> bool:
+        """Whether the files' own ids serve: every row has one, and no other row has it."""
+        own = self.array("own_ids")
+        return bool(own.all()) and len(np.unique(own)) == len(own)
+
+    def repetitions(self) -> npt.NDArray[np.int64]:
+        """How often each row's text stood before it."""
+        texts = self.array("texts")
+        order = np.argsort(texts, kind="stable")
+        starts = np.flatnonzero(np.concatenate([[True], np.diff(texts[order]) != 0]))
+        rank = np.empty(len(texts), np.int64)
+        rank[order] = np.arange(len(texts)) - np.repeat(starts, np.diff(starts, append=len(texts)))
+        return rank
+
+
+def digest(row: Row) -> bytes:
+    """Hash a row's content, its id aside, to 16 bytes; what Arrow does not tell apart hashes alike."""
+    spans = [[e["start"], e["end"], e["label"]] for e in row.entities] if row.entities is not None else None
+    tokens = [offset for token in row.tokens for offset in token.values()] if row.tokens is not None else None
+    content = [row.text, row.label, row.labels, spans, tokens, row.document, _plain(row.extra)]
+    return hashlib.blake2b(canonical_json(content).encode(), digest_size=DIGEST).digest()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _plain(inner) for name, inner in value.items() if inner is not None}
+    if isinstance(value, list):
+        return [_plain(inner) for inner in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def hash64(text: str) -> int:
+    """Hash a string to a number that is never 0."""
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") or 1
+
+
+def text_key(text: str) -> int:
+    """Hash a text so that white space makes no difference; case does."""
+    return hash64(" ".join(text.split()))

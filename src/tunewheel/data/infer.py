@@ -1,0 +1,318 @@
+"""Which column is what: the task, the text, the label, the id and the group, found from names and values."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from tunewheel.data.problems import DataError, Problem, listed, nearest, show
+
+TaskName = Literal["classification", "ner"]
+Shape = Literal["label", "labels", "entities", "tags"]
+
+TEXTS = (
+    *(
+        "text",
+        "sentence",
+        "message",
+        "utterance",
+        "content",
+        "query",
+        "question",
+        "review",
+        "comment",
+        "body",
+    ),
+    *("full_text", "text_a", "sentence1", "document_text", "tweet", "headline", "title", "input"),
+    *("文本", "正文", "内容", "句子", "评论", "问题", "消息", "标题"),
+)
+LABELS = (
+    *(
+        "label",
+        "labels",
+        "intent",
+        "intents",
+        "category",
+        "categories",
+        "class",
+        "target",
+        "sentiment",
+        "topic",
+    ),
+    *("tag", "tags", "polarity", "output", "标签", "类别", "意图", "分类", "情感", "主题", "正负面"),
+)
+ENTITIES = ("entities", "spans", "entity", "annotations", "ner", "实体")
+TOKENS = ("tokens", "words", "characters", "chars", "词", "字")
+TAGS = ("tags", "ner_tags", "ner", "labels", "label", "bio", "标签")
+IDS = ("id", "_id", "uuid", "guid")
+GROUP, DOCUMENT = "group", "document"
+STARTS = ("start", "start_offset", "start_position", "start_char", "begin")
+
+_KNOWN = frozenset((*TEXTS, *LABELS, *ENTITIES, *TOKENS, *TAGS, *IDS, GROUP, DOCUMENT))
+
+
+@dataclass(frozen=True)
+class Schema:
+    """The columns chosen; ``shape`` is how labels are written; ``tokens`` and ``document`` are for NER."""
+
+    task: TaskName
+    shape: Shape
+    text: str | None
+    label: str
+    tokens: str | None = None
+    id: str | None = None
+    group: str | None = None
+    document: str | None = None
+    notes: tuple[str, ...] = field(default=(), compare=False)
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether a row has a list of class labels."""
+        return self.shape == "labels"
+
+    @property
+    def target(self) -> Literal["label", "labels", "entities"]:
+        """The canonical column that the labels go to."""
+        return "entities" if self.shape == "tags" else self.shape
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """The file's own names of the columns, by what they are to us."""
+        return {"text": self.text or self.tokens or "text", "label": self.label}
+
+
+def known_column(name: str) -> bool:
+    """Say whether a column name is one that is looked for."""
+    return name.strip().lower() in _KNOWN
+
+
+def from_cell(value: Any) -> Any:
+    """Read a list that stands as JSON in one cell of a delimited file; anything else is returned as it is.
+
+    >>> from_cell('["a", "b"]'), from_cell("[sic]")
+    (['a', 'b'], '[sic]')
+    """
+    if isinstance(value, str) and value.startswith("[") and value.endswith("]"):
+        try:
+            return json.loads(value)
+        except (json.JSONDecodeError, RecursionError):
+            return value
+    return value
+
+
+def is_missing(value: Any) -> bool:
+    """Say whether a value stands for none: null, or a string of blanks."""
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+class Columns:
+    """The columns of some sampled records, their values and how they look."""
+
+    def __init__(self, sample: Sequence[Mapping[str, Any]]) -> None:
+        self.values: dict[str, list[Any]] = {}
+        for record in sample:
+            for name, value in record.items():
+                self.values.setdefault(name, []).append(value)
+
+    @property
+    def names(self) -> list[str]:
+        """All names, in order of appearance."""
+        return list(self.values)
+
+    def find(self, names: Iterable[str]) -> list[str]:
+        """Columns called one of ``names`` (case aside), the first names first."""
+        by_lower = {column.strip().lower(): column for column in reversed(self.names)}
+        return [by_lower[name] for name in names if name in by_lower]
+
+    def shape(self, name: str) -> Shape | None:
+        """How the labels of a column are written, None where it cannot hold labels."""
+        shapes = Counter(_shape(from_cell(value)) for value in self.values[name] if not is_missing(value))
+        empty = shapes.pop("empty", 0)
+        if shapes:
+            shape = shapes.most_common(1)[0][0]
+            return None if shape == "other" else shape  # type: ignore[return-value]
+        if empty:
+            return "entities" if name.lower() in ENTITIES else "labels"
+        return "label"
+
+    def mean_length(self, name: str) -> float:
+        """Mean number of characters, 0 for a column that is not text."""
+        values = [value for value in self.values[name] if not is_missing(value)]
+        if not values or not all(isinstance(value, str) for value in values):
+            return 0.0
+        return sum(map(len, values)) / len(values)
+
+    def is_empty(self, name: str) -> bool:
+        """Say whether the column is missing or holds nothing."""
+        return all(is_missing(value) for value in self.values.get(name, ()))
+
+
+def _shape(value: Any) -> str:
+    if isinstance(value, list):
+        if not value:
+            return "empty"
+        first = value[0]
+        if isinstance(first, dict):
+            return "entities" if any(key in first for key in STARTS) else "other"
+        if isinstance(first, list):
+            return "entities" if len(first) >= 3 else "other"
+        return "labels"
+    return "other" if isinstance(value, dict) else "label"
+
+
+def infer(
+    file: str, sample: Sequence[Mapping[str, Any]], task: str | None, text: str | None, label: str | None
+) -> Schema:
+    """Choose the columns: those the caller named, else found. Raises `DataError` if it cannot tell."""
+    columns = Columns(sample)
+    if task not in (None, "classification", "ner"):
+        raise ValueError(f"task must be 'classification' or 'ner', not {task!r}")
+    for option, name in (("--text", text), ("--label", label)):
+        if name is not None and name not in columns.values:
+            raise DataError(
+                [
+                    Problem(
+                        file,
+                        1,
+                        name,
+                        f"a column of this name ({option})",
+                        f"columns {listed(columns.names)}",
+                        _did_you_mean(name, columns.names) or f"give {option} the name of a column",
+                    )
+                ]
+            )
+    chosen, shape, both = _labels(file, columns, task, text, label)
+    tokens = next(iter(columns.find(TOKENS)), None) if shape == "tags" else None
+    text = text or _text(file, columns, chosen, tokens)
+    if chosen is None:
+        chosen, shape = _only_other(file, columns, text), "label"
+    return Schema(
+        task="ner" if shape in ("entities", "tags") else "classification",
+        shape=shape,
+        text=text,
+        label=chosen,
+        tokens=tokens,
+        id=next((name for name in columns.find(IDS) if name not in (text, chosen)), None),
+        group=next((name for name in columns.find((GROUP,)) if name not in (text, chosen)), None),
+        document=next(iter(columns.find((DOCUMENT,))), None) if shape in ("entities", "tags") else None,
+        notes=((f"'{both}' holds entities too: --task ner learns those instead of '{chosen}'",) if both else ()),
+    )
+
+
+def _labels(
+    file: str, columns: Columns, task: str | None, text: str | None, label: str | None
+) -> tuple[str | None, Shape, str | None]:
+    """Choose the label column, its shape, and the entity column that was passed over."""
+    has_tokens = any(columns.shape(name) == "labels" for name in columns.find(TOKENS))
+    entities = [(name, columns.shape(name)) for name in columns.find((*ENTITIES, *LABELS)) if name != text]
+    found: list[tuple[str, Shape]] = [(name, "entities") for name, shape in entities if shape == "entities"]
+    if has_tokens:
+        tags = [name for name in columns.find(TAGS) if columns.shape(name) == "labels"]
+        found += [(name, "tags") for name in tags]
+    spoken_for = {name for name, _ in found} | set(columns.find(TOKENS) if found else ())
+    classes = [
+        (name, shape)
+        for name in columns.find(LABELS)
+        if name not in spoken_for and name != text and (shape := columns.shape(name)) in ("label", "labels")
+    ]
+    if label is not None:
+        shape = next((shape for name, shape in found if name == label), None) or columns.shape(label)
+        wanted = {"ner": ("entities", "tags"), "classification": ("label", "labels")}.get(task or "", ())
+        if shape is None or (wanted and shape not in wanted):
+            raise DataError(
+                [
+                    Problem(
+                        file,
+                        1,
+                        label,
+                        f"labels for {task or 'a task'}",
+                        f"a column of {shape or 'objects'}",
+                        "name the column with --label, or another --task",
+                    )
+                ]
+            )
+        return label, shape, None
+    if task == "ner":
+        if not found:
+            raise DataError(
+                [
+                    Problem(
+                        file,
+                        1,
+                        "entities",
+                        "a column of entities, or of tokens and tags",
+                        f"columns {listed(columns.names)}",
+                        'write "entities": [{"start": 0, "end": 5, "label": "PER"}], or name it with --label',
+                    )
+                ]
+            )
+        return *found[0], None
+    if classes:
+        name, shape = next(((n, s) for n, s in classes if not columns.is_empty(n)), classes[0])
+        both = found[0][0] if found and task is None else None
+        return name, shape or "label", both
+    if found and task is None:
+        return *found[0], None
+    return None, "label", None
+
+
+def _text(file: str, columns: Columns, label: str | None, tokens: str | None) -> str | None:
+    named = [name for name in columns.find(TEXTS) if name != label and columns.mean_length(name) > 0]
+    if named or tokens:
+        return named[0] if named else None
+    rest = [name for name in _others(columns, label) if columns.mean_length(name) > 0]
+    if len(rest) == 1 or (label is None and len(rest) == 2):
+        return max(rest, key=columns.mean_length)
+    raise _cannot_tell(file, columns, "text")
+
+
+def _only_other(file: str, columns: Columns, text: str | None) -> str:
+    odd = next((name for name in columns.find((*LABELS, *ENTITIES)) if columns.shape(name) is None), None)
+    if odd:
+        raise DataError(
+            [
+                Problem(
+                    file,
+                    1,
+                    odd,
+                    "a label, a list of labels or a list of entities",
+                    show(next(value for value in columns.values[odd] if not is_missing(value))),
+                    'write "label": "…", or "entities": [{"start": 0, "end": 5, "label": "PER"}]',
+                )
+            ]
+        )
+    rest = [name for name in _others(columns, text) if columns.shape(name) == "label"]
+    if len(rest) != 1:
+        raise _cannot_tell(file, columns, "label")
+    return rest[0]
+
+
+def _others(columns: Columns, taken: str | None) -> list[str]:
+    aside = {taken, *columns.find((*IDS, GROUP, DOCUMENT))}
+    return [name for name in columns.names if name not in aside]
+
+
+def _cannot_tell(file: str, columns: Columns, what: Literal["text", "label"]) -> DataError:
+    known = TEXTS if what == "text" else LABELS
+    close = next((name for name in columns.names if nearest(name, known)), None)
+    hint = f" (did you mean '{close}'?)" if close else ""
+    return DataError(
+        [
+            Problem(
+                file,
+                1,
+                what,
+                f"a column that is plainly the {what}",
+                f"columns {listed(columns.names)}",
+                f"say which is which: --text NAME --label NAME{hint}",
+            )
+        ]
+    )
+
+
+def _did_you_mean(name: str, names: Iterable[str]) -> str | None:
+    close = nearest(name, names)
+    return f"did you mean '{close}'?" if close else None

@@ -1,0 +1,1 @@
+"""Readers: a file in, raw `Record` s out, one at a time."""

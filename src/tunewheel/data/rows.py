@@ -1,0 +1,271 @@
+"""Records as files have them, shaped into canonical rows; what is wrong is said with row and column."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from tunewheel.data.infer import STARTS, Schema, from_cell, is_missing
+from tunewheel.data.problems import Problem, Problems, listed, nearest, show
+from tunewheel.data.readers.base import Record
+from tunewheel.data.readers.conll import join
+from tunewheel.data.tags import TagError, spans
+
+ENDS = ("end", "end_offset", "end_position", "end_char", "stop")
+TYPES = ("label", "type", "entity_type", "entity_group", "entity", "tag", "category", "类型")
+SURFACES = ("text", "value", "word", "entity_value", "surface", "mention")
+
+Spans = list[dict[str, Any]]
+
+
+class Row(NamedTuple):
+    """A canonical row before its id is known; of ``label``, ``labels``, ``entities`` one is set."""
+
+    text: str
+    label: str | None
+    labels: list[str] | None
+    entities: Spans | None
+    tokens: Spans | None
+    document: str | None
+    own_id: str | None
+    group: str | None
+    extra: dict[str, Any]
+
+    @property
+    def names(self) -> list[str]:
+        """The labels or entity types of the row, repeated ones once."""
+        if self.label is not None:
+            return [self.label]
+        return list(dict.fromkeys(self.labels or [entity["label"] for entity in self.entities or ()]))
+
+
+class BadRow(Exception):
+    """A row cannot be used; its problem has been recorded."""
+
+
+class Shaper:
+    """Shapes the records of one file. An unlabelled file (``labelled=False``) gives rows without labels."""
+
+    def __init__(
+        self, schema: Schema, problems: Problems, file: str, *, labelled: bool = True, joiner: str = " "
+    ) -> None:
+        self.schema, self.problems, self.file = schema, problems, file
+        self.labelled, self.joiner = labelled, joiner
+        # These names stand for something in a canonical row; a column that has one by chance is renamed.
+        reserved = ["id", "text", schema.target, *(("tokens", "document") if schema.task == "ner" else ())]
+        self.renamed = {name: f"original_{name}" for name in reserved}
+        used = (schema.text, schema.label, schema.tokens, schema.id, schema.document)
+        self.used = {name for name in used if name is not None}
+
+    def __call__(self, record: Record) -> Row | None:
+        """Shape one record; None if it is bad (its problem is then recorded)."""
+        try:
+            text, tokens, offsets = self._text(record)
+            label = labels = entities = None
+            if self.labelled:
+                value = self._value(record, self.schema.label, "a label")
+                if self.schema.shape == "label":
+                    label = self._label(record, value)
+                elif self.schema.shape == "labels":
+                    labels = self._labels(record, value)
+                elif tokens is not None:
+                    entities = self._tagged(record, value, tokens, offsets)
+                else:
+                    entities = self._entities(record, value, text)
+        except BadRow:
+            return None
+        values = record.values
+        return Row(
+            text=text,
+            label=label,
+            labels=labels,
+            entities=entities,
+            tokens=[{"start": start, "end": end} for start, end in offsets] if offsets else None,
+            document=self._name(values, self.schema.document),
+            own_id=self._name(values, self.schema.id),
+            group=self._name(values, self.schema.group),
+            extra={
+                self.renamed.get(name, name): value
+                for name, value in values.items()
+                if name not in self.used and not (value is None or value == "" or (offsets and name == "tokens"))
+            },
+        )
+
+    def _bad(self, record: Record, column: str, expected: str, found: str, fix: str) -> BadRow:
+        self.problems.add(Problem(self.file, record.row, column, expected, found, fix))
+        return BadRow()
+
+    def _value(self, record: Record, column: str, expected: str) -> Any:
+        if column not in record.values:
+            close = nearest(column, record.values)
+            fix = f"did you mean '{column}' where it says '{close}'?" if close else f"add the column '{column}'"
+            found = f"no such column (the row has {listed(record.values) or 'none'})"
+            raise self._bad(record, column, expected, found, fix)
+        value = record.values[column]
+        if is_missing(value):
+            raise self._bad(record, column, expected, show(value), "fill it in or remove the row")
+        return value
+
+    @staticmethod
+    def _name(values: Mapping[str, Any], column: str | None) -> str | None:
+        value = values.get(column) if column is not None else None
+        if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
+            return None
+        return encodable(str(value))
+
+    def _text(self, record: Record) -> tuple[str, list[str] | None, list[tuple[int, int]]]:
+        """Return the text, the tokens it was annotated by (None if by characters) and their offsets."""
+        column, tokens_column = self.schema.text, self.schema.tokens
+        if tokens_column is None:
+            assert column is not None
+            text = self._string(record, column, self._value(record, column, "a text"), "a text")
+            return text, None, _offsets(record.values.get("tokens")) if self.schema.task == "ner" else []
+        tokens = from_cell(self._value(record, tokens_column, "a list of tokens"))
+        if not isinstance(tokens, list) or not tokens or not all(isinstance(token, str) for token in tokens):
+            fix = 'write the tokens as ["…", "…"]'
+            raise self._bad(record, tokens_column, "a list of tokens", show(tokens), fix)
+        if column is None:
+            text, offsets = join(tokens, self.joiner)
+            return self._string(record, tokens_column, text, "tokens that make a text"), tokens, offsets
+        text = self._string(record, column, self._value(record, column, "a text"), "a text")
+        located = _locate(text, tokens)
+        if located is None:
+            fix = f"make the tokens pieces of '{column}', in order, or leave that column out"
+            raise self._bad(record, tokens_column, f"tokens that stand in '{column}'", show(tokens), fix)
+        return text, tokens, located
+
+    def _string(self, record: Record, column: str, value: Any, expected: str) -> str:
+        if not isinstance(value, str):
+            raise self._bad(record, column, expected, f"{show(value)} ({type(value).__name__})", "write a string")
+        if not value.strip():
+            raise self._bad(record, column, expected, "nothing but blanks", "fill it in or remove the row")
+        if encodable(value) != value:
+            fix = "write whole characters: both halves of the pair, or the character itself"
+            raise self._bad(record, column, expected, "half of a surrogate pair", fix)
+        return value
+
+    def _label(self, record: Record, value: Any) -> str:
+        if isinstance(value, bool):
+            return "true" if value else "false"
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        if isinstance(value, int):
+            return str(value)
+        if not isinstance(value, str):
+            expected = "a label (a string or a whole number)"
+            fix = "write one label; several go into a list in every row"
+            raise self._bad(record, self.schema.label, expected, f"{show(value)} ({type(value).__name__})", fix)
+        return self._string(record, self.schema.label, value, "a label").strip()
+
+    def _labels(self, record: Record, value: Any) -> list[str]:
+        labels = from_cell(value)
+        if not isinstance(labels, list):
+            raise self._bad(
+                record,
+                self.schema.label,
+                "a list of labels",
+                f"{show(value)} ({type(value).__name__})",
+                'write ["…"], or [] for none',
+            )
+        if any(is_missing(label) for label in labels):
+            raise self._bad(record, self.schema.label, "labels", show(labels), "remove the empty label")
+        return list(dict.fromkeys(self._label(record, label) for label in labels))
+
+    def _tagged(self, record: Record, value: Any, tokens: list[str], offsets: list[tuple[int, int]]) -> Spans:
+        tags, column = from_cell(value), self.schema.label
+        if not isinstance(tags, list) or len(tags) != len(tokens):
+            found = f"{len(tags)} tags" if isinstance(tags, list) else show(tags)
+            fix = "give every token one tag"
+            raise self._bad(record, column, f"a list of {len(tokens)} tags", found, fix)
+        if not all(isinstance(tag, str) for tag in tags):
+            fix = "write the names of the tags in place of their numbers"
+            raise self._bad(record, column, "tags such as O or B-PER", show(tags), fix)
+        try:
+            return [
+                {"start": offsets[start][0], "end": offsets[end - 1][1], "label": kind}
+                for start, end, kind in spans(tags)
+            ]
+        except TagError as error:
+            fix = "write tags of IOB, BIOES or BMES"
+            raise self._bad(record, column, "tags such as O or B-PER", str(error), fix) from None
+
+    def _entities(self, record: Record, value: Any, text: str) -> Spans:
+        entities = from_cell(value)
+        if not isinstance(entities, list):
+            fix = 'write [{"start": 0, "end": 5, "label": "PER"}], or [] for none'
+            raise self._bad(record, self.schema.label, "a list of entities", show(value), fix)
+        distinct = dict.fromkeys(self._entity(record, entity, text) for entity in entities)
+        return [{"start": start, "end": end, "label": label} for start, end, label in sorted(distinct)]
+
+    def _entity(self, record: Record, entity: Any, text: str) -> tuple[int, int, str]:
+        if isinstance(entity, Sequence) and not isinstance(entity, str) and len(entity) >= 3:
+            entity = {"start": entity[0], "end": entity[1], "label": entity[2]}
+        if not isinstance(entity, dict):
+            fix = 'write {"start": 0, "end": 5, "label": "PER"}'
+            raise self._bad(record, self.schema.label, "an entity", show(entity), fix)
+        start, end, label = _first(entity, STARTS), _first(entity, ENDS), _first(entity, TYPES)
+        if not (type(start) is int and type(end) is int):
+            fix = "count characters from 0; end is the first one after the entity"
+            raise self._bad(record, self.schema.label, "start and end as whole numbers", show(entity), fix)
+        if is_missing(label):
+            fix = 'name its type: "label": "PER"'
+            raise self._bad(record, self.schema.label, "an entity with a label", show(entity), fix)
+        self._check_span(record, entity, start, end, text)
+        return start, end, self._label(record, label)
+
+    def _check_span(self, record: Record, entity: dict[str, Any], start: int, end: int, text: str) -> None:
+        inclusive = "if the ends are inclusive, add 1 to every end"
+        column, size = self.schema.label, len(text)
+        if start >= end:
+            fix = inclusive if start == end else "exchange start and end, or remove the entity"
+            raise self._bad(record, column, "start < end", f"start {start}, end {end}", fix)
+        if start < 0 or end > size:
+            expected = f"a span inside the text's {size} characters"
+            fix = "count characters of this text, not bytes or tokens, from 0, end-exclusive"
+            raise self._bad(record, column, expected, f"start {start}, end {end}", fix)
+        surface = _first(entity, SURFACES)
+        if isinstance(surface, str) and surface and text[start:end] != surface:
+            fix = inclusive if text[start : end + 1] == surface else "count characters from 0, end-exclusive"
+            found = f"{show(text[start:end])} at {start}:{end}"
+            raise self._bad(record, column, f"{show(surface)} at {start}:{end}", found, fix)
+
+
+def encodable(text: str) -> str:
+    r"""Replace halves of surrogate pairs, which no encoding can write.
+
+    >>> encodable("a\ud83d"), encodable("北京")
+    ('a�', '北京')
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
+def canonical_json(value: Any) -> str:
+    """JSON with sorted keys and no spaces, the same on every machine."""
+    return json.dumps(value, ensure_ascii=True, sort_keys=True, separators=(",", ":"), default=str)
+
+
+def _first(entity: Mapping[str, Any], names: Sequence[str]) -> Any:
+    return next((entity[name] for name in names if name in entity), None)
+
+
+def _offsets(tokens: Any) -> list[tuple[int, int]]:
+    """Return token offsets that a canonical row already carries."""
+    if not isinstance(tokens, list) or not all(isinstance(token, dict) for token in tokens):
+        return []
+    return [(token["start"], token["end"]) for token in tokens if "start" in token and "end" in token]
+
+
+def _locate(text: str, tokens: Sequence[str]) -> list[tuple[int, int]] | None:
+    offsets, at = [], 0
+    for token in tokens:
+        start = text.find(token, at)
+        if start < 0:
+            return None
+        at = start + len(token)
+        offsets.append((start, at))
+    return offsets

@@ -1,0 +1,89 @@
+"""One turn of the wheel on the bundled sample: what `tunewheel demo` shows."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterable, Iterator
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal
+
+from rich.console import Console
+from rich.rule import Rule
+from rich.table import Table
+
+from tunewheel import loop
+from tunewheel.display import Bar, headed
+from tunewheel.models.recipe import Recipe
+from tunewheel.store import write_whole
+
+SPLITS = ("train", "dev", "test")
+
+
+def run(home: Path, lang: Literal["en", "zh"], console: Console) -> None:
+    """Train an English intent classifier and a Chinese entity recogniser on the sample, and let both answer."""
+    data = unpack(home / "demo")
+    console.print(Rule("intents of an English bank help desk, on a pretrained base"))
+    intents = _train(console, home, lang, data / "en", name="intents", task="classification")
+    console.print(Rule("entities in Chinese, with a model that starts from nothing"))
+    entities = _train(console, home, lang, data / "zh", name="entities", task="ner", recipe=Recipe(epochs=15))
+    console.print(Rule("they answer"))
+    _answers(console, intents, ["The machine ate my card this morning", "why was I charged twice for one coffee"])
+    _answers(console, entities, ["昨天我在云杉超市刷尾号4412的储蓄卡付了三百块"])
+    headed(console, "reports", f"{intents.folder / 'report.html'}\n{entities.folder / 'report.html'}")
+    headed(console, "data", f"{data}   rows written for this project, synthetic; train on yours the same way")
+    where = "" if home == Path(".tunewheel") else f" --home {home}"
+    headed(console, "next", f"tunewheel models{where} · tunewheel train YOUR_FILE{where}")
+
+
+def unpack(folder: Path) -> Path:
+    """Write the bundled sample by language, ``folder/en`` and ``folder/zh``, as a user's own files would stand."""
+    for lang in ("en", "zh"):
+        target = folder / lang
+        shutil.rmtree(target, ignore_errors=True)
+        target.mkdir(parents=True)
+        for split in SPLITS:
+            lines = (json.dumps(row, ensure_ascii=False) for row in sample(split) if row["language"] == lang)
+            write_whole(target / f"{split}.jsonl", "\n".join(lines) + "\n")
+    return folder
+
+
+def sample(split: str) -> Iterator[dict[str, Any]]:
+    """Rows of the bundled sample: ``train``, ``dev``, ``test``, or ``later`` (a new intent, shifted wording)."""
+    source = files("tunewheel.data") / "sample" / f"{split}.jsonl"
+    for line in source.read_text(encoding="utf-8").splitlines():
+        yield json.loads(line)
+
+
+def _train(console: Console, home: Path, lang: Literal["en", "zh"], data: Path, **options: Any) -> loop.Turn:
+    from tunewheel.evaluation.terminal import comparison_view, report_view
+
+    turn = loop.train(
+        data,
+        home=home,
+        lang=lang,
+        progress=Bar(console),
+        say=lambda heading, line: headed(console, heading, line),
+        **options,
+    )
+    if turn.report:
+        console.print(report_view(turn.report))
+    if turn.comparison:
+        console.print(comparison_view(turn.comparison))
+    return turn
+
+
+def _answers(console: Console, turn: loop.Turn, texts: list[str]) -> None:
+    table = Table(box=None, show_header=False, padding=(0, 2))
+    for text, prediction in zip(texts, turn.model.predict(list(texts)), strict=True):
+        if "label" in prediction:
+            table.add_row(text, f"{prediction['label']}  {prediction['confidence']:.2f}")
+        else:
+            table.add_row(text, "  ".join(_entities(text, prediction["entities"])))
+    console.print(table)
+
+
+def _entities(text: str, entities: Iterable[dict[str, Any]]) -> Iterator[str]:
+    for e in entities:
+        yield f"{e['label']}: {text[e['start'] : e['end']]}  {e['confidence']:.2f}"

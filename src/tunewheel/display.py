@@ -1,0 +1,60 @@
+"""What the commands show while they work: headed lines and a progress bar, on standard error."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+WIDTH = 12
+
+
+def headed(console: Console, heading: str, line: str) -> None:
+    """Print ``line`` beside its heading, further lines aligned under the first."""
+    lead = Text(f" {heading:<{WIDTH - 1}} ", style="cyan")
+    for i, part in enumerate(line.splitlines() or [""]):
+        console.print(lead if i == 0 else Text(" " * (WIDTH + 1)), Text(part), sep="", soft_wrap=True)
+
+
+class Bar:
+    """A progress bar with loss, dev score, speed and time left; one line an evaluation where there is no terminal."""
+
+    def __init__(self, console: Console, metric: str | None = None) -> None:
+        self.console = console
+        self.metric = metric
+        self.progress: Progress | None = None
+        self.task = TaskID(0)
+        self.score = ""
+
+    def start(self, total: int, done: int) -> None:
+        """Show the bar."""
+        if not self.console.is_terminal:
+            return
+        self.progress = Progress(
+            TextColumn(" " * WIDTH),
+            BarColumn(28),
+            TextColumn("{task.percentage:>3.0f} %  {task.description}"),
+            TimeRemainingColumn(),
+            console=self.console,
+            transient=True,
+        )
+        self.task = self.progress.add_task("", total=total, completed=done)
+        self.progress.start()
+
+    def step(self, done: int, loss: float | None, tokens: int, seconds: float) -> None:
+        """Move the bar."""
+        if self.progress:
+            shown = "" if loss is None else f"loss {loss:.3f}  "
+            speed = f"{tokens / seconds:,.0f} tok/s  left" if seconds > 0 else ""
+            self.progress.update(self.task, completed=done, description=f"{shown}{self.score}{speed}")
+
+    def evaluated(self, epoch: float, metrics: dict[str, float]) -> None:
+        """Show the newest dev score."""
+        name = self.metric if self.metric in metrics else next(iter(metrics))
+        self.score = f"dev {name} {metrics[name]:.3f}  "
+        headed(self.console, "", f"epoch {epoch:g}  dev {name} {metrics[name]:.3f}")
+
+    def stop(self) -> None:
+        """Take the bar away."""
+        if self.progress:
+            self.progress.stop()

@@ -1,0 +1,280 @@
+"""A report as one HTML page that opens offline: style, script, charts and data all stand inside it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tunewheel.evaluation.charts import BARS, CELLS, confusion_chart, label_chart, most_confused, weakest
+from tunewheel.evaluation.intervals import SMALL, Interval
+from tunewheel.evaluation.messages import Lang, message, metric_name
+from tunewheel.evaluation.style import CSS, SCRIPT
+from tunewheel.store.files import write_whole
+
+if TYPE_CHECKING:
+    from tunewheel.evaluation.comparison import Comparison
+    from tunewheel.evaluation.report import Mistake, Report
+
+# A page that may not load anything cannot leak what the report holds, whatever stands in its texts.
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data: blob:"
+
+
+def write_html(
+    report: Report,
+    path: str | Path,
+    *,
+    comparison: Comparison | None = None,
+    facts: Mapping[str, str] | None = None,
+    lang: Lang = "en",
+) -> Path:
+    """Write the page and return its path; ``facts`` are added to the report's own."""
+    return write_whole(Path(path), render_html(report, comparison=comparison, facts=facts, lang=lang))
+
+
+def render_html(
+    report: Report,
+    *,
+    comparison: Comparison | None = None,
+    facts: Mapping[str, str] | None = None,
+    lang: Lang = "en",
+) -> str:
+    """The page as text.
+
+    With ``comparison`` the page also shows what changed from its ``before``; ``lang`` is the language of
+    headings and explanations, the report's own texts stay as they are.
+    """
+    page = _Page(report, comparison, {**report.facts, **(facts or {})}, lang)
+    return "".join(page.html())
+
+
+class _Page:
+    def __init__(self, report: Report, comparison: Comparison | None, facts: Mapping[str, str], lang: Lang) -> None:
+        self.report, self.comparison, self.facts, self.lang = report, comparison, facts, lang
+        self.charts: list[dict[str, Any]] = []
+
+    def say(self, key: str, **values: object) -> str:
+        return escape(message(key, self.lang, **values))
+
+    def metric(self, name: str) -> str:
+        return escape(metric_name(name, self.lang))
+
+    def html(self) -> Iterator[str]:
+        title = self.say("title", model=self.report.model)
+        yield f'<!DOCTYPE html>\n<html lang="{"zh-CN" if self.lang == "zh" else "en"}">\n<head>\n'
+        yield '<meta charset="utf-8">\n'
+        yield f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
+        yield '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        yield f"<title>{title}</title>\n<style>{CSS}</style>\n</head>\n<body>\n<main>\n"
+        yield from self.header(title)
+        yield from self.cards()
+        for part in (self.changes, self.clean, self.labels, self.confusion, self.errors, self.colophon):
+            body = "".join(part())
+            if body:
+                yield f"<section>\n{body}</section>\n"
+        yield "</main>\n"
+        if self.charts:
+            yield f'<script type="application/json" id="charts">{_embedded(self.charts)}</script>\n'
+            yield f"<script>{_plotly()}</script>\n<script>{SCRIPT}</script>\n"
+        yield "</body>\n</html>\n"
+
+    def header(self, title: str) -> Iterator[str]:
+        report = self.report
+        facts = [escape(report.task.name), self.say("rows", n=f"{report.rows:,}")]
+        if report.dataset:
+            facts.append(self.say("dataset", name=report.dataset))
+        yield f'<header>\n<h1>{title}</h1>\n<p class="soft">{" · ".join(facts)}</p>\n'
+        resolved = self.say(
+            "resolves",
+            rows=f"{report.rows:,}",
+            points=f"{100 * report.resolution:.1f}",
+            needed=f"{float(f'{report.rows_to_resolve():.2g}'):,.0f}",
+        )
+        yield f'<p class="soft">{resolved}</p>\n'
+        units = report.rows if report.documents is None else len(set(report.documents.tolist()))
+        if units < SMALL:
+            kind = message("unit rows" if report.documents is None else "unit documents", self.lang)
+            yield f'<p class="warn">{self.say("few", n=units, unit=kind)}</p>\n'
+        yield "</header>\n"
+
+    def cards(self) -> Iterator[str]:
+        headline = self.report.headline
+        others = {name: interval for name, interval in self.report.metrics.items() if name not in headline}
+        for group, style in ((headline, "card"), (others, "card lesser")):
+            if group:
+                cards = "".join(self.card(name, interval, style) for name, interval in group.items())
+                yield f'<div class="cards{"" if style == "card" else " gap"}">\n{cards}</div>\n'
+
+    def card(self, name: str, interval: Interval, style: str) -> str:
+        low, high, value = (100 * figure for figure in (interval.low, interval.high, interval.value))
+        band = f'<i style="left:{low:.2f}%;width:{high - low:.2f}%"></i><b style="left:{value:.2f}%"></b>'
+        said = self.say("interval", low=f"{low:.1f}", high=f"{high:.1f}")
+        method = "" if interval.method == "bootstrap" else f" · {self.say(interval.method)}"
+        return (
+            f'<div class="{style}"><div class="name">{self.metric(name)}</div>'
+            f'<div class="value">{value:.1f}<small>%</small></div><div class="track">{band}</div>'
+            f'<div class="soft">{said}{method}</div></div>\n'
+        )
+
+    def changes(self) -> Iterator[str]:
+        if self.comparison is None:
+            return
+        before, after = self.comparison.before.model, self.comparison.after.model
+        yield f"<h2>{self.say('comparison', before=before, after=after)}</h2>\n"
+        yield f'<p class="soft">{self.say("comparison note")}</p>\n'
+        lines = []
+        for name, d in self.comparison.differences.items():
+            change = f"{100 * d.value:+.1f} [{100 * d.low:+.1f}, {100 * d.high:+.1f}]"
+            verdict = f'<span class="verdict {d.verdict}">{self.say(d.verdict)}</span>'
+            shares = [f"{100 * d.before:.1f}", f"{100 * d.after:.1f}", change, f"{d.p:.3f}"]
+            lines.append([self.metric(name), *shares, verdict])
+        heads = [self.say(key) for key in ("metric", "before", "after", "difference")]
+        yield _table([*heads, "p", self.say("verdict")], lines, numbers=range(1, 5))
+
+    def clean(self) -> Iterator[str]:
+        report = self.report
+        if report.clean is None:
+            return
+        yield f"<h2>{self.say('clean')}</h2>\n"
+        note = self.say("clean note", seen=f"{report.seen_rows:,}", rows=f"{report.rows:,}")
+        yield f'<p class="soft">{note}</p>\n'
+        heads = [self.say("metric"), self.say("all rows", n=f"{report.rows:,}")]
+        heads.append(self.say("clean rows", n=f"{report.clean_rows:,}"))
+        lines = [[self.metric(n), _percent(i), _percent(report.clean[n])] for n, i in report.metrics.items()]
+        yield _table(heads, lines, numbers=(1, 2))
+
+    def labels(self) -> Iterator[str]:
+        rows = weakest(self.report.table, len(self.report.table))
+        if not rows:
+            return
+        yield f"<h2>{self.say('labels' if self.report.confusion is not None else 'types')}</h2>\n"
+        if len(rows) > BARS:
+            yield f'<p class="soft">{self.say("weakest", shown=BARS, all=len(rows))}</p>\n'
+        before = self.comparison.before.table if self.comparison else None
+        self.charts.append(label_chart(self.report.table, before, self.lang))
+        yield '<div class="chart" id="labels"></div>\n'
+        heads = [self.say("label"), *(self.metric(key) for key in ("precision", "recall", "f1"))]
+        heads += [self.say("support"), self.say("predicted")]
+        lines = []
+        for row in rows:
+            shares = [f"{100 * row[key]:.1f}" for key in ("precision", "recall", "f1")]
+            lines.append([escape(str(row["label"])), *shares, f"{row['support']:,}", f"{row['predicted']:,}"])
+        yield f"<details><summary>{self.say('full table', n=len(rows))}</summary>"
+        yield _table(heads, lines, numbers=range(1, 6)) + "</details>\n"
+
+    def confusion(self) -> Iterator[str]:
+        counts = self.report.confusion
+        if counts is None or not counts.any():
+            return
+        yield f'<h2>{self.say("confusion")}</h2>\n<p class="soft">{self.say("confusion note")}'
+        if len(most_confused(counts, len(counts))) > CELLS:
+            yield " " + self.say("confused", shown=CELLS, all=len(counts))
+        chart = confusion_chart(counts, self.report.task.labels, self.lang)
+        self.charts.append(chart)
+        width = f"min-width: min(900px, {chart['layout']['height']}px)"
+        yield f'</p>\n<div class="scroll"><div class="chart" id="confusion" style="{width}"></div></div>\n'
+
+    def errors(self) -> Iterator[str]:
+        report = self.report
+        yield f"<h2>{self.say('worst')}</h2>\n"
+        if not report.mistakes:
+            yield f'<p class="soft">{self.say("no errors")}</p>\n'
+            return
+        note = self.say("worst note", shown=len(report.worst), all=f"{report.mistakes:,}")
+        yield f'<p class="soft">{note}</p>\n'
+        spans = bool(report.worst) and _is_entities(report.worst[0])
+        heads = ["text", "confidence"] if spans else ["text", "gold", "answer", "confidence"]
+        lines = [self.mistake(m, spans) for m in report.worst]
+        yield _table([self.say(h) for h in heads], lines, numbers=(len(heads) - 1,))
+
+    def mistake(self, mistake: Mistake, spans: bool) -> list[str]:
+        sure = "–" if mistake.confidence is None else f"{mistake.confidence:.3f}"
+        identity = f'<div class="id">{escape(mistake.id)}</div>'
+        if not spans:
+            answers = [f'<div class="label">{self.answer(a)}</div>' for a in (mistake.gold, mistake.predicted)]
+            return [f'<div class="text"><div>{escape(mistake.text)}</div></div>{identity}', *answers, sure]
+        lines = "".join(
+            f'<div class="line"><span>{self.say(key)}</span><div class="text"><div>{marked}</div></div></div>'
+            for key, marked in (
+                ("gold", highlight(mistake.text, mistake.gold, mistake.predicted)),
+                ("answer", highlight(mistake.text, mistake.predicted, mistake.gold)),
+            )
+        )
+        return [lines + identity, sure]
+
+    def answer(self, answer: Any) -> str:
+        labels = answer if isinstance(answer, list) else [answer]
+        return escape(", ".join(map(str, labels))) if labels else f'<span class="soft">{self.say("none")}</span>'
+
+    def colophon(self) -> Iterator[str]:
+        report = self.report
+        facts = {self.say("model"): report.model, self.say("task"): report.task.name}
+        if report.dataset:
+            facts[self.say("fingerprint")] = report.dataset
+        facts[self.say("created")] = report.created
+        if report.seconds is not None:
+            rate = f"{report.rows / max(report.seconds, 1e-9):,.0f}"
+            facts[self.say("speed")] = message("speed value", self.lang, seconds=f"{report.seconds:.2f}", rate=rate)
+        facts[self.say("sampling")] = f"{report.resamples:,}, {report.seed}"
+        facts.update({escape(str(key)): str(value) for key, value in self.facts.items()})
+        listed = "".join(f"<dt>{key}</dt><dd>{escape(str(value))}</dd>\n" for key, value in facts.items())
+        yield f"<h2>{self.say('facts')}</h2>\n<dl>\n{listed}</dl>\n"
+
+
+def highlight(text: str, entities: Sequence[Mapping[str, Any]], other: Sequence[Mapping[str, Any]]) -> str:
+    """Escaped text with its entities marked, those that ``other`` lacks as wrong; inner ones follow the text.
+
+    >>> highlight("a<b", [{"start": 0, "end": 1, "label": "X"}], [])
+    '<mark class="wrong">a<small>X</small></mark>&lt;b'
+    """
+    shared = {(e["start"], e["end"], e["label"]) for e in other}
+    pieces, inner, at = [], [], 0
+    for entity in sorted(entities, key=lambda e: (e["start"], -e["end"])):
+        start, end, label = entity["start"], entity["end"], entity["label"]
+        style = "" if (start, end, label) in shared else ' class="wrong"'
+        mark = f"<mark{style}>{escape(text[start:end])}<small>{escape(str(label))}</small></mark>"
+        if start < at:
+            inner.append(mark)
+            continue
+        pieces += [escape(text[at:start]), mark]
+        at = end
+    return "".join([*pieces, escape(text[at:]), *(" " + mark for mark in inner)])
+
+
+def _is_entities(mistake: Mistake) -> bool:
+    answers = [*mistake.gold, *mistake.predicted] if isinstance(mistake.gold, list) else []
+    return any(isinstance(answer, dict) for answer in answers)
+
+
+def _percent(interval: Interval) -> str:
+    return f"{100 * interval.value:.1f} [{100 * interval.low:.1f}, {100 * interval.high:.1f}]"
+
+
+def _table(heads: Sequence[str], lines: Sequence[Sequence[str]], *, numbers: Sequence[int]) -> str:
+    """An HTML table of cells that are HTML already."""
+
+    def row(cells: Sequence[str], tag: str) -> str:
+        right = [' class="number"' if place in numbers else "" for place in range(len(cells))]
+        return "".join(f"<{tag}{style}>{cell}</{tag}>" for style, cell in zip(right, cells, strict=True))
+
+    body = "\n".join(f"<tr>{row(cells, 'td')}</tr>" for cells in lines)
+    head = f"<thead><tr>{row(heads, 'th')}</tr></thead>"
+    return f'<div class="scroll"><table>\n{head}\n<tbody>\n{body}\n</tbody></table></div>\n'
+
+
+def _embedded(value: Any) -> str:
+    """JSON that cannot end the script element it stands in.
+
+    >>> _embedded("</script>") == '"' + chr(92) + "u003c/script" + chr(92) + 'u003e"'
+    True
+    """
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _plotly() -> str:
+    """Plotly's own packaged script; it holds no closing script tag, or the page would break."""
+    return files("plotly").joinpath("package_data/plotly.min.js").read_text(encoding="utf-8")

@@ -1,0 +1,114 @@
+"""What the report page says, in its two languages."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Lang = Literal["en", "zh"]
+
+METRICS: dict[str, tuple[str, str]] = {
+    "accuracy": ("accuracy", "准确率"),
+    "exact_match": ("exact match", "完全匹配率"),
+    "f1": ("F1", "F1"),
+    "macro_f1": ("macro F1", "宏平均 F1"),
+    "micro_f1": ("micro F1", "微平均 F1"),
+    "weighted_f1": ("weighted F1", "加权 F1"),
+    "precision": ("precision", "精确率"),
+    "recall": ("recall", "召回率"),
+    "token_accuracy": ("token accuracy (O counted in)", "词元准确率（含 O）"),
+}
+
+TEXT: dict[str, tuple[str, str]] = {
+    "title": ("Evaluation of {model}", "{model} 的评估报告"),
+    "rows": ("{n} rows", "{n} 条样本"),
+    "dataset": ("dataset {name}", "数据集 {name}"),
+    "interval": ("95 % interval {low} – {high}", "95% 置信区间 {low} – {high}"),
+    "wilson": ("Wilson interval", "Wilson 区间"),
+    "bootstrap": ("bootstrap", "自助法"),
+    "document bootstrap": ("bootstrap over documents", "按文档自助法"),
+    "few": (
+        "Only {n} independent {unit}: intervals other than Wilson's may be too narrow.",
+        "仅有 {n} 个独立{unit}：除 Wilson 区间外，其余区间可能偏窄。",
+    ),
+    "unit rows": ("rows", "样本"),
+    "unit documents": ("documents", "文档"),
+    "resolves": (
+        "{rows} rows resolve {points} points between two models; {needed} would resolve 1.0.",
+        "{rows} 条样本可分辨两个模型之间 {points} 个百分点的差异；要分辨 1.0 个百分点约需 {needed} 条。",
+    ),
+    "comparison": ("{before} → {after}", "{before} → {after}"),
+    "comparison note": (
+        "Difference on the same rows: paired bootstrap interval (95 %), p of a permutation test. "
+        "“Undecided” means that these rows show no difference, not that there is none.",
+        "同一批样本上的差异：配对自助法 95% 区间与置换检验 p 值。“无法判定”表示这些样本未显示差异，并非没有差异。",
+    ),
+    "metric": ("metric", "指标"),
+    "before": ("before", "之前"),
+    "after": ("after", "之后"),
+    "difference": ("difference", "差异"),
+    "verdict": ("verdict", "结论"),
+    "better": ("better", "更好"),
+    "worse": ("worse", "更差"),
+    "undecided": ("undecided", "无法判定"),
+    "clean": ("Rows not seen in training", "训练集中未出现的样本"),
+    "clean note": (
+        "{seen} of {rows} texts also stand in the training data; the figures without them:",
+        "{rows} 条文本中有 {seen} 条也出现在训练集中；去除后的结果：",
+    ),
+    "all rows": ("all {n} rows", "全部 {n} 条"),
+    "clean rows": ("{n} clean rows", "{n} 条干净样本"),
+    "labels": ("F1 by label", "各标签 F1"),
+    "types": ("F1 by entity type", "各实体类型 F1"),
+    "weakest": (
+        "The {shown} weakest of {all}; the table below has all.",
+        "{all} 个中最弱的 {shown} 个；完整列表见下表。",
+    ),
+    "full table": ("Table of all {n}", "全部 {n} 项"),
+    "label": ("label", "标签"),
+    "support": ("gold", "标注数"),
+    "predicted": ("predicted", "预测数"),
+    "gold": ("gold", "标注"),
+    "answer": ("predicted", "预测"),
+    "confusion": ("Confusion", "混淆矩阵"),
+    "confusion note": (
+        "Rows are gold, columns predicted; the shade is the share of the gold label, the figure the count.",
+        "行为标注，列为预测；颜色深浅表示占该标注的比例，数字为数量。",
+    ),
+    "confused": ("The {shown} most confused of {all} labels.", "{all} 个标签中最易混淆的 {shown} 个。"),
+    "share": ("share of gold", "占标注比例"),
+    "worst": ("Most confident errors", "最自信的错误"),
+    "worst note": ("{shown} of {all} wrong rows.", "{all} 条错误中的 {shown} 条。"),
+    "no errors": ("No row is wrong.", "没有错误样本。"),
+    "text": ("text", "文本"),
+    "confidence": ("confidence", "置信度"),
+    "none": ("none", "无"),
+    "right": ("right", "正确"),
+    "wrong": ("missed or wrong", "遗漏或错误"),
+    "facts": ("Facts", "信息"),
+    "model": ("model", "模型"),
+    "task": ("task", "任务"),
+    "fingerprint": ("dataset fingerprint", "数据集指纹"),
+    "created": ("evaluated", "评估时间"),
+    "speed": ("prediction time", "预测用时"),
+    "speed value": ("{seconds} s ({rate} rows/s)", "{seconds} 秒（每秒 {rate} 条）"),
+    "sampling": ("resamples, seed", "重采样次数、随机种子"),
+}
+
+
+def metric_name(metric: str, lang: Lang = "en") -> str:
+    """Name of a metric for people; an unknown one is shown with spaces.
+
+    >>> metric_name("token_accuracy"), metric_name("mean_rank")
+    ('token accuracy (O counted in)', 'mean rank')
+    """
+    names = METRICS.get(metric)
+    return names[lang == "zh"] if names else metric.replace("_", " ")
+
+
+def message(key: str, lang: Lang, **values: object) -> str:
+    """The text for ``key``, its braces filled.
+
+    >>> message("rows", "zh", n=3)
+    '3 条样本'
+    """
+    return TEXT[key][lang == "zh"].format(**values)

@@ -1,0 +1,260 @@
+"""Reading anyone's predictions: JSON Lines joined to gold rows, or a column file with both."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tunewheel.data.tags import TagError, parse, spans
+from tunewheel.evaluation.intervals import EvaluationError
+
+if TYPE_CHECKING:
+    from tunewheel.tasks import Prediction, Row, Task
+
+BOUNDARY = "-X-"
+"""First column of a line that separates sentences, for conlleval, as an empty line does."""
+
+DOCUMENT = "-DOCSTART-"
+
+
+def read_predictions(path: str | Path, task: Task, rows: Iterable[Row]) -> list[Prediction]:
+    """Read one JSON object a line and bring them into the order of ``rows``.
+
+    A line holds ``label`` (with ``confidence`` if known), ``labels``, ``entities`` (dicts of start, end,
+    label) or ``tags`` (one for each of the gold row's ``tokens``, any of the usual schemes, read as conlleval
+    reads them). Lines that carry ``id`` are joined by it, else they must be as many as the rows and in their
+    order.
+
+    Raises:
+        EvaluationError: names the file and line, and says what was expected.
+    """
+    source, listed = Path(path), list(rows)
+    records = list(_records(source))
+    joined = _joined(source, records, listed)
+    return [_prediction(place, record, task, row) for (place, record), row in zip(joined, listed, strict=True)]
+
+
+def _lines(path: Path) -> Iterator[tuple[str, str]]:
+    """Place (``file:line``) and text of each line, its line break removed."""
+    try:
+        with path.open("rb") as file:
+            for number, raw in enumerate(file, start=1):
+                place = f"{path}:{number}"
+                yield place, raw.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
+    except UnicodeDecodeError as error:
+        raise EvaluationError(f"{path}:{number}: not UTF-8 ({error.reason})") from error
+    except OSError as error:
+        raise EvaluationError(f"cannot read {path}: {error.strerror}") from error
+
+
+def _records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    for place, line in _lines(path):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+        except ValueError as error:
+            raise EvaluationError(f"{place}: not JSON ({error})") from error
+        if not isinstance(record, dict):
+            raise EvaluationError(f"{place}: expected an object, found {type(record).__name__}")
+        yield place, record
+
+
+def _joined(
+    path: Path, records: Sequence[tuple[str, dict[str, Any]]], rows: Sequence[Row]
+) -> Sequence[tuple[str, dict[str, Any]]]:
+    """One record a row, by id when the records carry one."""
+    named = [place for place, record in records if "id" in record]
+    if not named:
+        if len(records) != len(rows):
+            raise EvaluationError(
+                f"{path}: {len(records)} predictions for {len(rows)} rows; "
+                "without an `id` there must be one a row, in their order"
+            )
+        return records
+    if len(named) != len(records):
+        place = next(place for place, record in records if "id" not in record)
+        raise EvaluationError(f"{place}: no `id`, though other lines have one; give it to all or to none")
+    found: dict[str, tuple[str, dict[str, Any]]] = {}
+    for place, record in records:
+        key = str(record["id"])
+        if key in found:
+            raise EvaluationError(f"{place}: id {key!r} stands in {found[key][0]} already")
+        found[key] = (place, record)
+    keys = [str(row["id"]) for row in rows]
+    lacking = [key for key in keys if key not in found]
+    if lacking:
+        raise EvaluationError(f"{path}: no prediction for {len(lacking)} of {len(rows)} rows, first id {lacking[0]!r}")
+    extra = found.keys() - set(keys)
+    if extra:
+        place = min((found[key][0] for key in extra), key=lambda p: int(p.rpartition(":")[2]))
+        raise EvaluationError(f"{place}: the gold rows hold no such id; {len(extra)} predictions too many")
+    return [found[key] for key in keys]
+
+
+def _prediction(place: str, record: Mapping[str, Any], task: Task, row: Row) -> Prediction:
+    """Check one record and give it the shape that the task decodes to."""
+    wanted = _wanted(row)
+    given = next((key for key in wanted if key in record), None)
+    if given is None:
+        raise EvaluationError(
+            f"{place}: {task.name} needs {' or '.join(f'`{key}`' for key in wanted)}, "
+            f"found {', '.join(map(repr, record)) or 'nothing'}"
+        )
+    if given == "label":
+        return {**_known(record, place), "label": _label(record["label"], place)}
+    if given == "labels":
+        labels = _list(record["labels"], "labels", place)
+        return {**_known(record, place), "labels": [_label(label, place) for label in labels]}
+    if given == "entities":
+        text = row["text"]
+        return {"entities": [_entity(e, text, place) for e in _list(record["entities"], "entities", place)]}
+    tags = [_label(tag, place) for tag in _list(record["tags"], "tags", place)]
+    tokens = row.get("tokens")
+    if tokens is None:
+        raise EvaluationError(f"{place}: `tags` need gold rows with `tokens`; give `entities` instead")
+    if len(tags) != len(tokens):
+        raise EvaluationError(f"{place}: {len(tags)} tags for a row of {len(tokens)} tokens (id {row.get('id')!r})")
+    for tag in tags:
+        _checked(tag, place)
+    return {"entities": _entities_of(tags, tokens), "tags": tags}
+
+
+def _wanted(row: Row) -> tuple[str, ...]:
+    if "entities" in row:
+        return "entities", "tags"
+    return ("labels",) if "labels" in row else ("label",)
+
+
+def _known(record: Mapping[str, Any], place: str) -> Prediction:
+    """Confidence and probabilities, when the record has them."""
+    known: Prediction = {}
+    if record.get("confidence") is not None:
+        known["confidence"] = _number(record["confidence"], "confidence", place)
+    if record.get("probabilities") is not None:
+        if not isinstance(record["probabilities"], dict):
+            raise EvaluationError(f"{place}: `probabilities` must be an object of label and number")
+        known["probabilities"] = {
+            label: _number(value, "probabilities", place) for label, value in record["probabilities"].items()
+        }
+    return known
+
+
+def _number(value: Any, key: str, place: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise EvaluationError(f"{place}: `{key}` must be a number from 0 to 1, got {value!r}")
+    return float(value)
+
+
+def _label(value: Any, place: str) -> str:
+    if isinstance(value, str | int):
+        return str(value)
+    raise EvaluationError(f"{place}: a label is a string, got {value!r}")
+
+
+def _list(value: Any, key: str, place: str) -> list[Any]:
+    if not isinstance(value, list):
+        raise EvaluationError(f"{place}: `{key}` must be a list, got {value!r}")
+    return value
+
+
+def _entity(entity: Any, text: str, place: str) -> dict[str, Any]:
+    if not isinstance(entity, dict) or not {"start", "end", "label"} <= entity.keys():
+        raise EvaluationError(f"{place}: an entity is an object of start, end and label, got {entity!r}")
+    start, end = entity["start"], entity["end"]
+    whole = all(isinstance(edge, int) and not isinstance(edge, bool) for edge in (start, end))
+    if not whole or not 0 <= start < end <= len(text):
+        raise EvaluationError(f"{place}: entity {start!r}–{end!r} lies outside its text of {len(text)} characters")
+    found = {"start": start, "end": end, "label": _label(entity["label"], place)}
+    if entity.get("confidence") is not None:
+        found["confidence"] = _number(entity["confidence"], "confidence", place)
+    return found
+
+
+def _entities_of(tags: Sequence[str], tokens: Sequence[Mapping[str, int]]) -> list[dict[str, Any]]:
+    """Character entities of tagged ``tokens`` (dicts of start, end), spans as conlleval reads them."""
+    return [
+        {"start": tokens[first]["start"], "end": tokens[stop - 1]["end"], "label": label}
+        for first, stop, label in spans(tags)
+    ]
+
+
+def read_conll_predictions(path: str | Path) -> tuple[list[dict[str, Any]], list[Prediction]]:
+    """Read a column file whose last two columns are gold and prediction: what the conlleval script is fed.
+
+    Returns gold rows (``text``: the tokens joined by spaces; ``tokens``, ``entities``, ``tags``, and
+    ``document`` where the file marks documents) and predictions (``entities``, ``tags``). Raw tags are kept,
+    so that token accuracy compares them as the script does. Document marks count as a token of their own, as
+    they do for the script.
+
+    Raises:
+        EvaluationError: names the file and line, and says what was expected.
+    """
+    source = Path(path)
+    rows: list[dict[str, Any]] = []
+    predictions: list[Prediction] = []
+    document: str | None = None
+    for number, sentence in enumerate(_sentences(source)):
+        words, gold, found = (list(column) for column in zip(*sentence, strict=True))
+        if words[0] == DOCUMENT:
+            document = f"{source.stem}-{number}"
+        tokens, start = [], 0
+        for word in words:
+            tokens.append({"start": start, "end": start + len(word)})
+            start += len(word) + 1
+        row = {"id": f"{source.stem}-{number}", "text": " ".join(words), "tokens": tokens, "tags": gold}
+        row["entities"] = _entities_of(gold, tokens)
+        if document is not None:
+            row["document"] = document
+        rows.append(row)
+        predictions.append({"entities": _entities_of(found, tokens), "tags": found})
+    if not rows:
+        raise EvaluationError(f"{source} holds no tokens")
+    return rows, predictions
+
+
+def _sentences(path: Path) -> Iterator[list[tuple[str, str, str]]]:
+    """Token, gold tag and predicted tag of each sentence; a document mark is a sentence of its own."""
+    sentence: list[tuple[str, str, str]] = []
+    width = None
+    for place, line in _lines(path):
+        columns = _columns(line)
+        blank = not any(columns) or columns[0] == BOUNDARY
+        if sentence and (blank or DOCUMENT in (columns[0], sentence[0][0])):
+            yield sentence
+            sentence = []
+        if blank:
+            continue
+        width = width or len(columns)
+        if len(columns) != width or width < 2:
+            wanted = f"{width} columns as before" if width > 1 else "a gold and a predicted tag at the end"
+            raise EvaluationError(f"{place}: expected {wanted}, found {len(columns)}: {line!r}")
+        # A blank token stands for itself in the counts, but a text needs a character for it.
+        token = (columns[0] if width > 2 else "") or "_"
+        sentence.append((token, _checked(columns[-2], place), _checked(columns[-1], place)))
+    if sentence:
+        yield sentence
+
+
+def _checked(tag: str, place: str) -> str:
+    try:
+        parse(tag)
+    except TagError as error:
+        raise EvaluationError(f"{place}: {error}") from error
+    return tag
+
+
+def _columns(line: str) -> list[str]:
+    """Split at tabs (a token may be blank, or hold spaces), else at spaces; where both are used, at both.
+
+    Not ``str.split()``: a token may itself be a no-break or an ideographic space.
+
+    >>> _columns("a b\\tO\\tB-LOC"), _columns("a  O B-LOC"), _columns("a\\tO B-LOC")
+    (['a b', 'O', 'B-LOC'], ['a', 'O', 'B-LOC'], ['a', 'O', 'B-LOC'])
+    """
+    columns = [column.strip(" ") for column in line.split("\t")]
+    if any(" " in column for column in columns[-2:]):
+        columns = [column for column in line.replace("\t", " ").split(" ") if column]
+    return columns

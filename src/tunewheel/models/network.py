@@ -1,0 +1,137 @@
+"""The network: a backbone, what a lower-casing one forgets, and the head a task asks for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel
+from transformers.modeling_outputs import ModelOutput
+
+import tunewheel.models.recurrent  # noqa: F401  (registers the BiLSTM with AutoModel)
+from tunewheel.models.crf import LinearChainCrf
+from tunewheel.tasks import IGNORED, Head
+
+
+class NetworkConfig(PreTrainedConfig):
+    """The backbone's own configuration, the head, and the size of the word-shape table (0: none)."""
+
+    model_type = "tunewheel"
+
+    backbone: dict[str, Any] | None = None
+    level: str = "sequence"
+    outputs: int = 2
+    loss: str = "cross_entropy"
+    class_weights: list[float] | None = None
+    word_shapes: int = 0
+
+
+class Network(PreTrainedModel):
+    """Backbone → (mean over the tokens) → dropout → linear head → loss.
+
+    Lower-casing backbones throw away what entity recognition lives on: with ``word_shapes`` a small table, learned
+    from zero, is added to their input embeddings.
+    """
+
+    config_class = NetworkConfig
+    base_model_prefix = "backbone"
+    main_input_name = "input_ids"
+    _supports_sdpa = True
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__(config)
+        self.backbone = AutoModel.from_config(AutoConfig.for_model(**dict(config.backbone or {})))
+        width = self.backbone.config.hidden_size
+        if getattr(self.backbone, "pooler", None) is not None:
+            self.backbone.pooler = None
+        if config.word_shapes:
+            self.shapes = nn.Embedding(config.word_shapes, self.backbone.get_input_embeddings().embedding_dim)
+        self.dropout = nn.Dropout(0.1)
+        self.head = nn.Linear(width, config.outputs)
+        if config.loss == "crf":
+            self.crf = LinearChainCrf(config.outputs)
+        self.label_smoothing = 0.0
+        self.post_init()
+
+    @classmethod
+    def on(cls, backbone: PreTrainedModel, head: Head, *, word_shapes: int = 0) -> Network:
+        """Put a fresh head on a backbone with its weights; the head is drawn from torch's current seed."""
+        config = NetworkConfig(
+            backbone={**backbone.config.to_diff_dict(), "model_type": backbone.config.model_type},
+            level=head.level,
+            outputs=head.outputs,
+            loss=head.loss,
+            class_weights=list(head.class_weights) if head.class_weights else None,
+            word_shapes=word_shapes,
+        )
+        network = cls(config)
+        pooled = {k: v for k, v in backbone.state_dict().items() if not k.startswith("pooler.")}
+        network.backbone.load_state_dict(pooled)
+        return network
+
+    def _init_weights(self, module: nn.Module) -> None:
+        if module is getattr(self, "shapes", None):
+            nn.init.zeros_(module.weight)
+        elif module is self.head:
+            nn.init.normal_(module.weight, std=0.02)
+            nn.init.zeros_(module.bias)
+        elif isinstance(module, LinearChainCrf):
+            module.reset_parameters()
+
+    def get_input_embeddings(self) -> nn.Module:
+        """The backbone's word table."""
+        table: nn.Module = self.backbone.get_input_embeddings()
+        return table
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        shape_ids: Tensor | None = None,
+        labels: Tensor | None = None,
+    ) -> ModelOutput:
+        """Logits [batch, outputs] or [batch, length, outputs] (log-marginals under a CRF), and the loss if labelled."""
+        hidden = self._hidden(input_ids, attention_mask, shape_ids)
+        if self.config.level == "sequence":
+            weight = attention_mask[..., None].to(hidden.dtype)
+            hidden = (hidden * weight).sum(1) / weight.sum(1).clamp(min=1)
+        logits = self.head(self.dropout(hidden))
+        loss = None if labels is None else self._loss(logits, labels, attention_mask)
+        if self.config.loss == "crf" and labels is None:
+            logits = self.crf(logits.float(), attention_mask)
+        return ModelOutput(loss=loss, logits=logits)
+
+    def _hidden(self, input_ids: Tensor, attention_mask: Tensor, shape_ids: Tensor | None) -> Tensor:
+        # A mask of ones makes SDPA take its slower masked path.
+        mask = attention_mask if self._needs_mask or not bool(attention_mask.all()) else None
+        if self.config.word_shapes and shape_ids is not None:
+            embedded = self.get_input_embeddings()(input_ids) + self.shapes(shape_ids)
+            output = self.backbone(inputs_embeds=embedded, attention_mask=mask)
+        else:
+            output = self.backbone(input_ids=input_ids, attention_mask=mask)
+        hidden: Tensor = output.last_hidden_state
+        return hidden
+
+    @property
+    def _needs_mask(self) -> bool:
+        return bool(self.backbone.config.model_type == "tunewheel-bilstm")
+
+    def _loss(self, logits: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
+        logits = logits.float()
+        weights = self.config.class_weights
+        weight = None if weights is None else logits.new_tensor(weights)
+        if self.config.loss == "crf":
+            return self.crf.negative_log_likelihood(logits, labels.clamp(min=0), mask)
+        if self.config.loss == "binary":
+            return nn.functional.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype), pos_weight=weight)
+        return nn.functional.cross_entropy(
+            logits.flatten(0, -2),
+            labels.flatten(),
+            weight=weight,
+            ignore_index=IGNORED,
+            label_smoothing=self.label_smoothing,
+        )
+
+
+AutoConfig.register(NetworkConfig.model_type, NetworkConfig)
+AutoModel.register(NetworkConfig, Network)

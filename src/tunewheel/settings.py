@@ -1,0 +1,162 @@
+"""Typed settings: the only reader of configuration files and of ``--set``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from tunewheel.models.recipe import Recipe
+
+_RECIPE = TypeAdapter(Recipe)
+_RECIPE_KEYS = tuple(field.name for field in fields(Recipe))
+
+
+class SettingsError(ValueError):
+    """A setting is unknown, of the wrong kind or out of range; the message names all such settings."""
+
+
+class TrainSettings(BaseModel):
+    """Everything `tunewheel.train` takes, but for how it is shown; see `tunewheel.models.Recipe` for training."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    data: str
+    name: str | None = None
+    task: str | None = None
+    text: str | None = None
+    label: str | None = None
+    format: Literal["jsonl", "json", "csv", "tsv", "conll"] | None = None
+    dev: float = Field(0.1, ge=0, lt=1)
+    test: float = Field(0.1, ge=0, lt=1)
+    base: str | None = None
+    method: Literal["full"] = "full"
+    class_weights: Literal["none", "balanced"] = "none"
+    crf: bool | None = None
+    recipe: Recipe = Recipe()
+
+    def arguments(self) -> dict[str, Any]:
+        """Keyword arguments for `tunewheel.train`."""
+        return {name: getattr(self, name) for name in type(self).model_fields}
+
+    def flat(self) -> dict[str, Any]:
+        """All settings at one level, as a settings file holds them."""
+        plain = {name: value for name, value in self.arguments().items() if name != "recipe"}
+        return {**plain, **asdict(self.recipe)}
+
+
+def train_settings(
+    given: Mapping[str, Any], *, file: str | Path | None = None, changes: Sequence[str] = ()
+) -> TrainSettings:
+    """Build settings from a YAML ``file``, over it ``KEY=VALUE`` changes, over these the ``given`` flags not None.
+
+    >>> train_settings({"data": "a.csv"}, changes=["epochs=2"]).recipe.epochs
+    2
+    >>> train_settings({"data": "a.csv"}, changes=["epoch=2"])
+    Traceback (most recent call last):
+    tunewheel.settings.SettingsError: epoch: no such setting; did you mean 'epochs'?
+    """
+    merged: dict[str, Any] = {**_read(file), **_parsed(changes)}
+    merged.update({key: value for key, value in given.items() if value is not None})
+    known = [*TrainSettings.model_fields, *_RECIPE_KEYS]
+    problems = [_unknown(key, known) for key in merged if key not in known or key == "recipe"]
+    recipe = {key: merged[key] for key in _RECIPE_KEYS if key in merged}
+    rest = {key: merged[key] for key in TrainSettings.model_fields if key in merged and key != "recipe"}
+    built = None
+    try:
+        built = _RECIPE.validate_python(recipe)
+    except ValidationError as error:
+        problems += _explained(error)
+    if built is not None:
+        problems += _out_of_range(built)
+    try:
+        settings = TrainSettings(**rest, recipe=built or Recipe())
+    except ValidationError as error:
+        problems += _explained(error)
+    if problems:
+        raise SettingsError("\n".join(problems))
+    return settings
+
+
+def write_settings(settings: Mapping[str, Any], path: str | Path) -> None:
+    """Write settings as the YAML file that ``--settings`` reads."""
+    from tunewheel.store import write_whole
+
+    write_whole(Path(path), yaml.safe_dump(dict(settings), allow_unicode=True, sort_keys=False))
+
+
+def _read(file: str | Path | None) -> dict[str, Any]:
+    if file is None:
+        return {}
+    try:
+        content = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"{file}: cannot be read ({error.strerror})") from None
+    except yaml.YAMLError as error:
+        raise SettingsError(f"{file}: not valid YAML: {error}") from None
+    if not isinstance(content, dict):
+        raise SettingsError(f"{file}: expected 'key: value' lines, found {type(content).__name__}")
+    return content
+
+
+def _parsed(changes: Sequence[str]) -> dict[str, Any]:
+    parsed = {}
+    for change in changes:
+        key, sign, value = change.partition("=")
+        if not sign:
+            raise SettingsError(f"{change}: expected KEY=VALUE")
+        parsed[key.strip().replace("-", "_")] = _value(value)
+    return parsed
+
+
+def _value(text: str) -> Any:
+    value = yaml.safe_load(text)
+    if isinstance(value, str):
+        try:
+            return float(value)  # YAML 1.1 takes 1e-4 for a string
+        except ValueError:
+            return value
+    return value
+
+
+def _unknown(key: str, known: Sequence[str]) -> str:
+    close = get_close_matches(key, known, n=1)
+    return f"{key}: no such setting" + (f"; did you mean {close[0]!r}?" if close else "")
+
+
+def _explained(error: ValidationError) -> list[str]:
+    return [f"{'.'.join(map(str, e['loc']))}: {e['msg']}, got {e['input']!r}" for e in error.errors()]
+
+
+_BOUNDS: Mapping[str, tuple[float, float]] = {
+    "epochs": (1, 10_000),
+    "learning_rate": (1e-9, 10),
+    "batch_tokens": (8, 1 << 24),
+    "warmup": (0, 0.999),
+    "weight_decay": (0, 10),
+    "layer_decay": (0.01, 1),
+    "dropout": (0, 0.95),
+    "attention_dropout": (0, 0.95),
+    "label_smoothing": (0, 0.95),
+    "max_grad_norm": (0, 1e6),
+    "accumulation": (1, 1 << 16),
+    "shape_rate": (0, 1000),
+    "window": (8, 1 << 20),
+    "eval_steps": (1, 1 << 31),
+    "patience": (0, 10_000),
+    "checkpoint_seconds": (0, 1e9),
+}
+
+
+def _out_of_range(recipe: Recipe) -> list[str]:
+    found = []
+    for name, (low, high) in _BOUNDS.items():
+        value = getattr(recipe, name)
+        if value is not None and not low <= value <= high:
+            found.append(f"{name}: must be from {low:g} to {high:g}, got {value:g}")
+    return found

@@ -1,0 +1,153 @@
+"""Opening a database: an engine whose transactions wait for each other, and the schema brought up to date."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, func, inspect, make_url, select, text
+from sqlalchemy.exc import DatabaseError, NoSuchModuleError
+
+from tunewheel.store.errors import SchemaError, StoreError
+from tunewheel.store.files import sync
+from tunewheel.store.schema import REVISIONS
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+WAIT = 60.0
+"""How long a transaction waits for another process's, in seconds."""
+
+_MIGRATION_LOCK = 0x74756E65  # any number nobody else locks
+
+
+def open_database(database: str | URL, lock: Callable[[], AbstractContextManager[None]]) -> Engine:
+    """An engine for the database at this URL, created or migrated under `lock` where it has to be.
+
+    Raises:
+        SchemaError: the database was written by a newer Tunewheel.
+        StoreError: it is no database, or its driver is not installed.
+    """
+    url = _parse(database)
+    file = Path(url.database) if url.database and _is_sqlite(url) else None
+    if file and not file.exists():
+        with lock():
+            if not file.exists():
+                _create_file(file, url)
+    engine = _engine(url)
+    try:
+        if not _is_current(engine):
+            with lock():
+                if not _is_current(engine):  # unless another process was first
+                    _upgrade(engine)
+    except DatabaseError as error:
+        engine.dispose()
+        raise StoreError(f"{url.render_as_string()} cannot be opened: {error.orig}") from error
+    except BaseException:
+        engine.dispose()
+        raise
+    return engine
+
+
+def read_only(connection: Connection) -> Connection:
+    """The connection, with transactions that never wait for a writer (and must not write)."""
+    if connection.dialect.name == "sqlite":
+        return connection.execution_options(tunewheel_read_only=True)
+    return connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+
+
+def _parse(database: str | URL) -> URL:
+    url = make_url(database)
+    if not _is_sqlite(url):
+        return url
+    if url.database in {None, "", ":memory:"}:
+        raise StoreError("a workspace needs a database that stays: give SQLite a file")
+    return url.set(database=str(Path(str(url.database)).absolute()))
+
+
+def _is_sqlite(url: URL) -> bool:
+    return url.get_backend_name() == "sqlite"
+
+
+def _engine(url: URL) -> Engine:
+    to_json = partial(json.dumps, ensure_ascii=False, allow_nan=False)
+    if _is_sqlite(url):
+        engine = create_engine(url, json_serializer=to_json, connect_args={"timeout": WAIT})
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    try:
+        return create_engine(url, json_serializer=to_json, pool_pre_ping=True)
+    except ModuleNotFoundError as error:
+        message = f"{url.get_backend_name()} needs a driver: pip install '{error.name}'"
+        raise StoreError(message) from error
+    except NoSuchModuleError as error:
+        raise StoreError(f"{url.drivername!r} is no known database: use sqlite or postgresql") from error
+
+
+def _prepare_sqlite(connection: Any, record: object) -> None:
+    connection.isolation_level = None  # transactions begin where SQLAlchemy says, see _begin_sqlite
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA synchronous = FULL")  # a committed transaction survives a power cut
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A transaction that reads first and writes later cannot wait for another writer (SQLite fails it at
+    # once), so writers take their turn at the start.
+    reading = connection.get_execution_options().get("tunewheel_read_only", False)
+    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+
+def _upgrade(engine: Engine) -> None:
+    with engine.connect() as connection:
+        if engine.dialect.name == "sqlite":
+            raw: Any = connection.connection.driver_connection
+            raw.execute("PRAGMA journal_mode = WAL")
+        with connection.begin():
+            _migrate(connection)
+
+
+def _create_file(file: Path, url: URL) -> None:
+    """Make a database beside `file` and rename it, so that no process ever sees half of one."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    temporary = file.with_name(f".{file.name}.new")
+    for leftover in file.parent.glob(f"{temporary.name}*"):
+        leftover.unlink()
+    engine = _engine(url.set(database=str(temporary)))
+    _upgrade(engine)
+    engine.dispose()  # the last connection to close folds the log into the file
+    sync(temporary)
+    temporary.rename(file)
+    sync(file.parent)
+
+
+def _is_current(engine: Engine) -> bool:
+    with read_only(engine.connect()) as connection:
+        revision = _revision(connection)
+    if revision is not None and revision not in REVISIONS:
+        raise SchemaError(
+            f"{engine.url.render_as_string()} was written by a newer Tunewheel (schema {revision}; "
+            f"this one knows {REVISIONS[-1]}): upgrade with pip install --upgrade tunewheel"
+        )
+    return revision == REVISIONS[-1]
+
+
+def _revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    revision: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return revision
+
+
+def _migrate(connection: Connection) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    if connection.dialect.name == "postgresql":  # the file lock does not reach other machines
+        connection.execute(select(func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

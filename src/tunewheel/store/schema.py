@@ -1,0 +1,165 @@
+"""The tables, the same for SQLite and PostgreSQL, and the schema revisions this code knows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+
+REVISIONS = ("0001",)
+"""Every schema revision, oldest first; the last is what this code reads and writes."""
+
+
+class Moment(TypeDecorator[datetime]):
+    """A moment, aware and in UTC on both sides; a naive one is refused."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """To the database."""
+        if value is not None and value.tzinfo is None:
+            raise ValueError(f"{value} has no time zone")
+        return value and value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """From the database; SQLite keeps no time zone."""
+        return value and (value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC))
+
+
+class Document(TypeDecorator[Any]):
+    """JSON; see `plain` for what it takes."""
+
+    impl = JSON(none_as_null=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
+        """To the database."""
+        return plain(value)
+
+
+def plain(value: Any) -> Any:
+    """`value` as JSON can say it, numpy values, paths, times and sets included; NaN and infinity are None.
+
+    >>> plain({"f1": float("nan"), "home": Path("a/b"), "labels": {"b", "a"}})
+    {'f1': None, 'home': 'a/b', 'labels': ['a', 'b']}
+    """
+    match value:
+        case Mapping():
+            value = {str(key): plain(item) for key, item in value.items()}
+        case set() | frozenset():
+            value = sorted(plain(item) for item in value)
+        case list() | tuple():
+            value = [plain(item) for item in value]
+        case Path():
+            value = value.as_posix()
+        case datetime():
+            value = value.isoformat()
+        case float() if not math.isfinite(value):
+            value = None
+        case _ if hasattr(value, "tolist"):  # numpy
+            value = plain(value.tolist())
+    return value
+
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+datasets = Table(
+    "datasets",
+    metadata,
+    Column("fingerprint", String, primary_key=True),
+    # not a foreign key: a parent may have been made outside this workspace
+    Column("parent", String, index=True),
+    Column("name", String, nullable=False),
+    Column("artifact", String),
+    Column("summary", Document, nullable=False),
+    Column("created", Moment, nullable=False),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("key", String, primary_key=True),
+    Column("command", String, nullable=False),
+    Column("settings", Document, nullable=False),
+    Column("dataset", ForeignKey(datasets.c.fingerprint), index=True),
+    Column("status", String, nullable=False),
+    Column("started", Moment, nullable=False),
+    Column("updated", Moment, nullable=False),
+    Column("finished", Moment),
+    Column("message", Text),
+    CheckConstraint("status IN ('running', 'done', 'failed')", name="status"),
+)
+
+versions = Table(
+    "versions",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("artifact", String, nullable=False),
+    Column("dataset", ForeignKey(datasets.c.fingerprint), index=True),
+    Column("run", ForeignKey(runs.c.key), unique=True),
+    Column("task", String, nullable=False),
+    Column("method", String, nullable=False),
+    Column("base", String),
+    Column("metrics", Document, nullable=False),
+    Column("report", String),
+    Column("created", Moment, nullable=False),
+    UniqueConstraint("name", "number"),
+    CheckConstraint("number > 0", name="number"),
+)
+
+aliases = Table(
+    "aliases",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("alias", String, primary_key=True),
+    Column("number", Integer, nullable=False),
+    ForeignKeyConstraint(["name", "number"], ["versions.name", "versions.number"]),
+)
+
+alias_history = Table(
+    "alias_history",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("alias", String, nullable=False),
+    Column("action", String, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("replaced", Integer),
+    Column("why", Text, nullable=False),
+    Column("by", String, nullable=False),
+    Column("at", Moment, nullable=False),
+    ForeignKeyConstraint(["name", "number"], ["versions.name", "versions.number"]),
+    CheckConstraint("action IN ('promote', 'rollback')", name="action"),
+    Index(None, "name", "alias"),
+)

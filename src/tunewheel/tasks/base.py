@@ -1,0 +1,177 @@
+"""What every task answers: the layer between rows and a network."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, Self
+
+import numpy as np
+import numpy.typing as npt
+
+Row = Mapping[str, Any]
+Prediction = dict[str, Any]
+Scores = dict[str, npt.NDArray[Any]]
+
+IGNORED = -100
+"""The label id that a loss skips (torch's own convention)."""
+
+
+class TaskError(ValueError):
+    """A task cannot be built from, or applied to, these rows."""
+
+
+class Pieces(NamedTuple):
+    """One text as a backbone reads it, without special tokens.
+
+    ``ids`` and ``shapes`` have one entry a piece; ``offsets`` are the piece's characters in the text, end-exclusive.
+    """
+
+    ids: list[int]
+    offsets: list[tuple[int, int]]
+    shapes: list[int]
+
+
+class Encoder(Protocol):
+    """Turns texts into pieces; `tunewheel.models` implements it over a tokenizer."""
+
+    @property
+    def room(self) -> int:
+        """How many pieces fit into one window, special tokens left out."""
+
+    def __call__(self, texts: Sequence[str]) -> list[Pieces]:
+        """Cut each text into pieces, none dropped."""
+
+
+class Part(NamedTuple):
+    """Pieces ``start:stop`` of row ``row`` stand in a window from position ``at`` on (special tokens not counted)."""
+
+    row: int
+    start: int
+    stop: int
+    at: int
+
+
+@dataclass(slots=True)
+class Window:
+    """What a network reads at once: at most ``Encoder.room`` pieces, of one row or of neighbouring rows.
+
+    ``labels`` is an int (one label), a list of floats (several labels) or one int a piece (`IGNORED` where the loss
+    must not look); None when the rows carry no labels.
+    """
+
+    ids: list[int]
+    shapes: list[int]
+    parts: tuple[Part, ...]
+    labels: int | list[int] | list[float] | None = None
+
+
+@dataclass(frozen=True)
+class Head:
+    """The output a task needs on top of a backbone: ``outputs`` numbers a sequence or a token, and their loss."""
+
+    level: Literal["sequence", "token"]
+    outputs: int
+    loss: Literal["cross_entropy", "binary", "crf"]
+    class_weights: tuple[float, ...] | None = None
+
+
+class Task(ABC):
+    """The adaptation layer: how rows become model inputs and how outputs become predictions and scores.
+
+    A task is stateless but for its configuration (`config`), which the model folder stores as JSON. Third parties
+    register a subclass under the entry point group ``tunewheel.tasks`` and prove it with
+    ``tunewheel.testing.check_task``.
+    """
+
+    name: ClassVar[str]
+    columns: ClassVar[tuple[str, ...]]
+    headline: ClassVar[tuple[str, ...]]
+    selection: ClassVar[str]
+    """The dev metric by which the best checkpoint is chosen."""
+
+    labels: tuple[str, ...]
+
+    @classmethod
+    @abstractmethod
+    def from_dataset(cls, dataset: Any, *, split: str = "train", **options: Any) -> Self:
+        """Learn the labels (and their weights) from a split of a `tunewheel.data.Dataset`."""
+
+    @classmethod
+    @abstractmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Build the task again from what `config` returned."""
+
+    @abstractmethod
+    def config(self) -> dict[str, Any]:
+        """Everything that defines the task, as JSON values."""
+
+    @abstractmethod
+    def head(self) -> Head:
+        """The head and loss a network needs for this task."""
+
+    @abstractmethod
+    def encode(self, rows: Sequence[Row], encoder: Encoder, *, labelled: bool = False) -> list[Window]:
+        """Turn rows into windows; every piece of every row stands in at least one of them."""
+
+    @abstractmethod
+    def decode(
+        self,
+        rows: Sequence[Row],
+        encoder: Encoder,
+        windows: Sequence[Window],
+        outputs: Sequence[npt.NDArray[Any]],
+    ) -> list[Prediction]:
+        """Put the windows' outputs (log-probabilities or logits) together again: one prediction a row, in order."""
+
+    @abstractmethod
+    def score(self, rows: Sequence[Row], predictions: Sequence[Prediction]) -> Scores:
+        """Compare predictions with the rows' own labels; every array's first axis is the row."""
+
+    @abstractmethod
+    def metrics(self, scores: Scores, weights: npt.NDArray[Any] | None = None) -> dict[str, float]:
+        """Reduce scores to metrics in [0, 1]; ``weights`` [n] counts each row that often (the bootstrap's draws)."""
+
+    @abstractmethod
+    def table(self, scores: Scores) -> list[dict[str, Any]]:
+        """Precision, recall, F1, support and predicted count of every label."""
+
+    def confusion(self, scores: Scores) -> npt.NDArray[Any] | None:
+        """Counts [gold, predicted], or None where the task has none."""
+        return None
+
+    def fit(self, rows: Sequence[Row], predictions: Sequence[Prediction]) -> Self:
+        """Return the task with its decision thresholds fitted on dev; the default has none."""
+        return self
+
+
+def split_windows(length: int, room: int, stride: int) -> list[tuple[int, int]]:
+    """Cut ``length`` pieces into overlapping ranges of at most ``room``, ``stride`` pieces shared by neighbours.
+
+    >>> split_windows(10, 6, 2)
+    [(0, 6), (4, 10)]
+    >>> split_windows(0, 6, 2)
+    [(0, 0)]
+    """
+    if length <= room:
+        return [(0, length)]
+    step = max(1, room - stride)
+    starts = range(0, length - stride, step)
+    return [(start, min(start + room, length)) for start in starts]
+
+
+def ratio(numerator: npt.ArrayLike, denominator: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Divide elementwise; nothing out of nothing is 0, as conlleval has it.
+
+    >>> ratio([1, 0], [2, 0]).tolist()
+    [0.5, 0.0]
+    """
+    top, bottom = np.asarray(numerator, dtype=np.float64), np.asarray(denominator, dtype=np.float64)
+    return np.divide(top, bottom, out=np.zeros(np.broadcast_shapes(top.shape, bottom.shape)), where=bottom > 0)
+
+
+def f1(precision: npt.ArrayLike, recall: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Harmonic mean of precision and recall (van Rijsbergen 1979)."""
+    p, r = np.asarray(precision, dtype=np.float64), np.asarray(recall, dtype=np.float64)
+    return ratio(2 * p * r, p + r)

@@ -1,0 +1,302 @@
+"""Named entity recognition: labelled character spans in a text."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from tunewheel.data.tags import spans as tag_spans
+from tunewheel.tasks.base import (
+    IGNORED,
+    Encoder,
+    Head,
+    Part,
+    Pieces,
+    Prediction,
+    Row,
+    Scores,
+    Task,
+    TaskError,
+    Window,
+    f1,
+    ratio,
+    split_windows,
+)
+
+STRIDE = 48
+"""Pieces that neighbouring windows of a long text share: each is read with at least half of it on both sides."""
+
+Span = tuple[int, int]
+
+_WORD = re.compile(r"[^\W\d_\u3400-\u9fff\uf900-\ufaff]+|\d+|[^\s]", re.UNICODE)
+
+
+def words_of(row: Row) -> list[Span]:
+    """Character ranges of a row's words: its own ``tokens``, else runs of letters or digits and single characters.
+
+    A Chinese character is a word of its own.
+
+    >>> words_of({"text": "Pay 3元"})
+    [(0, 3), (4, 5), (5, 6)]
+    """
+    tokens = row.get("tokens")
+    if tokens is not None:
+        return [(token["start"], token["end"]) for token in tokens]
+    return [match.span() for match in _WORD.finditer(row["text"])]
+
+
+def entity_set(row: Mapping[str, Any]) -> set[tuple[int, int, str]]:
+    """The distinct ``(start, end, label)`` of a row or a prediction."""
+    return {(e["start"], e["end"], e["label"]) for e in row["entities"]}
+
+
+class Ner(Task):
+    """Entities as character spans, learned and predicted as BIO labels of words through the pieces' offsets.
+
+    Every piece of a word is labelled, so that a text whose words nobody has marked is read as well as one whose words
+    are given; a word's label is that of its first piece. With ``context`` > 0 neighbouring rows of one ``document``
+    share a window of up to that many pieces; rows without a document stand alone.
+
+    >>> task = Ner(types=("PER",))
+    >>> gold = [{"text": "Ann ran", "entities": [{"start": 0, "end": 3, "label": "PER"}]}]
+    >>> task.metrics(task.score(gold, [{"entities": []}]))["f1"]
+    0.0
+    """
+
+    name: ClassVar[str] = "ner"
+    columns: ClassVar[tuple[str, ...]] = ("text", "entities")
+    headline: ClassVar[tuple[str, ...]] = ("f1", "precision", "recall")
+    selection: ClassVar[str] = "f1"
+
+    def __init__(self, types: Sequence[str], *, crf: bool = False, context: int = 0) -> None:
+        if not types or len(set(types)) != len(types):
+            raise TaskError(f"entity types must be distinct and not empty, got {list(types)!r}")
+        self.labels = tuple(types)
+        self.crf = crf
+        self.context = context
+        self._index = {label: i for i, label in enumerate(self.labels)}
+
+    @classmethod
+    def from_dataset(
+        cls, dataset: Any, *, split: str = "train", crf: bool = False, context: int = 0, **_options: Any
+    ) -> Self:
+        """Learn the entity types from a split."""
+        types = {entity["label"] for entities in dataset[split]["entities"] for entity in entities}
+        if not types:
+            raise TaskError(f"no row of the {split} split holds an entity; is `entities` the right column?")
+        return cls(sorted(types), crf=crf, context=context)
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Build the task again from `config`."""
+        return cls(**config)
+
+    def config(self) -> dict[str, Any]:
+        """Entity types, whether a CRF decides, and the context."""
+        return {"types": list(self.labels), "crf": self.crf, "context": self.context}
+
+    def head(self) -> Head:
+        """One output a piece for ``O`` and for B and I of each type."""
+        return Head("token", 1 + 2 * len(self.labels), "crf" if self.crf else "cross_entropy")
+
+    def encode(self, rows: Sequence[Row], encoder: Encoder, *, labelled: bool = False) -> list[Window]:
+        """Cut rows into windows; a long row's windows share `STRIDE` pieces, short neighbours may share one window."""
+        encoded = encoder([row["text"] for row in rows])
+        labels = [self._piece_labels(r, p) for r, p in zip(rows, encoded, strict=True)] if labelled else None
+        windows: list[Window] = []
+        for group in self._groups(rows, encoded, encoder.room):
+            if len(group) == 1:
+                row = group[0]
+                cuts = split_windows(len(encoded[row].ids), encoder.room, STRIDE)
+                windows += [_window(encoded, labels, [(row, start, stop)]) for start, stop in cuts]
+            else:
+                windows.append(_window(encoded, labels, [(row, 0, len(encoded[row].ids)) for row in group]))
+        return windows
+
+    def _groups(self, rows: Sequence[Row], encoded: Sequence[Pieces], room: int) -> list[list[int]]:
+        """Indices of rows that share a window: neighbours of one document, as many as the context holds."""
+        room = min(room, self.context)
+        groups: list[list[int]] = []
+        used = 0
+        for index, row in enumerate(rows):
+            size = len(encoded[index].ids)
+            document = row.get("document") if self.context else None
+            joins = groups and document is not None and rows[groups[-1][-1]].get("document") == document
+            if joins and used + size <= room:
+                groups[-1].append(index)
+                used += size
+            else:
+                groups.append([index])
+                used = size
+        return groups
+
+    def _piece_labels(self, row: Row, pieces: Pieces) -> list[int]:
+        """BIO label of every piece: 0 is O, 1 + 2·type is B, 2 + 2·type is I; `IGNORED` outside words."""
+        words = words_of(row)
+        of_word = [0] * len(words)
+        # Longest first: of overlapping spans BIO can hold one only.
+        for start, end, label in sorted(entity_set(row), key=lambda e: (e[0] - e[1], e)):
+            inside = [w for w, (a, b) in enumerate(words) if a < end and b > start]
+            if inside and not any(of_word[w] for w in inside):
+                code = 1 + 2 * self._index[label]
+                for w in inside:
+                    of_word[w] = code + 1
+                of_word[inside[0]] = code
+        labels, previous = [], -1
+        for word in _word_of_pieces(words, pieces):
+            code = IGNORED if word < 0 else of_word[word]
+            if word == previous and code > 0 and code % 2:
+                code += 1  # B stands on the word's first piece only
+            labels.append(code)
+            previous = word
+        return labels
+
+    def decode(
+        self,
+        rows: Sequence[Row],
+        encoder: Encoder,
+        windows: Sequence[Window],
+        outputs: Sequence[npt.NDArray[Any]],
+    ) -> list[Prediction]:
+        """Take each piece from the window that shows most of its surroundings, then read the words' BIO labels."""
+        encoded = encoder([row["text"] for row in rows])
+        best = [np.zeros((len(p.ids), 1 + 2 * len(self.labels))) for p in encoded]
+        margin = [np.full(len(p.ids), -1.0) for p in encoded]
+        for window, logits in zip(windows, outputs, strict=True):
+            for part in window.parts:
+                length = part.stop - part.start
+                place = np.arange(length)
+                seen = np.minimum(place, length - 1 - place).astype(float)
+                better = seen > margin[part.row][part.start : part.stop]
+                target = np.flatnonzero(better) + part.start
+                best[part.row][target] = logits[part.at : part.at + length][better]
+                margin[part.row][target] = seen[better]
+        return [
+            {"entities": self._entities(row, pieces, logits)}
+            for row, pieces, logits in zip(rows, encoded, best, strict=True)
+        ]
+
+    def _entities(self, row: Row, pieces: Pieces, logits: npt.NDArray[Any]) -> list[dict[str, Any]]:
+        words = words_of(row)
+        first: dict[int, int] = {}
+        for piece, word in enumerate(_word_of_pieces(words, pieces)):
+            if word >= 0:
+                first.setdefault(word, piece)
+        known = sorted(first)
+        if not known:
+            return []
+        x = logits[[first[w] for w in known]]
+        p = np.exp(x - x.max(axis=1, keepdims=True))
+        p /= p.sum(axis=1, keepdims=True)
+        codes = p.argmax(axis=1)
+        if not codes.any():
+            return []
+        tags = ["O" if c == 0 else ("I-" if c % 2 == 0 else "B-") + self.labels[(c - 1) // 2] for c in codes.tolist()]
+        found = []
+        for start, stop, label in tag_spans(tags):
+            code = 1 + 2 * self._index[label]
+            # As sure as of its weakest word: one wrong word makes the whole span wrong.
+            confidence = float(p[start:stop, code : code + 2].sum(axis=1).min())
+            begin, end = words[known[start]][0], words[known[stop - 1]][1]
+            found.append({"start": begin, "end": end, "label": label, "confidence": confidence})
+        return found
+
+    def score(self, rows: Sequence[Row], predictions: Sequence[Prediction]) -> Scores:
+        """Gold, found and correct entities a type, and tokens right, of each row.
+
+        Spans count as conlleval counts chunks: right only when both borders and the type are. Where both sides carry
+        raw ``tags`` these are compared token by token, else the BIO tags that the spans give the row's words.
+        Entities of a type the model never learned are counted too, in the last column.
+        """
+        index = {label: i for i, label in enumerate(self.labels)}
+        n = len(self.labels)
+        counts = {key: np.zeros((len(rows), n + 1), dtype=np.int64) for key in ("gold", "found", "correct")}
+        tokens = np.zeros((2, len(rows)), dtype=np.int64)
+        for i, (row, prediction) in enumerate(zip(rows, predictions, strict=True)):
+            gold, found = entity_set(row), entity_set(prediction)
+            for key, entities in (("gold", gold), ("found", found), ("correct", gold & found)):
+                for entity in entities:
+                    counts[key][i, index.get(entity[2], n)] += 1
+            ours, theirs = _tags(row, gold), _tags({**row, "tags": prediction.get("tags")}, found)
+            tokens[0, i] = len(ours)
+            tokens[1, i] = sum(a == b for a, b in zip(ours, theirs, strict=True))
+        return {**counts, "tokens": tokens[0], "tokens_correct": tokens[1]}
+
+    def metrics(self, scores: Scores, weights: npt.NDArray[Any] | None = None) -> dict[str, float]:
+        """Entity precision, recall and F1 (micro, as conlleval), macro F1 over types, and token accuracy."""
+        w = np.ones(len(scores["tokens"])) if weights is None else np.asarray(weights, dtype=np.float64)
+        gold, found, correct = (w @ scores[key] for key in ("gold", "found", "correct"))
+        precision, recall = ratio(correct.sum(), found.sum()), ratio(correct.sum(), gold.sum())
+        per_type = f1(ratio(correct, found), ratio(correct, gold))
+        present = (gold + found) > 0
+        return {
+            "f1": float(f1(precision, recall)),
+            "precision": float(precision),
+            "recall": float(recall),
+            "macro_f1": float(per_type[present].mean()) if present.any() else 0.0,
+            "token_accuracy": float(ratio(w @ scores["tokens_correct"], w @ scores["tokens"])),
+        }
+
+    def table(self, scores: Scores) -> list[dict[str, Any]]:
+        """Precision, recall, F1, support and found count of every entity type."""
+        gold, found, correct = (scores[key].sum(axis=0) for key in ("gold", "found", "correct"))
+        precision, recall = ratio(correct, found), ratio(correct, gold)
+        per_type = f1(precision, recall)
+        unknown = [] if gold[-1] + found[-1] == 0 else ["(never learned)"]
+        return [
+            {
+                "label": label,
+                "precision": float(precision[i]),
+                "recall": float(recall[i]),
+                "f1": float(per_type[i]),
+                "support": int(gold[i]),
+                "predicted": int(found[i]),
+            }
+            for i, label in enumerate([*self.labels, *unknown])
+        ]
+
+
+def _window(
+    encoded: Sequence[Pieces], labels: Sequence[Sequence[int]] | None, ranges: Sequence[tuple[int, int, int]]
+) -> Window:
+    parts, at = [], 0
+    for row, start, stop in ranges:
+        parts.append(Part(row, start, stop, at))
+        at += stop - start
+    return Window(
+        ids=[i for row, start, stop in ranges for i in encoded[row].ids[start:stop]],
+        shapes=[s for row, start, stop in ranges for s in encoded[row].shapes[start:stop]],
+        parts=tuple(parts),
+        labels=None if labels is None else [c for row, start, stop in ranges for c in labels[row][start:stop]],
+    )
+
+
+def _word_of_pieces(words: Sequence[Span], pieces: Pieces) -> list[int]:
+    """Index of the word that each piece starts in, or -1."""
+    starts = [start for start, _ in words]
+    found = []
+    for start, end in pieces.offsets:
+        # A byte-level tokenizer's piece may begin with the space before its word: its last character decides.
+        word = bisect_right(starts, max(start, end - 1)) - 1
+        found.append(word if word >= 0 and end > start and end - 1 < words[word][1] else -1)
+    return found
+
+
+def _tags(row: Row, entities: set[tuple[int, int, str]]) -> list[str]:
+    """A row's raw tags when it has them, else the BIO tags its entities give its words."""
+    raw = row.get("tags")
+    if raw is not None:
+        return list(raw)
+    words = words_of(row)
+    tags = ["O"] * len(words)
+    for start, end, label in entities:
+        prefix = "B-"
+        for w, (a, b) in enumerate(words):
+            if a < end and b > start:
+                tags[w], prefix = prefix + label, "I-"
+    return tags

@@ -1,0 +1,163 @@
+"""Contract suites for tasks: run them on your own task before you register it.
+
+>>> from tunewheel.tasks.classification import Classification
+>>> check_task(Classification(("no", "yes")), [{"text": "ja", "label": "yes"}, {"text": "nein", "label": "no"}])
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tunewheel.tasks import IGNORED, Pieces, Row, Task, Window
+
+
+class ContractError(AssertionError):
+    """A task breaks a promise that the rest of Tunewheel relies on; the message says which and where."""
+
+
+class PlainEncoder:
+    """An encoder without a model: pieces are runs of three letters or single other characters.
+
+    ``room`` is small by default, so that texts of a sentence's length already need windows.
+    """
+
+    def __init__(self, room: int = 96) -> None:
+        self._room = room
+
+    @property
+    def room(self) -> int:
+        """Pieces a window holds."""
+        return self._room
+
+    def __call__(self, texts: Sequence[str]) -> list[Pieces]:
+        """Cut each text into pieces, with an id from their characters."""
+        encoded = []
+        for text in texts:
+            spans = [m.span() for m in re.finditer(r"[a-zA-Z]{1,3}|\d|[^\sa-zA-Z\d]", text)]
+            ids = [sum(map(ord, text[a:b])) % 997 for a, b in spans]
+            encoded.append(Pieces(ids, spans, [0] * len(ids)))
+        return encoded
+
+
+def check_task(task: Task, rows: Sequence[Row], *, room: int = 96) -> None:
+    """Prove a task's contract on labelled rows; raises `ContractError` at the first broken promise.
+
+    Checked: configuration survives JSON; nothing given is changed; the same rows give the same windows; no piece of a
+    row is lost and no window is too long; outputs that say what the labels say decode to those labels and score 1;
+    a row is answered alike alone and among others; metrics stay in [0, 1], do not depend on the rows' order, and
+    count a row of weight two as two rows. ``room`` should be small enough to cut some row into several windows.
+    """
+    if not rows:
+        raise ContractError("give at least one labelled row")
+    encoder = PlainEncoder(room)
+    _check_config(task)
+    before = copy.deepcopy(list(rows))
+    windows = _check_encoding(task, rows, encoder)
+    _check_round_trip(task, rows, encoder, windows)
+    _check_alone(task, rows, encoder)
+    _check_metrics(task, rows, encoder)
+    _require(list(rows) == before, "a row was changed; tasks must leave their input as it is")
+
+
+def _require(holds: bool, promise: str) -> None:
+    if not holds:
+        raise ContractError(promise)
+
+
+def _check_config(task: Task) -> None:
+    stored = json.loads(json.dumps(task.config()))
+    again = type(task).from_config(stored)
+    _require(again.config() == task.config(), "from_config(config()) must give the same task after a trip through JSON")
+    _require(again.labels == task.labels, "a task built from its config must know the same labels, in the same order")
+    _require(again.head() == task.head(), "a task built from its config must ask for the same head")
+    missing = [name for name in ("name", "columns", "headline", "selection") if not getattr(task, name, None)]
+    _require(not missing, f"a task must say its {', '.join(missing)}")
+
+
+def _check_encoding(task: Task, rows: Sequence[Row], encoder: PlainEncoder) -> list[Window]:
+    windows = task.encode(rows, encoder, labelled=True)
+    again = task.encode(rows, encoder, labelled=True)
+    _require(windows == again, "encode must give the same windows for the same rows")
+    _require(task.encode([], encoder) == [], "no rows must give no windows")
+    seen: list[set[int]] = [set() for _ in rows]
+    for window in windows:
+        _require(len(window.ids) <= encoder.room, f"a window holds {len(window.ids)} pieces, room is {encoder.room}")
+        _require(window.labels is not None, "labelled=True must give every window its labels")
+        for part in window.parts:
+            seen[part.row].update(range(part.start, part.stop))
+    pieces = encoder([row["text"] for row in rows])
+    for index, row in enumerate(rows):
+        lost = len(pieces[index].ids) - len(seen[index])
+        _require(lost == 0, f"{lost} pieces of row {index} ({row['text'][:40]!r}) stand in no window")
+    return windows
+
+
+def _perfect(task: Task, window: Window) -> Any:
+    """Outputs that say, surely, what the window's labels say."""
+    head, labels = task.head(), window.labels
+    if head.loss == "binary":
+        return np.where(np.array(labels) > 0.5, 20.0, -20.0)
+    if head.level == "sequence":
+        return np.where(np.arange(head.outputs) == labels, 20.0, 0.0)
+    codes = np.array(labels, dtype=np.int64).reshape(-1, 1)
+    return np.where((np.arange(head.outputs) == codes) & (codes != IGNORED), 20.0, 0.0)
+
+
+def _decoded(task: Task, rows: Sequence[Row], encoder: PlainEncoder) -> list[dict[str, Any]]:
+    windows = task.encode(rows, encoder, labelled=True)
+    return task.decode(rows, encoder, windows, [_perfect(task, w) for w in windows])
+
+
+def _check_round_trip(task: Task, rows: Sequence[Row], encoder: PlainEncoder, windows: list[Window]) -> None:
+    predictions = task.decode(rows, encoder, windows, [_perfect(task, w) for w in windows])
+    _require(len(predictions) == len(rows), f"{len(rows)} rows gave {len(predictions)} predictions")
+    json.dumps(predictions)
+    scores = task.score(rows, predictions)
+    for name in task.headline:
+        value = task.metrics(scores)[name]
+        _require(
+            abs(value - 1) < 1e-9, f"outputs that say what the labels say must score 1, {name} is {value:.4f}"
+        )
+
+
+def _check_alone(task: Task, rows: Sequence[Row], encoder: PlainEncoder) -> None:
+    together = _decoded(task, rows, encoder)
+    for index, row in enumerate(rows):
+        alone = _decoded(task, [row], encoder)[0]
+        _require(_alike(alone, together[index]), f"row {index} is answered otherwise alone than among others")
+
+
+def _alike(one: Any, other: Any) -> bool:
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(_alike(one[key], other[key]) for key in one)
+    if isinstance(one, list):
+        return len(one) == len(other) and all(map(_alike, one, other))
+    return abs(one - other) < 1e-5 if isinstance(one, float) else bool(one == other)
+
+
+def _check_metrics(task: Task, rows: Sequence[Row], encoder: PlainEncoder) -> None:
+    # Every other row gets its neighbour's answer, so that scores are neither all right nor all wrong.
+    decoded = _decoded(task, rows, encoder)
+    answers = [decoded[i - 1] if i % 2 else decoded[i] for i in range(len(rows))]
+    scores = task.score(rows, answers)
+    n = len(rows)
+    _require(all(len(array) == n for array in scores.values()), "every array of a score must have one entry a row")
+    plain = task.metrics(scores)
+    _require(all(0 <= value <= 1 for value in plain.values()), f"metrics must lie in [0, 1], got {plain}")
+    _require(set(task.headline) | {task.selection} <= set(plain), "headline and selection must be among the metrics")
+    order = np.arange(n)[::-1]
+    _require(_close(plain, task.metrics({k: v[order] for k, v in scores.items()})), "metrics depend on the rows' order")
+    _require(_close(plain, task.metrics(scores, np.ones(n))), "weights of one must change nothing")
+    twice = np.repeat(np.arange(n), 1 + np.arange(n) % 2)
+    doubled = task.metrics({k: v[twice] for k, v in scores.items()})
+    _require(_close(doubled, task.metrics(scores, 1.0 + np.arange(n) % 2)), "a row of weight two must count as two rows")
+
+
+def _close(one: dict[str, float], other: dict[str, float]) -> bool:
+    return one.keys() == other.keys() and all(abs(one[k] - other[k]) < 1e-9 for k in one)
