@@ -63,6 +63,7 @@ def train(
     method: Literal["full"] = "full",
     class_weights: Literal["none", "balanced"] = "none",
     crf: bool | None = None,
+    context: int = 0,
     recipe: Recipe | None = None,
     home: str | Path = ".tunewheel",
     report_to: Sequence[str] = (),

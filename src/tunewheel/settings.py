@@ -38,6 +38,7 @@ class TrainSettings(BaseModel):
     method: Literal["full"] = "full"
     class_weights: Literal["none", "balanced"] = "none"
     crf: bool | None = None
+    context: int = Field(0, ge=0)
     recipe: Recipe = Recipe()
 
     def arguments(self) -> dict[str, Any]:

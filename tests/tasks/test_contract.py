@@ -4,9 +4,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tunewheel.tasks import TaskError, load_task, task_class
+from tunewheel.tasks.base import split_windows
 from tunewheel.tasks.classification import Classification
 from tunewheel.tasks.ner import Ner
-from tunewheel.testing import ContractError, check_task
+from tunewheel.testing import ContractError, PlainEncoder, check_task
 
 LONG = " ".join(f"word{i} said Anna Berg in Paris" for i in range(60))
 NER_ROWS = [
@@ -174,3 +175,24 @@ def test_overlapping_entities_keep_the_longer_and_still_count_both():
     task = Ner(("LOC", "ORG"))
     scores = task.score([row], [{"entities": [{"start": 0, "end": 12, "label": "ORG"}]}])
     assert task.metrics(scores)["recall"] == 0.5
+
+
+@given(st.integers(0, 500), st.integers(1, 100), st.integers(0, 120))
+def test_windows_cover_everything_and_fit(length, room, stride):
+    ranges = split_windows(length, room, stride)
+    assert all(0 <= stop - start <= room for start, stop in ranges)
+    assert {i for start, stop in ranges for i in range(start, stop)} == set(range(length))
+    assert all(later[0] <= earlier[1] for earlier, later in zip(ranges, ranges[1:], strict=False))
+
+
+def test_context_joins_neighbours_of_one_document_only():
+    rows = [
+        {"text": f"Anna Berg ran {i}", "entities": [{"start": 0, "end": 9, "label": "PER"}], "document": f"d{i // 4}"}
+        for i in range(10)
+    ] + [{"text": "alone", "entities": []}]
+    task = Ner(("PER",), context=40)
+    check_task(task, rows)
+    windows = task.encode(rows, PlainEncoder(), labelled=True)
+    assert [[part.row for part in window.parts] for window in windows] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9], [10]]
+    assert all(len(w.ids) == len(w.shapes) == len(w.labels) for w in windows)
+    assert windows[0].ids[windows[0].parts[1].at - 1] == 998

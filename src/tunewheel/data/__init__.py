@@ -9,14 +9,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tunewheel.data.dataset import Dataset, Source
+    from tunewheel.data.dataset import Dataset
+    from tunewheel.data.manifest import Source
     from tunewheel.data.problems import DataError, Problem
 
 _HOMES = {
     "DataError": "tunewheel.data.problems",
     "Dataset": "tunewheel.data.dataset",
     "Problem": "tunewheel.data.problems",
-    "Source": "tunewheel.data.dataset",
+    "Source": "tunewheel.data.manifest",
 }
 
 __all__ = ["DataError", "Dataset", "Problem", "Source"]

@@ -58,9 +58,16 @@ class ExtraTypes:
         import pyarrow as pa
 
         return {
-            name: pa.string() if kind is not None and pa.types.is_null(kind) else kind
+            name: pa.string() if kind == pa.null() else None if kind is None or _holds_null(kind) else kind
             for name, kind in sorted(self._types.items())
         }
+
+
+def _holds_null(kind: Any) -> bool:
+    """Say whether a list or struct was only ever seen empty, so that what it holds is unknown."""
+    import pyarrow as pa
+
+    return pa.types.is_null(kind) or any(_holds_null(kind.field(i).type) for i in range(kind.num_fields))
 
 
 def _is_odd(kind: Any) -> bool:

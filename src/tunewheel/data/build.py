@@ -80,6 +80,7 @@ def build(inputs: list[Input], plan: Plan, folder: Path, notes: list[str]) -> Ma
         if not has
     ]
     told += [note for item in inputs for note in getattr(item.records, "notes", ())]
+    told += first_pass.notes
     division, how = _divide(seen, names, plan, schema)
     dealer = Dealer(folder, seen, division, schema)
     splits = dealer.deal(first_pass.parts, first_pass.extras.types)
@@ -131,6 +132,7 @@ class _FirstPass:
         self.schema, self.folder = schema, folder
         self.problems, self.seen, self.extras = Problems(), Seen(), arrow.ExtraTypes()
         self.parts: list[Path] = []
+        self.notes: list[str] = []
 
     def read(self, item: Input, labelled: bool) -> int:
         """Read one input and return the number of its rows."""
@@ -147,6 +149,7 @@ class _FirstPass:
                     self.seen.add(row, len(self.parts) - 1)
                     writer.add(row)
                     rows += 1
+        self.notes += shape.notes
         if not rows and not self.problems.total:
             fix = "write the rows into it or remove it"
             self.problems.add(Problem(item.name, None, "", "rows", "none", fix))

@@ -7,6 +7,7 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -16,7 +17,7 @@ import numpy.typing as npt
 from tunewheel.data import arrow
 from tunewheel.data.build import Input, Plan, build
 from tunewheel.data.gather import text_key
-from tunewheel.data.manifest import Manifest, Source
+from tunewheel.data.manifest import NAME, Manifest, Source
 from tunewheel.data.problems import DataError, Problem, nearest
 from tunewheel.data.readers.folder import Found, find, find_named, reader, split_order
 from tunewheel.data.readers.memory import RowsReader
@@ -54,7 +55,7 @@ class Dataset:
         seed: int = 13,
         cache: str | Path | None = None,
     ) -> Self:
-        """Read a file, a folder of splits, or a mapping of split names to files.
+        """Read a file, a folder of splits, or a mapping of split names to files; a saved dataset is loaded.
 
         What is not named is inferred and said in `notes`. A dev or test split that is not given is taken from
         train (``dev`` and ``test`` are shares of train's rows; 0 takes none), stratified by label, identical
@@ -62,6 +63,8 @@ class Dataset:
         folder that keeps the Arrow files; without it they live as long as the dataset. Raises `DataError`.
         """
         plan = Plan(task, text, label, dev, test, seed)
+        if not isinstance(path, Mapping) and (Path(path) / NAME).is_file():
+            return cls.load(path)
         if isinstance(path, Mapping):
             found, notes = find_named(path, format), list[str]()
         else:
@@ -117,13 +120,13 @@ class Dataset:
             manifest = build(inputs, plan, work, notes)
             if cache is None:
                 return cls(manifest, work, temporary=True)
-            made = cls(manifest, work)
-            home = made.save(Path(cache) / manifest.fingerprint[:16])
+            home = cls(manifest, work).save(Path(cache) / manifest.fingerprint[:16])
         except BaseException:
             shutil.rmtree(work, ignore_errors=True)
             raise
         shutil.rmtree(work)
-        return cls(manifest, home)
+        # The files may be those of an earlier reading: same rows, not always the same bytes.
+        return cls(replace(manifest, splits=Manifest.read(home).splits), home)
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
@@ -137,9 +140,7 @@ class Dataset:
         """
         target = Path(folder)
         if target.is_dir() and any(target.iterdir()):
-            if (target / "dataset.json").is_file() and Manifest.read(target).fingerprint == self.fingerprint:
-                return target
-            raise FileExistsError(f"{target} exists and holds something else; choose another folder")
+            return self._same(target)
         target.parent.mkdir(parents=True, exist_ok=True)
         beside = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
         try:
@@ -149,12 +150,23 @@ class Dataset:
             for file in beside.iterdir():
                 _sync(file)
             beside.chmod(0o755)
-            beside.replace(target)
+            try:
+                beside.replace(target)
+            except OSError:
+                if not target.exists():
+                    raise
+                self._same(target)  # another process was first
+                shutil.rmtree(beside)
         except BaseException:
             shutil.rmtree(beside, ignore_errors=True)
             raise
         _sync(target.parent)
         return target
+
+    def _same(self, folder: Path) -> Path:
+        if (folder / NAME).is_file() and Manifest.read(folder).fingerprint == self.fingerprint:
+            return folder
+        raise FileExistsError(f"{folder} exists and holds something else; choose another folder")
 
     @property
     def task(self) -> Literal["classification", "ner"]:

@@ -139,11 +139,10 @@ class Columns:
         return "label"
 
     def mean_length(self, name: str) -> float:
-        """Mean number of characters, 0 for a column that is not text."""
+        """Mean number of characters, 0 for a column that is mostly not text."""
         values = [value for value in self.values[name] if not is_missing(value)]
-        if not values or not all(isinstance(value, str) for value in values):
-            return 0.0
-        return sum(map(len, values)) / len(values)
+        texts = [value for value in values if isinstance(value, str)]
+        return sum(map(len, texts)) / len(texts) if 2 * len(texts) > len(values) else 0.0
 
     def is_empty(self, name: str) -> bool:
         """Say whether the column is missing or holds nothing."""

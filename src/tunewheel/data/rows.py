@@ -52,6 +52,7 @@ class Shaper:
     ) -> None:
         self.schema, self.problems, self.file = schema, problems, file
         self.labelled, self.joiner = labelled, joiner
+        self.entities = self.cut = 0
         # These names stand for something in a canonical row; a column that has one by chance is renamed.
         reserved = ["id", "text", schema.target, *(("tokens", "document") if schema.task == "ner" else ())]
         self.renamed = {name: f"original_{name}" for name in reserved}
@@ -91,6 +92,13 @@ class Shaper:
                 if name not in self.used and not (value is None or value == "" or (offsets and name == "tokens"))
             },
         )
+
+    @property
+    def notes(self) -> list[str]:
+        """What looks wrong without being an error."""
+        if self.cut < 3 or 2 * self.cut < self.entities:
+            return []
+        return [f"{self.file}: {self.cut} of {self.entities} entities end inside a word: are the ends inclusive? Add 1"]
 
     def _bad(self, record: Record, column: str, expected: str, found: str, fix: str) -> BadRow:
         self.problems.add(Problem(self.file, record.row, column, expected, found, fix))
@@ -212,6 +220,8 @@ class Shaper:
             fix = 'name its type: "label": "PER"'
             raise self._bad(record, self.schema.label, "an entity with a label", show(entity), fix)
         self._check_span(record, entity, start, end, text)
+        self.entities += 1
+        self.cut += text[end - 1 : end + 1].isascii() and text[end - 1 : end + 1].isalnum() and end < len(text)
         return start, end, self._label(record, label)
 
     def _check_span(self, record: Record, entity: dict[str, Any], start: int, end: int, text: str) -> None:
@@ -244,9 +254,12 @@ def encodable(text: str) -> str:
     return text
 
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=str)
+
+
 def canonical_json(value: Any) -> str:
     """JSON with sorted keys and no spaces, the same on every machine."""
-    return json.dumps(value, ensure_ascii=True, sort_keys=True, separators=(",", ":"), default=str)
+    return _CANONICAL.encode(value)
 
 
 def _first(entity: Mapping[str, Any], names: Sequence[str]) -> Any:

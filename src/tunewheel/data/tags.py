@@ -30,9 +30,18 @@ def parse(tag: str) -> tuple[str, str]:
     """
     if tag == "O":
         return "O", ""
-    if len(tag) > 2 and tag[1] in "-_" and tag[0] in _PREFIXES:
+    if is_tag(tag):
         return tag[0], tag[2:]
     raise TagError(f"unknown tag {tag!r}: expected O or a prefix of B I M E S L U, '-' and a type, such as B-PER")
+
+
+def is_tag(tag: str) -> bool:
+    """Say whether `parse` understands a tag.
+
+    >>> is_tag("E-ORG"), is_tag("ORG")
+    (True, False)
+    """
+    return tag == "O" or (len(tag) > 2 and tag[1] in "-_" and tag[0] in _PREFIXES)
 
 
 def spans(tags: Sequence[str]) -> list[tuple[int, int, str]]:

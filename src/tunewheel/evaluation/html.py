@@ -174,7 +174,8 @@ class _Page:
             yield " " + self.say("confused", shown=CELLS, all=len(counts))
         chart = confusion_chart(counts, self.report.task.labels, self.lang)
         self.charts.append(chart)
-        width = f"min-width: min(900px, {chart['layout']['height']}px)"
+        cells = len(chart["data"][0]["z"])
+        width = f"min-width: min(900px, {chart['layout']['height']}px); max-width: {280 + 120 * cells}px"
         yield f'</p>\n<div class="scroll"><div class="chart" id="confusion" style="{width}"></div></div>\n'
 
     def errors(self) -> Iterator[str]:

@@ -25,16 +25,20 @@ def last_checkpoint(folder: Path) -> Path | None:
 
 
 class Keeper(TrainerCallback):
-    """Keeps the best weights in memory, and asks for a checkpoint every ``seconds``.
+    """Keeps the best weights in memory, stops a run that no longer improves, and asks for checkpoints.
+
+    ``patience`` evaluations without a better score end the run (0: never); a checkpoint is due every ``seconds``.
 
     A checkpoint of MiniLM takes 270 MB and about a second to reach the disk safely; saving one an epoch, as the
     Trainer does, took most of the time of a run with many short epochs.
     """
 
-    def __init__(self, network: nn.Module, metric: str, seconds: float) -> None:
+    def __init__(self, network: nn.Module, metric: str, *, seconds: float, patience: int) -> None:
         self.network = network
         self.metric = f"eval_{metric}"
         self.seconds = seconds
+        self.patience = patience
+        self.stale = 0
         self.saved = time.monotonic()
         self.best: dict[str, float] = {}
         self.weights: dict[str, Tensor] | None = None
@@ -42,7 +46,8 @@ class Keeper(TrainerCallback):
     def resume(self, checkpoint: Path) -> None:
         """Take the best weights so far from ``checkpoint``."""
         if (checkpoint / _BEST_SCORE).exists():
-            self.best = json.loads((checkpoint / _BEST_SCORE).read_text(encoding="utf-8"))
+            stored = json.loads((checkpoint / _BEST_SCORE).read_text(encoding="utf-8"))
+            self.best, self.stale = stored["best"], stored["stale"]
             self.weights = load_file(checkpoint / _BEST)
 
     def restore(self) -> None:
@@ -51,10 +56,14 @@ class Keeper(TrainerCallback):
             self.network.load_state_dict(self.weights)
 
     def on_evaluate(self, args: Any, state: Any, control: Any, metrics: Any = None, **_: Any) -> None:
-        """Keep these weights when no earlier ones scored as high."""
+        """Keep these weights when no earlier ones scored as high; end the run when none has for long enough."""
+        self.stale += 1
         if metrics[self.metric] > self.best.get(self.metric, float("-inf")):
             self.best = dict(metrics)
+            self.stale = 0
             self.weights = {name: value.detach().clone() for name, value in self.network.state_dict().items()}
+        if self.patience and self.stale >= self.patience:
+            control.should_training_stop = True
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Ask for a checkpoint when it is time, but for one after the last update."""
@@ -66,7 +75,7 @@ class Keeper(TrainerCallback):
         folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
         if self.weights is not None:
             save_file(self.weights, folder / _BEST)
-            (folder / _BEST_SCORE).write_text(json.dumps(self.best), encoding="utf-8")
+            (folder / _BEST_SCORE).write_text(json.dumps({"best": self.best, "stale": self.stale}), encoding="utf-8")
         for path in [*folder.iterdir(), folder]:
             handle = os.open(path, os.O_RDONLY)
             os.fsync(handle)

@@ -67,6 +67,11 @@ class TextEncoder:
         """Pieces a window holds beside the special tokens."""
         return self.window - len(self.prefix) - len(self.suffix)
 
+    @property
+    def separator(self) -> list[int]:
+        """The token that ends a text also parts two."""
+        return self.suffix[:1]
+
     def __call__(self, texts: Sequence[str]) -> list[Pieces]:
         """Cut every text into pieces, the whole of it."""
         if not texts:

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 from torch.utils.data import DataLoader
-from transformers import EarlyStoppingCallback, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from tunewheel.models.acceleration import fuse_projections, set_dropout
 from tunewheel.models.batching import TokenBudget
@@ -124,13 +124,13 @@ class _Engine(Trainer):
         self.control: Any
         self.tokens = 0
         self.evaluating = 0.0
-        self.keeper = Keeper(network, task.selection, recipe.checkpoint_seconds)
+        self.keeper = Keeper(
+            network, task.selection, seconds=recipe.checkpoint_seconds, patience=recipe.patience
+        )
         callbacks: list[TrainerCallback] = [_Watch(self, progress), self.keeper]
-        if recipe.patience and dev:
-            callbacks.append(EarlyStoppingCallback(recipe.patience))
         super().__init__(
             model=network,
-            args=_arguments(recipe, folder, report_to, task.selection, has_dev=bool(dev)),
+            args=_arguments(recipe, folder, report_to, has_dev=bool(dev)),
             train_dataset=windows,
             eval_dataset=dev or None,
             data_collator=encoder.collate,
@@ -206,9 +206,7 @@ def parameter_groups(network: Network, recipe: Recipe) -> list[dict[str, Any]]:
 _LAYER = re.compile(r"^backbone\..*?\blayers?\.(\d+)\.")
 
 
-def _arguments(
-    recipe: Recipe, folder: Path, report_to: Sequence[str], selection: str, *, has_dev: bool
-) -> TrainingArguments:
+def _arguments(recipe: Recipe, folder: Path, report_to: Sequence[str], *, has_dev: bool) -> TrainingArguments:
     when = "no" if not has_dev else "steps" if recipe.eval_steps else "epoch"
     return TrainingArguments(
         output_dir=str(folder),
@@ -225,9 +223,6 @@ def _arguments(
         eval_steps=recipe.eval_steps,
         save_strategy="no",  # `Keeper` asks for them
         save_total_limit=2,
-        restore_callback_states_from_checkpoint=True,
-        metric_for_best_model=f"eval_{selection}" if has_dev else None,
-        greater_is_better=True if has_dev else None,
         logging_steps=10,
         disable_tqdm=True,
         report_to=list(report_to) or "none",

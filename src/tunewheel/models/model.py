@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -121,6 +121,7 @@ class Model:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         encoder = TextEncoder(tokenizer, **declared["encoder"])
         origin = Origin(**{name: declared[name] for name in Origin.__dataclass_fields__})
+        origin = replace(origin, parents=tuple(origin.parents))
         return cls(network.eval(), load_task(declared["task"]), encoder, origin)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
 from tunewheel.models.batching import budgeted
@@ -43,9 +42,14 @@ class Predictor:
         return list(self.stream(rows))
 
     def stream(self, rows: Iterable[Row]) -> Iterator[Prediction]:
-        """Predict rows as they come, `CHUNK` at a time (a document's rows are not parted for a task with context)."""
-        source = iter(rows)
-        while chunk := list(islice(source, CHUNK)):
+        """Predict rows as they come, `CHUNK` at a time; rows that the task reads together are not parted."""
+        chunk: list[Row] = []
+        for row in rows:
+            if len(chunk) >= CHUNK and (len(chunk) >= 4 * CHUNK or not self.task.joins(chunk[-1], row)):
+                yield from self._chunk(chunk)
+                chunk = []
+            chunk.append(row)
+        if chunk:
             yield from self._chunk(chunk)
 
     def _chunk(self, rows: list[Row]) -> list[Prediction]:
@@ -97,6 +101,10 @@ class _Once:
     @property
     def room(self) -> int:
         return self._encoder.room
+
+    @property
+    def separator(self) -> list[int]:
+        return self._encoder.separator
 
     def __call__(self, texts: Sequence[str]) -> list[Pieces]:
         if self._texts != list(texts):

@@ -40,6 +40,10 @@ class Encoder(Protocol):
     def room(self) -> int:
         """How many pieces fit into one window, special tokens left out."""
 
+    @property
+    def separator(self) -> list[int]:
+        """What stands between the texts of neighbouring rows that share a window."""
+
     def __call__(self, texts: Sequence[str]) -> list[Pieces]:
         """Cut each text into pieces, none dropped."""
 
@@ -141,6 +145,10 @@ class Task(ABC):
         """Counts [gold, predicted], or None where the task has none."""
         return None
 
+    def joins(self, row: Row, following: Row) -> bool:
+        """Whether neighbouring rows are read together, so that a stream must not be cut between them."""
+        return False
+
     def fit(self, rows: Sequence[Row], predictions: Sequence[Prediction]) -> Self:
         """Return the task with its decision thresholds fitted on dev; the default has none."""
         return self
@@ -156,7 +164,8 @@ def split_windows(length: int, room: int, stride: int) -> list[tuple[int, int]]:
     """
     if length <= room:
         return [(0, length)]
-    step = max(1, room - stride)
+    stride = min(stride, room // 2)
+    step = room - stride
     starts = range(0, length - stride, step)
     return [(start, min(start + room, length)) for start in starts]
 

@@ -41,6 +41,10 @@ class TextFile:
         """Open the file to read text in its encoding; ``newline`` as `open` has it."""
         return self.path.open(encoding=self.encoding, newline=newline)
 
+    def is_longer_than_head(self) -> bool:
+        """Say whether `head` may have cut a line."""
+        return self.path.stat().st_size > _SAMPLE
+
     def head(self, characters: int = _SAMPLE) -> str:
         """Read the beginning of the file."""
         with self.open(newline="") as stream:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from tunewheel.data.problems import Problem, show
 from tunewheel.data.readers.base import Reader, Record, TextFile
-from tunewheel.data.tags import SchemeDetector, TagError, parse
+from tunewheel.data.tags import SchemeDetector, is_tag
 
 MARK = "-DOCSTART-"
 _SPACES = re.compile(r"[ \t]+")
@@ -56,11 +56,8 @@ class ConllReader(Reader):
                     document += line.startswith(MARK)
                     continue
                 columns = self._columns(line)
-                if len(columns) != self.width:
-                    if not (line.startswith("#") and not tokens):
-                        self._wrong_width(number, columns)
-                    continue
-                if not self._tag_is_known(number, columns[-1]):
+                comment = line.startswith("# ") and not tokens and not is_tag(columns[-1])
+                if comment or not self._is_sound(number, columns):
                     continue
                 row = row if tokens else number
                 tokens.append(_unglue(columns[0]) if self.glued else columns[0])
@@ -78,32 +75,16 @@ class ConllReader(Reader):
             columns = _SPACES.split(line.rstrip(" \t"))
         return columns if columns[0] else [" ", *columns[1:]]
 
-    def _wrong_width(self, number: int, columns: list[str]) -> None:
-        self.problems.add(
-            Problem(
-                self.name,
-                number,
-                "",
-                f"{self.width} columns",
-                f"{len(columns)} ({show(' '.join(columns))})",
-                "give every token all columns, the tag last, and leave a blank line between sentences",
-            )
-        )
-
-    def _tag_is_known(self, number: int, tag: str) -> bool:
-        try:
-            parse(tag)
-        except TagError:
-            self.problems.add(
-                Problem(
-                    self.name,
-                    number,
-                    "tag",
-                    "a tag of IOB, BIOES or BMES, such as O or B-PER",
-                    show(tag),
-                    "put the tag into the last column, as B-TYPE, I-TYPE or O",
-                )
-            )
+    def _is_sound(self, number: int, columns: list[str]) -> bool:
+        if len(columns) != self.width:
+            found = f"{len(columns)} ({show(' '.join(columns))})"
+            fix = "give every token all columns, the tag last, and leave a blank line between sentences"
+            self.problems.add(Problem(self.name, number, "", f"{self.width} columns", found, fix))
+            return False
+        if not is_tag(columns[-1]):
+            expected = "a tag of IOB, BIOES or BMES, such as O or B-PER"
+            fix = "put the tag into the last column, as B-TYPE, I-TYPE or O"
+            self.problems.add(Problem(self.name, number, "tag", expected, show(columns[-1]), fix))
             return False
         return True
 
@@ -170,8 +151,4 @@ def looks_like_conll(file: TextFile) -> bool:
 
 def _ends_in_tag(line: str) -> bool:
     columns = _SPACES.split(line)
-    try:
-        parse(columns[-1])
-    except TagError:
-        return False
-    return 2 <= len(columns) <= 12
+    return 2 <= len(columns) <= 12 and is_tag(columns[-1])

@@ -124,14 +124,14 @@ def _unique(names: list[str]) -> list[str]:
 def sniff(file: TextFile) -> str | None:
     """Find the delimiter that cuts the first records into equally many fields, two or more, or None."""
     best, most = None, 0.0
+    lines = file.head().splitlines(keepends=True)
+    lines = lines[:_HEAD] if len(lines) > _HEAD else lines[: max(1, len(lines) - file.is_longer_than_head())]
     for delimiter in _DELIMITERS:
         for quoting in (csv.QUOTE_MINIMAL, csv.QUOTE_NONE):
-            lines = file.head().splitlines(keepends=True)[:_HEAD]
             try:
                 widths = [len(fields) for fields in csv.reader(lines, delimiter=delimiter, quoting=quoting) if fields]
             except csv.Error:
                 continue
-            widths = widths[: max(1, len(widths) - 1)]  # the last may be cut
             if not widths or widths[0] < 2:
                 continue
             agreement = sum(width == widths[0] for width in widths) / len(widths)

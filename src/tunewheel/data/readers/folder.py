@@ -120,6 +120,13 @@ def sniff_format(file: TextFile) -> str | None:
 
 def reader(found: Found, wanted: tuple[str, ...] = (), documents: str = "document") -> Reader:
     """Make the reader of a file."""
+    made = _reader(found, wanted, documents)
+    if found.file.encoding not in ("utf-8", "utf-8-sig"):
+        made.notes.append(f"{found.file.path.name}: not UTF-8, read as {found.file.encoding}")
+    return made
+
+
+def _reader(found: Found, wanted: tuple[str, ...], documents: str) -> Reader:
     match found.format:
         case "jsonl":
             return JsonlReader(found.file)

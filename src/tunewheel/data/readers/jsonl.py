@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
+from typing import Any
 
 from tunewheel.data.problems import DataError, Problem, show
 from tunewheel.data.readers.base import Reader, Record
 
 _BLOCK = 1 << 20
-_BETWEEN = " \t\r\n,"
+_BETWEEN = re.compile(r"[ \t\r\n,\]]*")
+_BEFORE = re.compile(r"[ \t\r\n]*\[?[ \t\r\n]*")
+_OBJECT = 'write one complete object, such as {"text": …, "label": …}'
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return f"invalid JSON ({error.msg} at character {error.colno})"
+    return "invalid JSON (nested too deep)" if isinstance(error, RecursionError) else f"invalid JSON ({error})"
 
 
 class JsonlReader(Reader):
@@ -22,73 +32,58 @@ class JsonlReader(Reader):
                     continue
                 try:
                     value = json.loads(line)
-                except (json.JSONDecodeError, RecursionError) as error:
-                    reason = error.msg if isinstance(error, json.JSONDecodeError) else "nested too deep"
-                    column = f" at character {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
-                    self.problems.add(
-                        Problem(
-                            self.name,
-                            row,
-                            "",
-                            "a JSON object",
-                            f"invalid JSON ({reason}{column})",
-                            "write one complete object on this line",
-                        )
-                    )
+                except (ValueError, RecursionError) as error:
+                    self.problems.add(Problem(self.name, row, "", "a JSON object", _reason(error), _OBJECT))
                     continue
                 if isinstance(value, dict):
                     yield Record(row, value)
                 else:
-                    self.problems.add(
-                        Problem(self.name, row, "", "a JSON object", show(value), 'write {"text": …, "label": …}')
-                    )
+                    self.problems.add(Problem(self.name, row, "", "a JSON object", show(value), _OBJECT))
 
 
 class JsonReader(Reader):
-    """A stream of objects, pretty-printed or in one array, parsed without holding the file in memory."""
+    """A stream of objects, pretty-printed or in one array, parsed a block of the file at a time."""
 
     def __iter__(self) -> Iterator[Record]:
+        for row, value in self._values():
+            if isinstance(value, dict):
+                yield Record(row, value)
+            else:
+                self.problems.add(Problem(self.name, row, "", "a JSON object", show(value), _OBJECT))
+
+    def _values(self) -> Iterator[tuple[int, Any]]:
         decoder = json.JSONDecoder()
         with self.file.open(newline="\n") as stream:
-            buffer, row, at_start = stream.read(_BLOCK), 1, True
+            buffer, at, row, gap = stream.read(_BLOCK), 0, 1, _BEFORE
             while True:
-                rest = buffer.lstrip(_BETWEEN)
-                if at_start:
-                    rest = rest.removeprefix("[").lstrip(_BETWEEN)
-                    at_start = False
-                row += buffer.count("\n", 0, len(buffer) - len(rest))
-                buffer = rest
-                more = ""
-                if not buffer or buffer.startswith("]"):
-                    more = stream.read(_BLOCK)
-                    if not more:
-                        return
-                    buffer = buffer.removeprefix("]") + more
-                    continue
+                start = _end(gap, buffer, at)
+                row += buffer.count("\n", at, start)
+                gap = _BETWEEN
                 try:
-                    value, end = decoder.raw_decode(buffer)
-                except json.JSONDecodeError as error:
-                    more = stream.read(max(_BLOCK, len(buffer)))
+                    if start == len(buffer):
+                        raise json.JSONDecodeError("the file ends", "", 0)
+                    value, at = decoder.raw_decode(buffer, start)
+                except (ValueError, RecursionError) as error:
+                    # Perhaps the value goes on in the next block; twice as much each time keeps this linear.
+                    more = stream.read(max(_BLOCK, len(buffer) - start))
                     if more:
-                        buffer += more
+                        buffer, at = buffer[start:] + more, 0
                         continue
-                    raise DataError(
-                        [
-                            Problem(
-                                self.name,
-                                row + error.lineno - 1,
-                                "",
-                                "a JSON object",
-                                f"invalid JSON ({error.msg} at character {error.colno})",
-                                "write one object a line (JSON Lines), or an array of objects",
-                            )
-                        ]
-                    ) from None
-                if isinstance(value, dict):
-                    yield Record(row, value)
-                else:
-                    self.problems.add(
-                        Problem(self.name, row, "", "a JSON object", show(value), 'write {"text": …, "label": …}')
-                    )
-                row += buffer.count("\n", 0, end)
-                buffer = buffer[end:]
+                    if start == len(buffer):
+                        return
+                    raise self._broken(row + _lines(error, buffer, start), error) from None
+                yield row, value
+                row += buffer.count("\n", start, at)
+
+    def _broken(self, row: int, error: Exception) -> DataError:
+        fix = "write one object a line (JSON Lines), or an array of objects"
+        return DataError([Problem(self.name, row, "", "a JSON object", _reason(error), fix)])
+
+
+def _end(pattern: re.Pattern[str], buffer: str, at: int) -> int:
+    found = pattern.match(buffer, at)
+    return found.end() if found else at
+
+
+def _lines(error: Exception, buffer: str, start: int) -> int:
+    return buffer.count("\n", start, error.pos) if isinstance(error, json.JSONDecodeError) else 0

