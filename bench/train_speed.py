@@ -9,6 +9,7 @@ Each loop runs for the same number of seconds, in its own process, three times i
 
 from __future__ import annotations
 
+import contextlib
 import json
 import statistics
 import subprocess
@@ -136,11 +137,8 @@ def ours(rows: list[dict[str, Any]], task: Any, seconds: float) -> float:
         def stop(self) -> None: ...
 
     ready = prepare(task, "minilm", rows, Recipe(epochs=50))
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            ready.train(rows, [], Path(folder), progress=Watch())
-        except TimeIsUp:
-            pass
+    with tempfile.TemporaryDirectory() as folder, contextlib.suppress(TimeIsUp):
+        ready.train(rows, [], Path(folder), progress=Watch())
     return clock.rate()
 
 
@@ -176,9 +174,7 @@ def main() -> None:
         "runs": {loop: [round(value, 1) for value in found] for loop, found in rates.items()},
         "quick": options.quick,
     }
-    row = " | ".join(
-        f"{result[key]:,}" for key in ("padded", "dynamic", "ours", "ratio_padded", "ratio_dynamic")
-    )
+    row = " | ".join(f"{result[key]:,}" for key in ("padded", "dynamic", "ours", "ratio_padded", "ratio_dynamic"))
     finish("train_speed", row, result, record=not (options.quick or options.no_record))
 
 

@@ -58,13 +58,17 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Print the ver
 
 @app.command()
 def demo(
+    data_only: Annotated[bool, typer.Option("--data-only", help="Only write the sample's files.")] = False,
     home: Home = HOME,
     lang: Lang = "en",
 ) -> None:
     """Turn the wheel once on the bundled sample: offline, in minutes."""
-    from tunewheel.demo import run
+    from tunewheel.demo import run, unpack
 
-    run(home, lang, stdout)
+    if data_only:
+        stdout.print(f"the sample stands in {unpack(home / 'demo')}")
+    else:
+        run(home, lang, stdout)
 
 
 @app.command()

@@ -353,7 +353,7 @@ def score_file(
     home: str | Path = ".tunewheel",
     **options: Any,
 ) -> Report:
-    """Score a file of predictions against ``data``; a column file brings its own gold tags in its last but one column."""
+    """Score a file of predictions against ``data``; a column file brings its gold tags in its last column but one."""
     from tunewheel.evaluation import read_conll_predictions, read_predictions, score_predictions
     from tunewheel.tasks import task_class
 

@@ -126,15 +126,17 @@ def _check_round_trip(task: Task, rows: Sequence[Row], encoder: PlainEncoder, wi
     scores = task.score(rows, predictions)
     for name in task.headline:
         value = task.metrics(scores)[name]
-        _require(
-            abs(value - 1) < 1e-9, f"outputs that say what the labels say must score 1, {name} is {value:.4f}"
-        )
+        _require(abs(value - 1) < 1e-9, f"outputs that say what the labels say must score 1, {name} is {value:.4f}")
 
 
 def _check_alone(task: Task, rows: Sequence[Row], encoder: PlainEncoder) -> None:
     together = _decoded(task, rows, encoder)
     for index, row in enumerate(rows):
-        if any(task.joins(*pair) for pair in (rows[max(0, index - 1) : index + 1], rows[index : index + 2]) if len(pair) == 2):
+        if any(
+            task.joins(*pair)
+            for pair in (rows[max(0, index - 1) : index + 1], rows[index : index + 2])
+            if len(pair) == 2
+        ):
             continue  # read with its neighbours on purpose
         alone = _decoded(task, [row], encoder)[0]
         _require(_alike(alone, together[index]), f"row {index} is answered otherwise alone than among others")
@@ -163,7 +165,9 @@ def _check_metrics(task: Task, rows: Sequence[Row], encoder: PlainEncoder) -> No
     _require(_close(plain, task.metrics(scores, np.ones(n))), "weights of one must change nothing")
     twice = np.repeat(np.arange(n), 1 + np.arange(n) % 2)
     doubled = task.metrics({k: v[twice] for k, v in scores.items()})
-    _require(_close(doubled, task.metrics(scores, 1.0 + np.arange(n) % 2)), "a row of weight two must count as two rows")
+    _require(
+        _close(doubled, task.metrics(scores, 1.0 + np.arange(n) % 2)), "a row of weight two must count as two rows"
+    )
 
 
 def _close(one: dict[str, float], other: dict[str, float]) -> bool:

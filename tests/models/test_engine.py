@@ -1,11 +1,11 @@
 """The engine: it learns, repeats itself, and a run that was killed ends as if it had not been."""
 
-import os
 import signal
 import subprocess
 import sys
 import textwrap
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -155,7 +155,7 @@ def test_a_killed_run_is_taken_up_and_ends_with_the_same_weights(tiny_base, tmp_
 
     def child(folder, kill_at):
         command = [sys.executable, "-c", textwrap.dedent(CHILD), str(tiny_base), str(folder), str(kill_at)]
-        return subprocess.run([*command, os.path.dirname(os.path.dirname(__file__))], capture_output=True, text=True)
+        return subprocess.run([*command, str(Path(__file__).parents[1])], capture_output=True, text=True)
 
     whole = child(tmp_path / "whole", -1)
     assert whole.returncode == 0, whole.stderr

@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,7 +14,10 @@ from tunewheel.testing import ContractError, PlainEncoder, check_task
 LONG = " ".join(f"word{i} said Anna Berg in Paris" for i in range(60))
 NER_ROWS = [
     {"text": "Anna Berg paid $3 in Paris", "entities": [{"start": 0, "end": 9, "label": "PER"}]},
-    {"text": "张三在北京买书", "entities": [{"start": 0, "end": 2, "label": "PER"}, {"start": 3, "end": 5, "label": "LOC"}]},
+    {
+        "text": "张三在北京买书",
+        "entities": [{"start": 0, "end": 2, "label": "PER"}, {"start": 3, "end": 5, "label": "LOC"}],
+    },
     {"text": "nothing here", "entities": []},
     {"text": "", "entities": []},
     {
@@ -21,7 +26,10 @@ NER_ROWS = [
             {"start": i, "end": i + 9, "label": "PER"} for i in range(len(LONG)) if LONG.startswith("Anna Berg", i)
         ],
     },
-    {"text": "Paris Paris", "entities": [{"start": 0, "end": 5, "label": "LOC"}, {"start": 6, "end": 11, "label": "LOC"}]},
+    {
+        "text": "Paris Paris",
+        "entities": [{"start": 0, "end": 5, "label": "LOC"}, {"start": 6, "end": 11, "label": "LOC"}],
+    },
 ]
 ROWS = [
     {"text": "my card is gone", "label": "lost"},
@@ -30,7 +38,10 @@ ROWS = [
     {"text": LONG, "label": "balance"},
     {"text": "", "label": "lost"},
 ]
-MULTI = [{"text": row["text"], "labels": labels} for row, labels in zip(ROWS, [["a"], ["a", "b"], [], ["b"], ["c"]], strict=True)]
+MULTI = [
+    {"text": row["text"], "labels": labels}
+    for row, labels in zip(ROWS, [["a"], ["a", "b"], [], ["b"], ["c"]], strict=True)
+]
 
 
 @pytest.mark.parametrize(
@@ -129,7 +140,9 @@ def test_metrics_equal_scikit_learn(data):
     for average in ("macro", "micro", "weighted"):
         theirs = metrics.f1_score(gold, predicted, average=average, zero_division=0)
         assert ours[f"{average}_f1"] == pytest.approx(theirs)
-    assert (task.confusion(task.score([{"label": g} for g in gold], [{"label": p} for p in predicted]))).sum() == len(pairs)
+    assert (task.confusion(task.score([{"label": g} for g in gold], [{"label": p} for p in predicted]))).sum() == len(
+        pairs
+    )
 
 
 def test_several_labels_equal_scikit_learn():
@@ -182,7 +195,7 @@ def test_windows_cover_everything_and_fit(length, room, stride):
     ranges = split_windows(length, room, stride)
     assert all(0 <= stop - start <= room for start, stop in ranges)
     assert {i for start, stop in ranges for i in range(start, stop)} == set(range(length))
-    assert all(later[0] <= earlier[1] for earlier, later in zip(ranges, ranges[1:], strict=False))
+    assert all(later[0] <= earlier[1] for earlier, later in itertools.pairwise(ranges))
 
 
 def test_context_joins_neighbours_of_one_document_only():

@@ -219,21 +219,7 @@ def _labels(
     ]
     if label is not None:
         shape = next((shape for name, shape in found if name == label), None) or columns.shape(label)
-        wanted = {"ner": ("entities", "tags"), "classification": ("label", "labels")}.get(task or "", ())
-        if shape is None or (wanted and shape not in wanted):
-            raise DataError(
-                [
-                    Problem(
-                        file,
-                        1,
-                        label,
-                        f"labels for {task or 'a task'}",
-                        f"a column of {shape or 'objects'}",
-                        "name the column with --label, or another --task",
-                    )
-                ]
-            )
-        return label, shape, None
+        return label, _fitting(file, label, shape, task), None
     if task == "ner":
         if not found:
             raise DataError(
@@ -256,6 +242,16 @@ def _labels(
     if found and task is None:
         return *found[0], None
     return None, "label", None
+
+
+def _fitting(file: str, label: str, shape: Shape | None, task: str | None) -> Shape:
+    """Return the shape of the column the caller named, if it serves the task."""
+    wanted = {"ner": ("entities", "tags"), "classification": ("label", "labels")}.get(task or "", ())
+    if shape is None or (wanted and shape not in wanted):
+        expected, found = f"labels for {task or 'a task'}", f"a column of {shape or 'objects'}"
+        fix = "name the column with --label, or another --task"
+        raise DataError([Problem(file, 1, label, expected, found, fix)])
+    return shape
 
 
 def _text(file: str, columns: Columns, label: str | None, tokens: str | None) -> str | None:

@@ -59,7 +59,9 @@ def _records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             raise EvaluationError(f"{place}: not JSON ({error})") from error
         if not isinstance(record, dict):
             raise EvaluationError(f"{place}: expected an object, found {type(record).__name__}")
-        yield place, record
+        answer = record.get("prediction")  # as `tunewheel predict` writes it, beside the row's own columns
+        named = {"id": record["id"]} if "id" in record else {}
+        yield place, {**named, **answer} if isinstance(answer, dict) else record
 
 
 def _joined(

@@ -124,9 +124,7 @@ class _Engine(Trainer):
         self.control: Any
         self.tokens = 0
         self.evaluating = 0.0
-        self.keeper = Keeper(
-            network, task.selection, seconds=recipe.checkpoint_seconds, patience=recipe.patience
-        )
+        self.keeper = Keeper(network, task.selection, seconds=recipe.checkpoint_seconds, patience=recipe.patience)
         callbacks: list[TrainerCallback] = [_Watch(self, progress), self.keeper]
         super().__init__(
             model=network,

@@ -288,7 +288,7 @@ def _extend(window: Window, ids: list[int], shapes: list[int], labels: Sequence[
     window.ids += ids
     window.shapes += shapes
     if isinstance(window.labels, list):
-        window.labels += labels
+        window.labels.extend(labels)
 
 
 def _word_of_pieces(words: Sequence[Span], pieces: Pieces) -> list[int]:

@@ -1,0 +1,41 @@
+# make demo and make test are all a newcomer needs; make help lists the rest.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+DATA   ?= ../shared/data
+
+.PHONY: help demo test check bench format clean
+
+help:           ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(BIN)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[demo,dev]'
+	@touch $@
+
+demo: $(BIN)/.installed  ## install, then turn the wheel once on the bundled sample, offline
+	$(BIN)/tunewheel demo
+
+test: $(BIN)/.installed  ## install, then run the whole test suite
+	$(BIN)/python -m pytest
+
+check: $(BIN)/.installed  ## style, types, import rule, documentation
+	$(BIN)/ruff format --check src tests bench tools
+	$(BIN)/ruff check src tests bench tools
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python tools/check_docs.py
+
+bench: $(BIN)/.installed  ## measure speed and quality: make bench DATA=folder (about an hour)
+	$(BIN)/python bench/train_speed.py --data $(DATA)
+	$(BIN)/python bench/predict_speed.py --data $(DATA)
+	$(BIN)/python bench/quality.py --data $(DATA)
+
+format: $(BIN)/.installed  ## put the code into shape
+	$(BIN)/ruff check --fix src tests bench tools
+	$(BIN)/ruff format src tests bench tools
+
+clean:          ## remove what make made
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

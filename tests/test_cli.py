@@ -1,0 +1,194 @@
+"""The commands, from labelled text to a registered, answering model, on a tiny base."""
+
+import csv
+import io
+import json
+import re
+import subprocess
+import sys
+import time
+
+import pytest
+from typer.testing import CliRunner
+
+from tiny import entity_rows, intent_rows
+from tunewheel.cli import app, main
+
+FAST = ["--set", "batch_tokens=128", "--set", "window=48", "--learning-rate", "0.005", "--epochs", "4"]
+
+
+@pytest.fixture(scope="module")
+def workplace(tiny_base, tmp_path_factory):
+    """A workspace with one classifier and one entity recogniser, both trained by the command."""
+    folder = tmp_path_factory.mktemp("work")
+    for name, rows in (("intents", intent_rows(80)), ("people", entity_rows(80))):
+        path = folder / f"{name}.jsonl"
+        path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+        result = run(folder, "train", str(path), "--base", str(tiny_base), *FAST)
+        assert result.exit_code == 0, result.output
+    return folder
+
+
+def run(folder, *arguments, **options):
+    return CliRunner().invoke(app, [*arguments, "--home", str(folder / "home")], catch_exceptions=False, **options)
+
+
+def told(capfd, monkeypatch, *arguments):
+    """Run `main` as a shell would; returns exit code and standard error."""
+    monkeypatch.setattr(sys, "argv", ["tunewheel", *map(str, arguments)])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    return stopped.value.code, capfd.readouterr().err
+
+
+def test_training_registers_a_champion_with_its_report(workplace):
+    found = json.loads(run(workplace, "models", "--json").stdout)
+    assert [(v["ref"], v["aliases"], v["task"]) for v in found] == [
+        ("intents:1", ["champion"], "classification"),
+        ("people:1", ["champion"], "ner"),
+    ]
+    assert found[0]["metrics"]["accuracy"] > 0.8
+    for ref in ("intents-1", "people-1"):
+        assert (workplace / "home" / "reports" / ref / "report.html").is_file()
+    assert not any((workplace / "home" / "runs").iterdir())
+
+
+def test_the_same_work_is_not_done_twice_and_again_makes_a_second_version(workplace, tiny_base):
+    arguments = ["train", str(workplace / "intents.jsonl"), "--base", str(tiny_base), *FAST, "--json"]
+    started = time.perf_counter()
+    first = json.loads(run(workplace, *arguments).stdout)
+    assert first["version"]["ref"] == "intents:1"
+    assert first["seconds"] is None
+    again = json.loads(run(workplace, *arguments, "--again").stdout)
+    assert again["version"]["ref"] == "intents:2"
+    # Equal data and seed give the equal model: nothing is better, so the champion stays.
+    assert again["version"]["aliases"] == []
+    assert again["champion"]["differences"]["accuracy"]["verdict"] == "undecided"
+    assert time.perf_counter() - started < 120
+
+
+def test_promote_and_rollback(workplace):
+    other = workplace / "home"
+    assert other.is_dir()
+    run(workplace, "promote", "people:1", "--alias", "trial", "--why", "a look")
+    aliases = json.loads(run(workplace, "models", "people", "--json").stdout)[0]["aliases"]
+    assert aliases == ["champion", "trial"]
+
+
+def test_predict_keeps_columns_order_and_rows(workplace):
+    rows = intent_rows(50)
+    source, target = workplace / "new.jsonl", workplace / "out.jsonl"
+    source.write_text("".join(json.dumps({**row, "extra": i}) + "\n" for i, row in enumerate(rows)), encoding="utf-8")
+    assert run(workplace, "predict", "intents", str(source), "-o", str(target)).exit_code == 0
+    out = [json.loads(line) for line in target.read_text(encoding="utf-8").splitlines()]
+    assert [row["extra"] for row in out] == list(range(50))
+    assert all(set(row["prediction"]) == {"label", "confidence", "probabilities"} for row in out)
+    assert not target.with_name("out.jsonl.part").exists()
+    scored = run(workplace, "evaluate", str(source), "--predictions", str(target), "--json")
+    ours = run(workplace, "evaluate", str(source), "--model", "intents", "--json")
+    a, b = (json.loads(result.stdout)["reports"][0]["metrics"] for result in (scored, ours))
+    assert a["accuracy"] == b["accuracy"]
+
+
+def test_predict_reads_and_writes_tables_and_streams(workplace):
+    table = workplace / "new.csv"
+    table.write_text('no,text\n1,"my card is gone, help"\n2,余额多少\n', encoding="utf-8-sig")
+    result = run(workplace, "predict", "intents:1", str(table))
+    rows = list(csv.DictReader(io.StringIO(result.stdout)))
+    assert [row["no"] for row in rows] == ["1", "2"]
+    assert set(rows[0]) == {"no", "text", "prediction", "confidence"}
+    piped = run(workplace, "predict", "people@champion", input='{"text": "3 times paid Anna Berg in full"}\n')
+    assert "entities" in json.loads(piped.stdout)["prediction"]
+
+
+def test_evaluate_compares_two_models_and_writes_the_page(workplace):
+    result = run(
+        workplace,
+        *["evaluate", str(workplace / "people.jsonl"), "--task", "ner"],
+        *["--model", "people:1", "--model", "people:1", "-o", str(workplace / "report")],
+    )
+    assert result.exit_code == 0
+    assert "undecided" in result.stdout
+    assert "FB1" in result.stdout
+    assert (workplace / "report" / "report.html").is_file()
+
+
+def test_errors_are_told_with_place_and_remedy(workplace, capfd, monkeypatch, tmp_path):
+    bad = tmp_path / "bad.jsonl"
+    bad.write_text('{"text": "a", "label": "x"}\n{"text": "b"}\n{"text": "", "label": "y"}\n', encoding="utf-8")
+    home = ["--home", str(tmp_path / "home")]
+    code, error = told(capfd, monkeypatch, "train", bad, *home)
+    assert code == 2
+    assert "bad.jsonl:2" in error
+    assert "bad.jsonl:3" in error
+    code, error = told(capfd, monkeypatch, "predict", "intens", "--home", workplace / "home")
+    assert code == 2
+    assert "intents" in error
+    code, error = told(capfd, monkeypatch, "train", bad, "--set", "epoch=3", *home)
+    assert code == 2
+    assert "did you mean 'epochs'" in error
+    code, error = told(capfd, monkeypatch, "train", bad, "--set", "dropout=2", "--epochs", "0", *home)
+    assert "dropout" in error
+    assert "epochs" in error
+    broken = tmp_path / "broken.jsonl"
+    broken.write_text('{"text": "a"}\n{"text": \n', encoding="utf-8")
+    code, error = told(capfd, monkeypatch, "predict", "intents", broken, "--home", workplace / "home")
+    assert code == 2
+    assert "broken.jsonl:2" in error
+    assert "Traceback" not in error
+
+
+def test_a_run_can_be_repeated_from_its_settings_file(workplace, tiny_base, tmp_path):
+    from tunewheel.settings import train_settings, write_settings
+    from tunewheel.store import Workspace, get_run
+
+    version = json.loads(run(workplace, "models", "intents", "--json").stdout)[0]
+    declared = json.loads((workplace / "home").joinpath(version["path"], "tunewheel.json").read_text("utf-8"))
+    path = tmp_path / "run.yaml"
+    asked = {k: v for k, v in declared["settings"].items() if k in train_settings({"data": "x"}).flat()}
+    write_settings(asked, path)
+    again = json.loads(run(workplace, "train", "--settings", str(path), "--name", "intents", "--json").stdout)
+    assert again["report"]["metrics"] == json.loads(run_report(workplace, "intents-1"))["metrics"]
+    with Workspace.open(workplace / "home") as workspace:
+        assert get_run(workspace, "nothing") is None
+
+
+def run_report(workplace, name):
+    return (workplace / "home" / "reports" / name / "report.json").read_text(encoding="utf-8")
+
+
+def imports(statement):
+    code = f"import sys, time; t = time.perf_counter(); {statement}; took = time.perf_counter() - t\n"
+    code += "print(took); print(*[m for m in ('torch', 'transformers', 'fastapi') if m in sys.modules])"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    return out.splitlines()[-2:]
+
+
+@pytest.mark.parametrize(
+    "module", ["tunewheel", "tunewheel.data", "tunewheel.store", "tunewheel.registry", "tunewheel.loop", "tunewheel.cli"]
+)
+def test_importing_is_light(module):
+    assert imports(f"import {module}")[1] == ""
+
+
+def test_help_is_light_and_names_every_command():
+    code = (
+        "import sys\nfrom typer.testing import CliRunner\nfrom tunewheel.cli import app\n"
+        "print(CliRunner().invoke(app, ['--help']).output)\n"
+        "assert not {'torch', 'transformers', 'sqlalchemy'} & set(sys.modules)"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    for command in ("demo", "train", "evaluate", "predict", "models", "promote", "rollback"):
+        assert re.search(rf"\b{command}\b", out)
+
+
+def test_nothing_is_sent_anywhere(workplace, tiny_base, monkeypatch):
+    """Training, evaluating and predicting open no connection."""
+    import socket
+
+    def refuse(*_):
+        raise AssertionError("a connection was opened")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    arguments = ["train", str(workplace / "people.jsonl"), "--base", str(tiny_base), *FAST, "--seed", "99"]
+    assert run(workplace, *arguments).exit_code == 0
