@@ -389,10 +389,11 @@ def predict(
     loaded = load(model, home=home)
     column = text or loaded.origin.settings.get("text")
     kept: deque[dict[str, Any]] = deque()
+    shown = str(source or "<stdin>")
     written = format_of(target, format or (form if target is None else None))
     count = 0
     with write_stream(target, written) as write:
-        for prediction in loaded.predictor(precision).stream(texts_of(read_stream(source, form), column, kept)):
+        for prediction in loaded.predictor(precision).stream(texts_of(read_stream(source, form), column, kept, shown)):
             write({**kept.popleft(), **_answer(prediction, table=written != "jsonl")})
             count += 1
     return count

@@ -40,18 +40,8 @@ def format_of(path: Path | None, given: str | None) -> Format:
     }
     if ending in formats:
         return formats[ending]
-    raise DataError(
-        [
-            Problem(
-                str(path),
-                None,
-                None,
-                "a .jsonl, .csv or .tsv file",
-                repr(ending),
-                "name it so or give --format",
-            )
-        ]
-    )
+    wanted = "a .jsonl, .csv or .tsv file"
+    raise DataError([Problem(str(path), None, "", wanted, repr(ending), "name it so or give --format")])
 
 
 def read_stream(path: Path | None, form: Format) -> Iterator[dict[str, Any]]:
@@ -64,9 +54,12 @@ def read_stream(path: Path | None, form: Format) -> Iterator[dict[str, Any]]:
 
 
 def texts_of(
-    rows: Iterator[dict[str, Any]], column: str | None, kept: deque[dict[str, Any]]
+    rows: Iterator[dict[str, Any]], column: str | None, kept: deque[dict[str, Any]], name: str = "<rows>"
 ) -> Iterator[dict[str, Any]]:
-    """Yield each row's text alone and put the row into ``kept``; without ``column`` its name is inferred."""
+    """Yield what a model reads of each row, and put the row into ``kept``; without ``column`` its name is inferred.
+
+    A model reads the text, and where the row has them its words' offsets (``tokens``) and its ``document``.
+    """
     for number, row in enumerate(rows, 1):
         if column is None:
             column = next((name for name in TEXTS if isinstance(row.get(name), str)), "text")
@@ -74,9 +67,15 @@ def texts_of(
         if not isinstance(text, str):
             found = "no such column" if column not in row else type(text).__name__
             fix = f"name the text's column with --text; the row has {', '.join(row) or 'none'}"
-            raise DataError([Problem("input", number, column, "a text", found, fix)])
+            raise DataError([Problem(f"{name}, row {number}", None, column, "a text", found, fix)])
         kept.append(row)
-        yield {"text": text}
+        tokens, document = row.get("tokens"), row.get("document")
+        read: dict[str, Any] = {"text": text}
+        if isinstance(tokens, list) and all(isinstance(t, dict) and {"start", "end"} <= t.keys() for t in tokens):
+            read["tokens"] = tokens
+        if isinstance(document, str):
+            read["document"] = document
+        yield read
 
 
 def _json_rows(source: IO[str], name: str) -> Iterator[dict[str, Any]]:
