@@ -67,9 +67,7 @@ def test_the_same_work_is_not_done_twice_and_again_makes_a_second_version(workpl
     assert time.perf_counter() - started < 120
 
 
-def test_promote_and_rollback(workplace):
-    other = workplace / "home"
-    assert other.is_dir()
+def test_promote_adds_an_alias(workplace):
     run(workplace, "promote", "people:1", "--alias", "trial", "--why", "a look")
     aliases = json.loads(run(workplace, "models", "people", "--json").stdout)[0]["aliases"]
     assert aliases == ["champion", "trial"]
@@ -136,6 +134,21 @@ def test_errors_are_told_with_place_and_remedy(workplace, capfd, monkeypatch, tm
     assert code == 2
     assert "broken.jsonl:2" in error
     assert "Traceback" not in error
+
+
+def test_trackers_are_checked_before_any_work(workplace, capfd, monkeypatch):
+    for name, remedy in (("wandb", r"pip install 'tunewheel[wandb]'"), ("notebook", "expected one of")):
+        arguments = ["train", workplace / "intents.jsonl", "--report-to", name, "--home", workplace / "home"]
+        code, error = told(capfd, monkeypatch, *arguments)
+        assert code == 2
+        assert remedy in " ".join(error.split())
+
+
+def test_rollback_takes_a_promotion_back(workplace):
+    run(workplace, "promote", "intents:1", "--alias", "trial", "--why", "first")
+    assert "intents:1 already is trial" in run(workplace, "promote", "intents:1", "--alias", "trial").stdout
+    run(workplace, "promote", "intents:2", "--alias", "trial", "--why", "second")
+    assert "intents:1 is trial again" in run(workplace, "rollback", "intents", "--alias", "trial").stdout
 
 
 def test_a_run_can_be_repeated_from_its_settings_file(workplace, tiny_base, tmp_path):

@@ -87,6 +87,7 @@ def train(
     from tunewheel.store import Workspace
 
     recipe = recipe or Recipe()
+    _check_trackers(report_to)
     chosen = name or default_name(data)
     check_name(chosen)
     workspace = Workspace.open(home)
@@ -117,6 +118,20 @@ def train(
     }
     training = _Training(workspace, dataset, chosen, base, options, settings, recipe, lang, say)
     return training.run(progress, report_to, again=again)
+
+
+_TRACKERS = ("tensorboard", "mlflow", "wandb")
+
+
+def _check_trackers(names: Sequence[str]) -> None:
+    """Refuse a tracker that is unknown or not installed before any work is done."""
+    from importlib.util import find_spec
+
+    for name in names:
+        if name not in _TRACKERS:
+            raise LoopError(f"--report-to {name}: expected one of {', '.join(_TRACKERS)}")
+        if find_spec(name) is None:
+            raise LoopError(f"--report-to {name} needs a package: pip install 'tunewheel[{name}]'")
 
 
 def read_dataset(data: str | Path | Dataset, workspace: Workspace, **options: Any) -> Dataset:
