@@ -33,7 +33,7 @@ def one_run(dataset: Any, recipe: Any, rows: int | None, **options: Any) -> dict
     report = evaluate(model, test, seen=dataset.overlap("train", "test")[:rows], resamples=200 if rows else 1000)
     name = task.selection
     found = {"dev": told.dev[name], "test": report.metrics[name].value, "seconds": seconds, "cpu": cpu}
-    found |= {"low": report.metrics[name].low, "high": report.metrics[name].high}
+    found |= {"seed": recipe.seed, "low": report.metrics[name].low, "high": report.metrics[name].high}
     if report.clean:
         found["clean"] = report.clean[name].value
     print(found, file=sys.stderr, flush=True)
@@ -44,7 +44,7 @@ def main() -> None:
     """Train each seed, and record means."""
     parser = arguments(__doc__ or "")
     parser.add_argument("--only", choices=["conll", "banking"], help="one of the two")
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
     options = parser.parse_args()
     need(options.data, "conll2003/eng.train", "banking77/train.csv")
     from tunewheel.data import Dataset
@@ -53,7 +53,7 @@ def main() -> None:
     rows = 150 if options.quick else None
     epochs = 1 if options.quick else None
     result: dict[str, Any] = {"quick": options.quick}
-    seeds = SEEDS[: 1 if options.quick else options.seeds]
+    seeds = options.seeds[:1] if options.quick else options.seeds
     if options.only != "banking":
         dataset = Dataset.read(options.data / "conll2003")
         recipe = {"epochs": epochs or 4, "learning_rate": 2e-4, "batch_tokens": 512, "freeze_embeddings": True}
@@ -72,7 +72,9 @@ def main() -> None:
 def record(name: str, runs: list[dict[str, float]], options: Any) -> None:
     """One row for a data set: mean over the seeds, each seed, dev mean, slowest training."""
     mean = {key: statistics.fmean(run[key] for run in runs) for key in ("test", "dev", "seconds", "cpu")}
-    each = ", ".join(f"{100 * run['test']:.2f} [{100 * run['low']:.2f}, {100 * run['high']:.2f}]" for run in runs)
+    each = ", ".join(
+        f"{run['seed']}: {100 * run['test']:.2f} [{100 * run['low']:.2f}, {100 * run['high']:.2f}]" for run in runs
+    )
     clean = f"{100 * statistics.fmean(run['clean'] for run in runs):.2f}" if "clean" in runs[0] else "–"
     cost = f"{mean['seconds']:.0f} s | {mean['cpu']:.0f} s"
     row = f"{name} | {100 * mean['test']:.2f} | {each} | {clean} | {100 * mean['dev']:.2f} | {cost}"
