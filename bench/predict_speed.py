@@ -75,7 +75,7 @@ def largest_gap(model: Any, pipe: Any, texts: list[str]) -> float:
             continue  # the pipeline cut it, or ours read it in two windows
         x = np.exp(output - output.max(1, keepdims=True))
         best = (x / x.sum(1, keepdims=True)).max(1)
-        gap = max(gap, *(abs(a["score"] - b) for a, b in zip(theirs, best, strict=True)))
+        gap = max(gap, *(abs(float(a["score"]) - float(b)) for a, b in zip(theirs, best, strict=True)))
     return gap
 
 
