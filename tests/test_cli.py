@@ -178,7 +178,8 @@ def imports(statement):
 
 
 @pytest.mark.parametrize(
-    "module", ["tunewheel", "tunewheel.data", "tunewheel.store", "tunewheel.registry", "tunewheel.loop", "tunewheel.cli"]
+    "module",
+    ["tunewheel", "tunewheel.data", "tunewheel.store", "tunewheel.registry", "tunewheel.loop", "tunewheel.cli"],
 )
 def test_importing_is_light(module):
     assert imports(f"import {module}")[1] == ""

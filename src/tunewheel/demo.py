@@ -76,11 +76,13 @@ def _train(console: Console, home: Path, lang: Literal["en", "zh"], data: Path, 
 
 def _answers(console: Console, turn: loop.Turn, texts: list[str]) -> None:
     table = Table(box=None, show_header=False, padding=(0, 2))
+    table.add_column(overflow="fold")
+    table.add_column(overflow="fold")
     for text, prediction in zip(texts, turn.model.predict(list(texts)), strict=True):
         if "label" in prediction:
             table.add_row(text, f"{prediction['label']}  {prediction['confidence']:.2f}")
         else:
-            table.add_row(text, "  ".join(_entities(text, prediction["entities"])))
+            table.add_row(text, "\n".join(_entities(text, prediction["entities"])))
     console.print(table)
 
 

@@ -22,7 +22,7 @@ def report_view(report: Report) -> Group:
     """A report in a few lines: figures with intervals, clean rows, resolution, weakest labels."""
     title = Text.assemble((report.model, "bold"), f"  {report.task.name}  {report.rows:,} rows")
     if report.dataset:
-        title.append(f"  dataset {report.dataset}", "dim")
+        title.append(f"  dataset {report.dataset[:12]}", "dim")
     parts: list[RenderableType] = [title, _indent(_metrics(report))]
     if report.seen_rows:
         parts.append(_indent(_clean(report)))
