@@ -73,6 +73,15 @@ def test_promote_adds_an_alias(workplace):
     assert aliases == ["champion", "trial"]
 
 
+def test_settings_reach_the_task(workplace, tiny_base):
+    arguments = ["train", str(workplace / "people.jsonl"), "--base", str(tiny_base), *FAST, "--name", "chain"]
+    result = run(workplace, *arguments, "--set", "context=40", "--set", "crf=true", "--json")
+    path = json.loads(result.stdout)["version"]["path"]
+    declared = json.loads((workplace / path / "tunewheel.json").read_text(encoding="utf-8"))
+    assert declared["task"]["config"] == {"types": ["person"], "crf": True, "context": 40}
+    assert declared["settings"]["context"] == 40
+
+
 def test_predict_keeps_columns_order_and_rows(workplace):
     rows = intent_rows(50)
     source, target = workplace / "new.jsonl", workplace / "out.jsonl"

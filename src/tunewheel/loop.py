@@ -86,6 +86,8 @@ def train(
     from tunewheel.registry import check_name
     from tunewheel.store import Workspace
 
+    if method != "full":
+        raise LoopError(f"method {method!r}: only 'full' is there yet")
     recipe = recipe or Recipe()
     _check_trackers(report_to)
     chosen = name or default_name(data)
@@ -108,6 +110,7 @@ def train(
     options: dict[str, Any] = {
         "class_weights": class_weights,
         "crf": base == "bilstm" if crf is None else crf,
+        "context": context,
     }
     settings = {
         "data": str(data) if isinstance(data, str | Path) else dataset.fingerprint,

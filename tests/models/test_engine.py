@@ -180,3 +180,17 @@ def test_a_checkpoint_that_was_cut_off_is_passed_over(tmp_path):
             (folder / COMPLETE).touch()
     assert last_checkpoint(tmp_path).name == "checkpoint-20"
     assert last_checkpoint(tmp_path / "nowhere") is None
+
+
+def test_class_weights_and_smoothing_reach_the_loss(tiny_base):
+    rows = intent_rows(4)
+
+    def loss(task, smoothing):
+        ready = prepare(task, str(tiny_base), rows, replace(QUICK, label_smoothing=smoothing))
+        network = ready.model.network.eval()
+        network.label_smoothing = smoothing
+        return network(**ready.model.encoder.collate(task.encode(rows, ready.model.encoder, labelled=True))).loss.item()
+
+    plain = loss(TASK, 0.0)
+    assert loss(Classification(TASK.labels, weights=(1.0, 5.0)), 0.0) != pytest.approx(plain)
+    assert loss(TASK, 0.5) != pytest.approx(plain)

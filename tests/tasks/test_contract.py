@@ -209,3 +209,18 @@ def test_context_joins_neighbours_of_one_document_only():
     assert [[part.row for part in window.parts] for window in windows] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9], [10]]
     assert all(len(w.ids) == len(w.shapes) == len(w.labels) for w in windows)
     assert windows[0].ids[windows[0].parts[1].at - 1] == 998
+
+
+class Rows:
+    """As much of a dataset as a task looks at."""
+
+    multi_label = False
+
+    def __getitem__(self, split):
+        return {"label": ["a"] * 30 + ["b"] * 10}
+
+
+def test_balanced_weights_make_rare_labels_count():
+    task = Classification.from_dataset(Rows(), class_weights="balanced")
+    assert task.head().class_weights == pytest.approx((40 / (2 * 30), 40 / (2 * 10)))
+    assert Classification.from_dataset(Rows()).head().class_weights is None
