@@ -97,6 +97,15 @@ def test_predict_keeps_columns_order_and_rows(workplace):
     assert a["accuracy"] == b["accuracy"]
 
 
+def test_rows_that_carry_two_tasks_labels_are_scored_by_the_one_asked_for(workplace):
+    rows = [{**row, "entities": [{"start": 0, "end": 1, "label": "x"}]} for row in intent_rows(20)]
+    source, target = workplace / "both.jsonl", workplace / "both-out.jsonl"
+    source.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    run(workplace, "predict", "intents", str(source), "-o", str(target))
+    arguments = ["evaluate", str(source), "--task", "classification", "--predictions", str(target), "--json"]
+    assert json.loads(run(workplace, *arguments).stdout)["reports"][0]["rows"] == 20
+
+
 def test_predict_reads_and_writes_tables_and_streams(workplace):
     table = workplace / "new.csv"
     table.write_text('no,text\n1,"my card is gone, help"\n2,余额多少\n', encoding="utf-8-sig")

@@ -98,7 +98,7 @@ def _joined(
 
 def _prediction(place: str, record: Mapping[str, Any], task: Task, row: Row) -> Prediction:
     """Check one record and give it the shape that the task decodes to."""
-    wanted = _wanted(row)
+    wanted = _wanted(task, row)
     given = next((key for key in wanted if key in record), None)
     if given is None:
         raise EvaluationError(
@@ -124,10 +124,11 @@ def _prediction(place: str, record: Mapping[str, Any], task: Task, row: Row) -> 
     return {"entities": _entities_of(tags, tokens), "tags": tags}
 
 
-def _wanted(row: Row) -> tuple[str, ...]:
-    if "entities" in row:
+def _wanted(task: Task, row: Row) -> tuple[str, ...]:
+    """The keys that may hold the answer; a row may carry another task's labels beside its own."""
+    if "entities" in task.columns:
         return "entities", "tags"
-    return ("labels",) if "labels" in row else ("label",)
+    return ("label",) if "label" in row else ("labels",)
 
 
 def _known(record: Mapping[str, Any], place: str) -> Prediction:
