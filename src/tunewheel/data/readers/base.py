@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import hashlib
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,7 +53,7 @@ class TextFile:
 
 
 @dataclass
-class Reader:
+class Reader(ABC):
     """Iterates over the records of a file; bad rows go to ``problems``, assumptions to ``notes``.
 
     It can be iterated more than once; only one pass should have ``problems`` collected.
@@ -67,8 +68,9 @@ class Reader:
         """The file's name in messages."""
         return str(self.file.path)
 
+    @abstractmethod
     def __iter__(self) -> Iterator[Record]:
-        raise NotImplementedError
+        """Yield the file's records, in order."""
 
 
 def inspect(path: Path) -> TextFile:
