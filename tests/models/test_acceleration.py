@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from tunewheel.models.acceleration import ByteDropout, fuse_projections, set_dropout
+from tunewheel.models.acceleration import ByteDropout, fuse_projections, plain_attention, set_dropout
 
 
 def test_byte_dropout_keeps_the_mean_and_drops_the_share():
@@ -57,3 +57,36 @@ def test_adapted_projections_are_left_alone(tiny_base):
     block = model.encoder.layer[0].attention.self
     block.query = nn.Sequential(block.query)
     assert fuse_projections(model) == 1
+
+
+@pytest.mark.parametrize("masked", ["not", "bool", "additive"])
+def test_plain_attention_is_the_fused_kernels(masked):
+    torch.manual_seed(2)
+    query, key, value = torch.randn(3, 2, 4, 7, 8, dtype=torch.float64)
+    mask = None
+    if masked != "not":
+        mask = torch.ones(2, 1, 7, 7, dtype=torch.bool)
+        mask[0, :, :, 5:] = False
+    if masked == "additive":
+        mask = torch.zeros(mask.shape, dtype=torch.float64).masked_fill(~mask, float("-inf"))
+    theirs = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=0.3)
+    assert torch.allclose(plain_attention(query, key, value, mask, 0.3), theirs)
+
+
+def test_bf16_training_takes_plain_attention_and_stays_close_to_fp32(tiny_base, monkeypatch):
+    from transformers import AutoModel
+
+    from tunewheel.models import acceleration
+
+    calls = []
+    monkeypatch.setattr(acceleration, "plain_attention", lambda *a: calls.append(1) or plain_attention(*a))
+    model = AutoModel.from_pretrained(tiny_base, attn_implementation="sdpa").train()
+    set_dropout(model, 0.0, 0.0)
+    fuse_projections(model)
+    ids = torch.tensor([[5, 6, 7, 8, 0, 0], [9, 10, 11, 12, 13, 14]])
+    exact = model(input_ids=ids, attention_mask=(ids != 0).long()).last_hidden_state
+    assert not calls
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        rough = model(input_ids=ids, attention_mask=(ids != 0).long()).last_hidden_state
+    assert len(calls) == 2
+    assert torch.allclose(rough[1].float(), exact[1], atol=0.05)

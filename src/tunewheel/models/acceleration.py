@@ -64,11 +64,26 @@ def _fused_forward(self: Any, hidden_states: Tensor, attention_mask: Tensor | No
     joined = F.linear(hidden_states, torch.cat([p.weight for p in parts]), torch.cat([p.bias for p in parts]))
     shape = (*hidden_states.shape[:-1], -1, self.attention_head_size)
     query, key, value = (x.reshape(shape).transpose(1, 2) for x in joined.chunk(3, -1))
+    if query.dtype == torch.bfloat16 and self.dropout.p == 0:
+        output = plain_attention(query, key, value, attention_mask, self.scaling).transpose(1, 2)
+        return output.reshape(hidden_states.shape[:-1] + (-1,)), None
     attend = ALL_ATTENTION_FUNCTIONS[self.config._attn_implementation]
     output, weights = attend(
         self, query, key, value, attention_mask, dropout=self.dropout.p, scaling=self.scaling, **kwargs
     )
     return output.reshape(*hidden_states.shape[:-1], -1).contiguous(), weights
+
+
+def plain_attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scaling: float) -> Tensor:
+    """Attention as three products [batch, heads, length, width]; ``mask`` is bool (True: look) or additive.
+
+    torch's fused kernel goes backward ten times slower in bf16 on a processor: 15 ms for 32 texts of 32 tokens where
+    these products take 1.4 ms; it took a quarter of a training step. In fp32 the fused kernel is as fast.
+    """
+    scores = torch.matmul(query * scaling, key.transpose(-1, -2))
+    if mask is not None:
+        scores = scores.masked_fill(~mask, float("-inf")) if mask.dtype == torch.bool else scores + mask.to(scores)
+    return torch.matmul(scores.softmax(-1), value)
 
 
 def set_dropout(network: nn.Module, hidden: float, attention: float) -> None:
