@@ -6,8 +6,8 @@ import hashlib
 import json
 import re
 import shutil
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -59,6 +59,10 @@ def train(
     format: str | None = None,
     dev: float = 0.1,
     test: float = 0.1,
+    group: str | None = None,
+    time: str | None = None,
+    on_error: Literal["raise", "skip"] = "raise",
+    parent: str | None = None,
     base: str | None = None,
     method: Literal["full"] = "full",
     class_weights: Literal["none", "balanced"] = "none",
@@ -76,8 +80,13 @@ def train(
 
     The first version of a name becomes ``champion``; a later one only when it is measurably better on the same test
     rows. A run that was killed is taken up where it stood; a run that was finished with the same data and settings is
-    not repeated unless ``again``. Raises `tunewheel.DataError` for bad input and `LoopError` for settings that do not
-    fit it.
+    not repeated unless ``again``.
+
+    A name that is trained again inherits the splits of its champion's data, so that both are measured on rows that
+    neither has learned from; ``parent`` names another model or a dataset's fingerprint, ``"none"`` divides anew (see
+    `tunewheel.Dataset.read`). A `tunewheel.Dataset` is taken as it is unless ``parent`` is named.
+
+    Raises `tunewheel.DataError` for bad input and `LoopError` for settings that do not fit it.
 
     >>> import tunewheel as tw
     >>> turn = tw.train("tickets.jsonl", base="minilm")        # doctest: +SKIP
@@ -93,17 +102,11 @@ def train(
     chosen = name or default_name(data)
     check_name(chosen)
     workspace = Workspace.open(home)
-    dataset = read_dataset(
-        data,
-        workspace,
-        task=task,
-        text=text,
-        label=label,
-        format=format,
-        dev=dev,
-        test=test,
-        seed=recipe.seed,
-    )
+    reading: dict[str, Any] = {
+        **{"task": task, "text": text, "label": label, "format": format, "dev": dev, "test": test},
+        **{"seed": recipe.seed, "group": group, "time": time, "on_error": on_error},
+    }
+    dataset = read_revision(data, workspace, chosen, parent, say, **reading)
     for note in dataset.notes:
         say("data", note)
     base = base or default_base(dataset, say)
@@ -116,6 +119,7 @@ def train(
         "data": str(data) if isinstance(data, str | Path) else dataset.fingerprint,
         "name": chosen,
         **{"task": dataset.task, "text": text, "label": label, "format": format, "dev": dev, "test": test},
+        **{"group": group, "time": time, "on_error": on_error, "parent": parent},
         **{"base": base, "method": method, **options},
         **asdict(recipe),
     }
@@ -138,12 +142,45 @@ def _check_trackers(names: Sequence[str]) -> None:
 
 
 def read_dataset(data: str | Path | Dataset, workspace: Workspace, **options: Any) -> Dataset:
-    """The dataset itself, or read from a file or folder through the workspace's cache."""
+    """The dataset itself, or read from a file or folder through the workspace's cache; rejected rows go to reports."""
     from tunewheel.data import Dataset
 
     if isinstance(data, Dataset):
         return data
-    return Dataset.read(data, cache=workspace.cache_dir, **options)
+    rejected = workspace.reports_dir / f"{default_name(data)}.rejected.jsonl"
+    return Dataset.read(data, cache=workspace.cache_dir, rejected=rejected, **options)
+
+
+def read_revision(
+    data: str | Path | Dataset, workspace: Workspace, name: str, parent: str | None, say: Say, **options: Any
+) -> Dataset:
+    """Read data as a revision of what the model ``name`` learned from, or of what ``parent`` names.
+
+    Without a ``parent``, data none of whose rows stood there is no revision and is divided anew, and so is all data
+    where there is no such model.
+    """
+    from tunewheel.data import Dataset
+    from tunewheel.registry import Registry, RegistryError, parent_of
+
+    if parent == "none" or (parent is None and isinstance(data, Dataset)):
+        return read_dataset(data, workspace, **options)
+    if parent is None and name not in {version.name for version in Registry(workspace).versions()}:
+        return read_dataset(data, workspace, **options)
+    try:
+        found = parent_of(workspace, parent or name)
+    except RegistryError as error:
+        if parent is not None:
+            raise
+        say("data", f"{error}: divided anew, so that its scores and new ones do not compare")
+        return read_dataset(data, workspace, **options)
+    if isinstance(data, Dataset):
+        return found.dataset.revise(data, cache=workspace.cache_dir)
+    dataset = read_dataset(data, workspace, parent=found.dataset, **options)
+    if parent is None and not dataset.split.kept:
+        say("data", f"no row of it stands in the data of {found.called}: divided anew (--parent names another)")
+        return read_dataset(data, workspace, **options)
+    say("data", f"splits inherited from the data of {found.called} (--parent none to divide anew)")
+    return dataset
 
 
 def default_name(data: str | Path | Dataset) -> str:
@@ -204,7 +241,8 @@ class _Training:
         """The same data and settings give the same key, ``again`` a fresh one."""
         from tunewheel.store import get_run
 
-        told = {k: v for k, v in self.settings.items() if k != "data"}
+        # What the rows and splits came to stands in the dataset's fingerprint.
+        told = {k: v for k, v in self.settings.items() if k not in ("data", "on_error", "parent")}
         content = json.dumps([self.dataset.fingerprint, told], sort_keys=True)
         first = key = hashlib.sha256(content.encode()).hexdigest()[:16]
         tries = 1
@@ -246,6 +284,7 @@ class _Training:
             self.recipe,
             dataset=dataset.fingerprint,
             parents=(dataset.parent,) if dataset.parent else (),
+            split=asdict(dataset.split),
             settings=self.settings,
         )
         self.say("base", _described(ready, self.base))
@@ -350,6 +389,7 @@ def evaluate(
     *,
     split: str | None = None,
     home: str | Path = ".tunewheel",
+    say: Say = lambda heading, line: None,
     **options: Any,
 ) -> list[Report]:
     """Score one model or several on a split of ``data`` (its test split, else all of a single file's rows)."""
@@ -357,6 +397,8 @@ def evaluate(
 
     loaded = [load(name, home=home) for name in models]
     dataset, chosen = _scored_rows(data, split, {"task": loaded[0].task.name, **_given(options)}, home)
+    for note in dataset.notes:
+        say("data", note)
     return [
         score(model, dataset[chosen], name=name, dataset=dataset.fingerprint, facts={"split": chosen})
         for name, model in zip(models, loaded, strict=True)
@@ -369,6 +411,7 @@ def score_file(
     *,
     split: str | None = None,
     home: str | Path = ".tunewheel",
+    say: Say = lambda heading, line: None,
     **options: Any,
 ) -> Report:
     """Score a file of predictions against ``data``; a column file brings its gold tags in its last column but one."""
@@ -377,6 +420,8 @@ def score_file(
 
     if predictions.suffix in {".jsonl", ".ndjson", ".json"}:
         dataset, chosen = _scored_rows(data, split, _given(options), home)
+        for note in dataset.notes:
+            say("data", note)
         rows = list(dataset[chosen])
         task = task_class(dataset.task).from_dataset(dataset, split=chosen)
         found = read_predictions(predictions, task, rows)
@@ -395,26 +440,46 @@ def predict(
     text: str | None = None,
     format: str | None = None,
     precision: Literal["fp32", "bf16"] = "fp32",
+    on_error: Literal["raise", "skip"] = "raise",
     home: str | Path = ".tunewheel",
+    say: Say = lambda heading, line: None,
 ) -> int:
     """Predict rows from ``source`` into ``target`` (None: standard input and output) at constant memory, in order.
 
     Every column is kept; ``prediction`` is added, in a table beside ``confidence``. Returns the number of rows.
+    With ``on_error="skip"`` a bad row keeps its place with its ``error``; a table has no room for that, so its bad
+    rows go to a file beside it, ``….rejected.jsonl``.
     """
-    from tunewheel.data.streams import format_of, read_stream, texts_of, write_stream
+    from tunewheel.data.rejected import rejecting
+    from tunewheel.data.streams import Unfit, Passage, format_of, read_stream, write_stream
 
     form = format_of(source, format)
     loaded = load(model, home=home)
     column = text or loaded.origin.settings.get("text")
-    kept: deque[dict[str, Any]] = deque()
     shown = str(source or "<stdin>")
     written = format_of(target, format or (form if target is None else None))
+    aside = _beside(target or source) if on_error == "skip" and written != "jsonl" else None
+    passage = Passage(read_stream(source, form), column, shown, skip=on_error == "skip")
     count = 0
-    with write_stream(target, written) as write:
-        for prediction in loaded.predictor(precision).stream(texts_of(read_stream(source, form), column, kept, shown)):
-            write({**kept.popleft(), **_answer(prediction, table=written != "jsonl")})
-            count += 1
+    with write_stream(target, written) as write, rejecting(aside) if aside else nullcontext() as rejected:
+        for found in passage.rejoin(loaded.predictor(precision).stream):
+            if not isinstance(found, Unfit):
+                row, prediction = found
+                write({**row, **_answer(prediction, table=written != "jsonl")})
+                count += 1
+            elif rejected:
+                rejected.add(found.problems[0], found.row)
+            else:
+                write({**found.row, "error": found.told})
+    if passage.bad:
+        where = f"they stand in {aside}" if aside else "each is passed on with its 'error'"
+        say("rejected", f"{passage.bad:,} rows could not be predicted: {where}")
     return count
+
+
+def _beside(path: Path | None) -> Path:
+    """Where the rows go that a table has no room for."""
+    return path.with_name(f"{path.name}.rejected.jsonl") if path else Path("rejected.jsonl")
 
 
 def _answer(prediction: Mapping[str, Any], *, table: bool) -> dict[str, Any]:

@@ -17,7 +17,8 @@ import numpy.typing as npt
 from tunewheel.data import arrow
 from tunewheel.data.build import Input, Plan, build
 from tunewheel.data.gather import text_key
-from tunewheel.data.manifest import NAME, Manifest, Source
+from tunewheel.data.inherit import HELD, Heritage
+from tunewheel.data.manifest import NAME, Manifest, Source, Split
 from tunewheel.data.problems import DataError, Problem, nearest
 from tunewheel.data.readers.folder import Found, find, find_named, reader, split_order
 from tunewheel.data.readers.memory import RowsReader
@@ -53,18 +54,35 @@ class Dataset:
         dev: float = 0.1,
         test: float = 0.1,
         seed: int = 13,
+        group: str | None = None,
+        time: str | None = None,
+        parent: Self | None = None,
+        on_error: Literal["raise", "skip"] = "raise",
+        rejected: str | Path = "rejected.jsonl",
         cache: str | Path | None = None,
     ) -> Self:
         """Read a file, a folder of splits, or a mapping of split names to files; a saved dataset is loaded.
 
         What is not named is inferred and said in `notes`. A dev or test split that is not given is taken from
         train (``dev`` and ``test`` are shares of train's rows; 0 takes none), stratified by label, identical
-        texts and rows of one ``group`` kept together; NER by document where there are documents. ``cache`` is a
-        folder that keeps the Arrow files; without it they live as long as the dataset. Raises `DataError`.
+        texts and rows with one value of the column ``group`` kept together; NER by document where there are
+        documents; with the column ``time``, the newest rows are test and the next dev. ``cache`` is a folder that
+        keeps the Arrow files; without it they live as long as the dataset.
+
+        With a ``parent`` the dataset is its revision: rows that stood there (by id, else by text) keep their split
+        whatever the files say now, new rows follow their group or an identical text, else they go by the hash of
+        these, in the parent's shares; ``dev``, ``test``, ``seed`` and ``time`` then settle nothing.
+
+        Raises `DataError` for rows that cannot be used, the first 20 with place and remedy; with
+        ``on_error="skip"`` they are left out and written to ``rejected``, as JSON Lines, and only a file of which
+        nothing is left is an error.
         """
-        plan = Plan(task, text, label, dev, test, seed)
+        skipped = Path(rejected) if _skips(on_error) else None
+        heritage = parent.heritage() if parent is not None else None
+        plan = Plan(task, text, label, dev, test, seed, None, group, time, heritage, skipped)
         if not isinstance(path, Mapping) and (Path(path) / NAME).is_file():
-            return cls.load(path)
+            stored = cls.load(path)
+            return stored if parent is None else parent._revised(stored, plan, cache)
         if isinstance(path, Mapping):
             found, notes = find_named(path, format), list[str]()
         else:
@@ -84,6 +102,8 @@ class Dataset:
         dev: float = 0.0,
         test: float = 0.0,
         seed: int = 13,
+        group: str | None = None,
+        time: str | None = None,
         cache: str | Path | None = None,
         parent: str | None = None,
     ) -> Self:
@@ -91,7 +111,7 @@ class Dataset:
 
         Rows that can be iterated again (a list, a split of another dataset) are never held at once. Missing
         splits are left missing unless ``dev`` or ``test`` ask for them. ``parent`` is the fingerprint of the
-        dataset these rows are a revision of.
+        dataset these rows are a revision of; to inherit its splits, see `revise`.
         """
         inputs = [
             Input(name, RowsReader(rows), "rows", None, name) for name, rows in sorted(splits.items(), key=split_order)
@@ -109,7 +129,38 @@ class Dataset:
                     )
                 ]
             )
-        return cls._build(inputs, Plan(task, text, label, dev, test, seed, parent), cache, [])
+        return cls._build(inputs, Plan(task, text, label, dev, test, seed, parent, group, time), cache, [])
+
+    def revise(
+        self,
+        rows: Dataset | Iterable[Mapping[str, Any]],
+        *,
+        cache: str | Path | None = None,
+    ) -> Dataset:
+        """Make the next revision out of all its ``rows``, old and new; splits are inherited as `read` has it.
+
+        Rows of another dataset leave their splits behind unless its files gave them.
+
+        >>> data = Dataset.from_rows({"train": [{"text": "my card is gone", "label": "lost"}]})
+        >>> data.revise([*data["train"], {"text": "how much is left", "label": "balance"}]).parent == data.fingerprint
+        True
+        """
+        plan = Plan(self.task, heritage=self.heritage())
+        if isinstance(rows, Dataset):
+            return self._revised(rows, plan, cache)
+        return type(self)._build([Input("rows", RowsReader(rows), "rows", None, None)], plan, cache, [])
+
+    def _revised(self, other: Dataset, plan: Plan, cache: str | Path | None) -> Self:
+        given = other.split.kind == "given"
+        inputs = [
+            Input(name, RowsReader(other[name]), "rows", None, name if given or name not in HELD else None)
+            for name in other.splits
+        ]
+        return type(self)._build(inputs, plan, cache, [])
+
+    def heritage(self) -> Heritage:
+        """Everything that a revision inherits: which rows, texts and groups stand in which split."""
+        return Heritage.of(self._manifest, self._folder)
 
     @classmethod
     def _build(cls, inputs: list[Input], plan: Plan, cache: str | Path | None, notes: list[str]) -> Self:
@@ -209,6 +260,11 @@ class Dataset:
         return self._manifest.parent
 
     @property
+    def split(self) -> Split:
+        """How the rows came to their splits."""
+        return self._manifest.split
+
+    @property
     def sources(self) -> tuple[Source, ...]:
         """The files the rows came from."""
         return self._manifest.sources
@@ -258,6 +314,12 @@ class Dataset:
             hint = f"; did you mean '{close}'?" if close else ""
             raise KeyError(f"no split '{split}' among {', '.join(self.splits)}{hint}")
         return self._folder / self._manifest.splits[split].file
+
+
+def _skips(on_error: str) -> bool:
+    if on_error not in ("raise", "skip"):
+        raise ValueError(f"on_error must be 'raise' or 'skip', not {on_error!r}")
+    return on_error == "skip"
 
 
 def _input(found: Found, number: int, wanted: tuple[str, ...]) -> Input:

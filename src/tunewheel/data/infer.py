@@ -66,6 +66,7 @@ class Schema:
     id: str | None = None
     group: str | None = None
     document: str | None = None
+    time: str | None = None
     notes: tuple[str, ...] = field(default=(), compare=False)
 
     @property

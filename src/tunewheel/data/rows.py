@@ -11,6 +11,7 @@ from tunewheel.data.problems import Problem, Problems, listed, nearest, show
 from tunewheel.data.readers.base import Record
 from tunewheel.data.readers.conll import join
 from tunewheel.data.tags import TagError, spans
+from tunewheel.data.times import Clock
 
 ENDS = ("end", "end_offset", "end_position", "end_char", "stop")
 TYPES = ("label", "type", "entity_type", "entity_group", "entity", "tag", "category", "类型")
@@ -31,6 +32,7 @@ class Row(NamedTuple):
     own_id: str | None
     group: str | None
     extra: dict[str, Any]
+    time: float | None = None
 
     @property
     def names(self) -> list[str]:
@@ -48,9 +50,16 @@ class Shaper:
     """Shapes the records of one file. An unlabelled file (``labelled=False``) gives rows without labels."""
 
     def __init__(
-        self, schema: Schema, problems: Problems, file: str, *, labelled: bool = True, joiner: str = " "
+        self,
+        schema: Schema,
+        problems: Problems,
+        file: str,
+        *,
+        labelled: bool = True,
+        joiner: str = " ",
+        clock: Clock | None = None,
     ) -> None:
-        self.schema, self.problems, self.file = schema, problems, file
+        self.schema, self.problems, self.file, self.clock = schema, problems, file, clock
         self.labelled, self.joiner = labelled, joiner
         self.entities = self.cut = 0
         # These names stand for something in a canonical row; a column that has one by chance is renamed.
@@ -74,6 +83,7 @@ class Shaper:
                     entities = self._tagged(record, value, tokens, offsets)
                 else:
                     entities = self._entities(record, value, text)
+            time = self._time(record) if self.clock else None
         except BadRow:
             return None
         values = record.values
@@ -91,6 +101,7 @@ class Shaper:
                 for name, value in values.items()
                 if name not in self.used and not (value is None or value == "" or (offsets and name == "tokens"))
             },
+            time=time,
         )
 
     @property
@@ -101,7 +112,7 @@ class Shaper:
         return [f"{self.file}: {self.cut} of {self.entities} entities end inside a word: are the ends inclusive? Add 1"]
 
     def _bad(self, record: Record, column: str, expected: str, found: str, fix: str) -> BadRow:
-        self.problems.add(Problem(self.file, record.row, column, expected, found, fix))
+        self.problems.add(Problem(self.file, record.row, column, expected, found, fix), record.values)
         return BadRow()
 
     def _value(self, record: Record, column: str, expected: str) -> Any:
@@ -115,12 +126,20 @@ class Shaper:
             raise self._bad(record, column, expected, show(value), "fill it in or remove the row")
         return value
 
+    def _time(self, record: Record) -> float:
+        assert self.clock is not None
+        value = self._value(record, self.clock.column, "a date")
+        seconds = self.clock(value)
+        if seconds is None:
+            expected = f"a date, as the file has {self.clock.form}"
+            raise self._bad(
+                record, self.clock.column, expected, show(value), "write the date as the other rows have it"
+            )
+        return seconds
+
     @staticmethod
     def _name(values: Mapping[str, Any], column: str | None) -> str | None:
-        value = values.get(column) if column is not None else None
-        if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
-            return None
-        return encodable(str(value))
+        return name_of(values.get(column)) if column is not None else None
 
     def _text(self, record: Record) -> tuple[str, list[str] | None, list[tuple[int, int]]]:
         """Return the text, the tokens it was annotated by (None if by characters) and their offsets."""
@@ -239,6 +258,17 @@ class Shaper:
             fix = inclusive if text[start : end + 1] == surface else "count characters from 0, end-exclusive"
             found = f"{show(text[start:end])} at {start}:{end}"
             raise self._bad(record, column, f"{show(surface)} at {start}:{end}", found, fix)
+
+
+def name_of(value: Any) -> str | None:
+    """Read an id, a document's or a group's name; None where the value is no such thing.
+
+    >>> name_of(7), name_of(""), name_of(0.5)
+    ('7', None, None)
+    """
+    if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
+        return None
+    return encodable(str(value))
 
 
 def encodable(text: str) -> str:

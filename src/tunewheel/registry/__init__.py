@@ -10,20 +10,23 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tunewheel.registry.names import CHAMPION, RegistryError, check_name
+    from tunewheel.registry.parents import Parent, parent_of
     from tunewheel.registry.registry import Registry
     from tunewheel.registry.version import Move, Promotion, Version
 
 _HOMES = {
     "CHAMPION": "names",
     "Move": "version",
+    "Parent": "parents",
     "Promotion": "version",
     "Registry": "registry",
     "RegistryError": "names",
     "Version": "version",
     "check_name": "names",
+    "parent_of": "parents",
 }
 
-__all__ = ["CHAMPION", "Move", "Promotion", "Registry", "RegistryError", "Version", "check_name"]
+__all__ = ["CHAMPION", "Move", "Parent", "Promotion", "Registry", "RegistryError", "Version", "check_name", "parent_of"]
 
 
 def __getattr__(name: str) -> Any:

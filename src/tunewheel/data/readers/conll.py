@@ -45,25 +45,26 @@ class ConllReader(Reader):
 
     def __iter__(self) -> Iterator[Record]:
         detector = SchemeDetector()
-        document, row, tokens, tags = 0, 0, list[str](), list[str]()
+        document, row, tokens, tags, bad = 0, 0, list[str](), list[str](), list[Problem]()
         with self.file.open(newline="\n") as stream:
             for number, raw in enumerate(stream, start=1):
                 line = raw.rstrip("\r\n")
                 if not line.strip(" \t") or line.startswith(MARK):
                     if tokens:
-                        yield self._sentence(detector, row, tokens, tags, document)
-                        tokens, tags = [], []
+                        yield from self._sentence(detector, row, tokens, tags, document, bad)
+                        tokens, tags, bad = [], [], []
                     document += line.startswith(MARK)
                     continue
                 columns = self._columns(line)
                 comment = line.startswith("# ") and not tokens and not is_tag(columns[-1])
-                if comment or not self._is_sound(number, columns):
+                if comment:
                     continue
+                bad += self._problems(number, columns)
                 row = row if tokens else number
                 tokens.append(_unglue(columns[0]) if self.glued else columns[0])
                 tags.append(columns[-1])
         if tokens:
-            yield self._sentence(detector, row, tokens, tags, document)
+            yield from self._sentence(detector, row, tokens, tags, document, bad)
         self.notes.append(f"{self.file.path.name}: tag scheme {detector.scheme}")
 
     def _columns(self, line: str) -> list[str]:
@@ -75,27 +76,36 @@ class ConllReader(Reader):
             columns = _SPACES.split(line.rstrip(" \t"))
         return columns if columns[0] else [" ", *columns[1:]]
 
-    def _is_sound(self, number: int, columns: list[str]) -> bool:
+    def _problems(self, number: int, columns: list[str]) -> list[Problem]:
         if len(columns) != self.width:
             found = f"{len(columns)} ({show(' '.join(columns))})"
             fix = "give every token all columns, the tag last, and leave a blank line between sentences"
-            self.problems.add(Problem(self.name, number, "", f"{self.width} columns", found, fix))
-            return False
+            return [Problem(self.name, number, "", f"{self.width} columns", found, fix)]
         if not is_tag(columns[-1]):
             expected = "a tag of IOB, BIOES or BMES, such as O or B-PER"
             fix = "put the tag into the last column, as B-TYPE, I-TYPE or O"
-            self.problems.add(Problem(self.name, number, "tag", expected, show(columns[-1]), fix))
-            return False
-        return True
+            return [Problem(self.name, number, "tag", expected, show(columns[-1]), fix)]
+        return []
 
     def _sentence(
-        self, detector: SchemeDetector, row: int, tokens: list[str], tags: list[str], document: int
-    ) -> Record:
-        detector.add(tags)
+        self,
+        detector: SchemeDetector,
+        row: int,
+        tokens: list[str],
+        tags: list[str],
+        document: int,
+        bad: list[Problem],
+    ) -> Iterator[Record]:
+        """Yield the sentence, or tell what is wrong with its lines: without one of them it is another sentence."""
         values: dict[str, object] = {"tokens": tokens, "tags": tags}
+        for problem in bad:
+            self.problems.add(problem, values)
+        if bad:
+            return
+        detector.add(tags)
         if document:
             values["document"] = f"{self.documents}-{document}"
-        return Record(row, values)
+        yield Record(row, values)
 
 
 def _is_glued(token: str) -> bool:

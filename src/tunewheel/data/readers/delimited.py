@@ -64,7 +64,8 @@ class DelimitedReader(Reader):
                         f"{len(self.header)} fields",
                         f"{len(fields)} ({show((self.delimiter or '').join(fields))})",
                         f"give the row one field a column{quotes}",
-                    )
+                    ),
+                    fields,
                 )
                 continue
             yield Record(row, dict(zip(self.header, fields, strict=True)))

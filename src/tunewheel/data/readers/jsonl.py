@@ -7,10 +7,11 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from tunewheel.data.problems import DataError, Problem, show
+from tunewheel.data.problems import Problem, show
 from tunewheel.data.readers.base import Reader, Record
 
 _BLOCK = 1 << 20
+_SHOWN = 1 << 16
 _BETWEEN = re.compile(r"[ \t\r\n,\]]*")
 _BEFORE = re.compile(r"[ \t\r\n]*\[?[ \t\r\n]*")
 _OBJECT = 'write one complete object, such as {"text": …, "label": …}'
@@ -33,23 +34,26 @@ class JsonlReader(Reader):
                 try:
                     value = json.loads(line)
                 except (ValueError, RecursionError) as error:
-                    self.problems.add(Problem(self.name, row, "", "a JSON object", _reason(error), _OBJECT))
+                    self.problems.add(Problem(self.name, row, "", "a JSON object", _reason(error), _OBJECT), line)
                     continue
                 if isinstance(value, dict):
                     yield Record(row, value)
                 else:
-                    self.problems.add(Problem(self.name, row, "", "a JSON object", show(value), _OBJECT))
+                    self.problems.add(Problem(self.name, row, "", "a JSON object", show(value), _OBJECT), value)
 
 
 class JsonReader(Reader):
-    """A stream of objects, pretty-printed or in one array, parsed a block of the file at a time."""
+    """A stream of objects, pretty-printed or in one array, parsed a block of the file at a time.
+
+    Where the JSON breaks, what stood whole before it has been yielded, and reading ends.
+    """
 
     def __iter__(self) -> Iterator[Record]:
         for row, value in self._values():
             if isinstance(value, dict):
                 yield Record(row, value)
             else:
-                self.problems.add(Problem(self.name, row, "", "a JSON object", show(value), _OBJECT))
+                self.problems.add(Problem(self.name, row, "", "a JSON object", show(value), _OBJECT), value)
 
     def _values(self) -> Iterator[tuple[int, Any]]:
         decoder = json.JSONDecoder()
@@ -71,13 +75,14 @@ class JsonReader(Reader):
                         continue
                     if start == len(buffer):
                         return
-                    raise self._broken(row + _lines(error, buffer, start), error) from None
+                    fix = "write one object a line (JSON Lines), or an array of objects"
+                    problem = Problem(
+                        self.name, row + _lines(error, buffer, start), "", "a JSON object", _reason(error), fix
+                    )
+                    self.problems.add(problem, buffer[start : start + _SHOWN])
+                    return
                 yield row, value
                 row += buffer.count("\n", start, at)
-
-    def _broken(self, row: int, error: Exception) -> DataError:
-        fix = "write one object a line (JSON Lines), or an array of objects"
-        return DataError([Problem(self.name, row, "", "a JSON object", _reason(error), fix)])
 
 
 def _end(pattern: re.Pattern[str], buffer: str, at: int) -> int:
