@@ -90,7 +90,7 @@ class Divider:
         claims, whole = heritage.claims(ids, texts), self._by_document(documents)
         linked = split.components([documents, groups] if whole else [texts, groups])
         settled = settle(claims.ranks, heritage.of_groups(groups), linked, whole=whole)
-        hashed = split.by_hash(link_keys(linked, groups, texts), **shares)
+        hashed = split.by_hash(link_keys(linked, groups, texts, whole=whole), **shares)
         # A file's own word counts for new rows alone, and what it calls train is what dev and test are taken from.
         where[rows] = np.where(settled >= 0, settled, np.where(before == split.TRAIN, hashed, before))
         kept = int(((claims.ranks >= 0) & (settled == claims.ranks)).sum())

@@ -110,13 +110,16 @@ def settle(own: Ranks, kin: Ranks, linked: split.Ints, *, whole: bool) -> Ranks:
     return np.where(own >= 0, own, claimed[links]).astype(np.int8)
 
 
-def link_keys(linked: split.Ints, groups: Keys, texts: Keys) -> Keys:
-    """The key that linked rows hash by: the least of their groups' keys, where none has a group of their texts'."""
+def link_keys(linked: split.Ints, groups: Keys, texts: Keys, *, whole: bool) -> Keys:
+    """The key that linked rows hash by: the least of their groups' keys, where none has a group of their texts'.
+
+    Where ``whole`` is set it is the sum of their texts' keys: documents share their commonest sentences.
+    """
     _, links = np.unique(linked, return_inverse=True)
-    most = np.iinfo(np.uint64).max
-    of_groups, of_texts = (np.full(int(links.max(initial=-1)) + 1, most) for _ in range(2))
+    most, count = np.iinfo(np.uint64).max, int(links.max(initial=-1)) + 1
+    of_groups, of_texts = np.full(count, most), np.full(count, 0 if whole else most, np.uint64)
     np.minimum.at(of_groups, links, np.where(groups != 0, groups, most))
-    np.minimum.at(of_texts, links, texts)
+    (np.add if whole else np.minimum).at(of_texts, links, texts)
     return np.asarray(np.where(of_groups != most, of_groups, of_texts)[links])
 
 
