@@ -41,19 +41,21 @@ class Seen:
     def add(self, row: Row, source: int) -> None:
         """Take down one row."""
         exact = hash64(row.text)
+        bare = " ".join(row.text.split())
         self.texts.append(exact)
-        self.keys.append(text_key(row.text))
+        self.keys.append(exact if bare == row.text else hash64(bare))
         self.groups.append(hash64(row.group) if row.group is not None else 0)
         self.documents.append(hash64(row.document) if row.document is not None else 0)
         self.own_ids.append(hash64(row.own_id) if row.own_id is not None else 0)
         self.inputs.append(source)
         if self.timed:
             self.times.append(math.nan if row.time is None else row.time)
-        self.codes.extend(self.names.setdefault(name, len(self.names)) for name in row.names)
+        for name in row.names:
+            self.codes.append(self.names.setdefault(name, len(self.names)))
         self.ends.append(len(self.codes))
         self.tokens = self.tokens or row.tokens is not None
-        entities = row.entities or ()
-        self.overlapping += any(b["start"] < a["end"] for a, b in itertools.pairwise(entities))
+        if row.entities:
+            self.overlapping += any(b["start"] < a["end"] for a, b in itertools.pairwise(row.entities))
         self.digests += digest(row)
 
     def array(self, name: str) -> npt.NDArray[Any]:

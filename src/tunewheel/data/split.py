@@ -112,8 +112,7 @@ def _not_first(codes: Ints) -> npt.NDArray[np.bool_]:
 def _walk(where: npt.NDArray[np.int8], order: Ints, sizes: Ints, wanted: dict[int, int]) -> None:
     total = max(1, int(sizes[order].sum()))
     lag = dict.fromkeys(wanted, 0.0)
-    for group in order.tolist():
-        size = int(sizes[group])
+    for group, size in zip(order.tolist(), sizes[order].tolist(), strict=True):
         for split, rows in wanted.items():
             lag[split] += size * rows / total
         split = max(lag, key=lambda split: lag[split])
