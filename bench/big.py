@@ -22,9 +22,9 @@ from common import ROOT, arguments, finish
 ROWS, QUICK = 5_000_000, 50_000
 LIMIT = 2048  # MiB
 ENGLISH = (
-    "please tell me how many parcels are waiting at the station and why the courier did not ring twice although "
-    "somebody was at home all morning to sign for a heavy box of garden tools"
-).split()
+    *("please", "tell", "me", "why", "the", "courier", "did", "not", "ring", "twice", "although", "somebody"),
+    *("was", "at", "home", "all", "morning", "to", "sign", "for", "a", "heavy", "box", "of", "garden", "tools"),
+)
 CHINESE = "请问我的包裹今天为什么没有按时送到车站快递员说已经签收但是家里一直有人等候可不可以帮忙查询一下物流信息谢谢"
 
 
@@ -125,7 +125,9 @@ def main() -> None:
             result[stage] = json.loads(ran.stdout.splitlines()[-1])
             print(stage, result[stage], file=sys.stderr, flush=True)
     result["met"] = max(result[stage]["peak_mib"] for stage in STAGES) < LIMIT
-    cells = [f"{result[stage]['seconds']:,} s, {result[stage]['peak_mib']:,} MiB" for stage in ("read", "revise", "predict")]
+    cells = [
+        f"{result[stage]['seconds']:,} s, {result[stage]['peak_mib']:,} MiB" for stage in ("read", "revise", "predict")
+    ]
     finish("big", " | ".join([f"{rows:,}", *cells]), result, record=not (options.quick or options.no_record))
 
 

@@ -297,7 +297,7 @@ class Dataset:
         return self._shown[split]
 
     def batches(self, split: str) -> Iterator[pa.RecordBatch]:
-        """Iterate over a split's Arrow batches, memory-mapped, without loading `datasets`."""
+        """Iterate over a split's Arrow batches, one in memory at a time, without loading `datasets`."""
         yield from arrow.batches(self._path(split))
 
     def overlap(self, train: str, test: str) -> npt.NDArray[np.bool_]:
