@@ -12,7 +12,7 @@ from rich.console import Console
 
 if TYPE_CHECKING:
     from tunewheel.evaluation import Report
-    from tunewheel.loop import Turn
+    from tunewheel.training import Turn
 
 app = typer.Typer(
     help="Turns labelled text into a language model that does its job, and keeps it doing that job.",

@@ -17,6 +17,7 @@ from tunewheel import loop
 from tunewheel.display import Bar, headed
 from tunewheel.models.recipe import Recipe
 from tunewheel.store import write_whole
+from tunewheel.training import Turn
 
 SPLITS = ("train", "dev", "test")
 
@@ -56,7 +57,7 @@ def sample(split: str) -> Iterator[dict[str, Any]]:
         yield json.loads(line)
 
 
-def _train(console: Console, home: Path, lang: Literal["en", "zh"], data: Path, **options: Any) -> loop.Turn:
+def _train(console: Console, home: Path, lang: Literal["en", "zh"], data: Path, **options: Any) -> Turn:
     from tunewheel.evaluation.terminal import comparison_view, report_view
 
     turn = loop.train(
@@ -74,7 +75,7 @@ def _train(console: Console, home: Path, lang: Literal["en", "zh"], data: Path, 
     return turn
 
 
-def _answers(console: Console, turn: loop.Turn, texts: list[str]) -> None:
+def _answers(console: Console, turn: Turn, texts: list[str]) -> None:
     table = Table(box=None, show_header=False, padding=(0, 2))
     table.add_column(overflow="fold")
     table.add_column(overflow="fold")
