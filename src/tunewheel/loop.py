@@ -42,6 +42,7 @@ def train(
     context: int = 0,
     recipe: Recipe | None = None,
     home: str | Path = ".tunewheel",
+    database: str | None = None,
     report_to: Sequence[str] = (),
     again: bool = False,
     lang: Literal["en", "zh"] = "en",
@@ -68,7 +69,7 @@ def train(
     _check_trackers(report_to)
     chosen = name or default_name(data)
     check_name(chosen)
-    workspace = Workspace.open(home)
+    workspace = Workspace.open(home, database)
     dataset = read_dataset(
         data,
         workspace,
@@ -148,13 +149,16 @@ def evaluate(
     *,
     split: str | None = None,
     home: str | Path = ".tunewheel",
+    database: str | None = None,
     **options: Any,
 ) -> list[Report]:
     """Score one model or several on a split of ``data`` (its test split, else all of a single file's rows)."""
     from tunewheel.evaluation import evaluate as score
+    from tunewheel.store import Workspace
 
-    loaded = [load(name, home=home) for name in models]
-    dataset, chosen = _scored_rows(data, split, {"task": loaded[0].task.name, **_given(options)}, home)
+    loaded = [load(name, home=home, database=database) for name in models]
+    given = {"task": loaded[0].task.name, **_given(options)}
+    dataset, chosen = _scored_rows(data, split, given, Workspace.open(home, database))
     return [
         score(model, dataset[chosen], name=name, dataset=dataset.fingerprint, facts={"split": chosen})
         for name, model in zip(models, loaded, strict=True)
@@ -167,14 +171,16 @@ def score_file(
     *,
     split: str | None = None,
     home: str | Path = ".tunewheel",
+    database: str | None = None,
     **options: Any,
 ) -> Report:
     """Score a file of predictions against ``data``; a column file brings its gold tags in its last column but one."""
     from tunewheel.evaluation import read_conll_predictions, read_predictions, score_predictions
+    from tunewheel.store import Workspace
     from tunewheel.tasks import task_class
 
     if predictions.suffix in {".jsonl", ".ndjson", ".json"}:
-        dataset, chosen = _scored_rows(data, split, _given(options), home)
+        dataset, chosen = _scored_rows(data, split, _given(options), Workspace.open(home, database))
         rows = list(dataset[chosen])
         task = task_class(dataset.task).from_dataset(dataset, split=chosen)
         found = read_predictions(predictions, task, rows)
@@ -194,6 +200,7 @@ def predict(
     format: str | None = None,
     precision: Literal["fp32", "bf16"] = "fp32",
     home: str | Path = ".tunewheel",
+    database: str | None = None,
 ) -> int:
     """Predict rows from ``source`` into ``target`` (None: standard input and output) at constant memory, in order.
 
@@ -202,7 +209,7 @@ def predict(
     from tunewheel.data.streams import format_of, read_stream, texts_of, write_stream
 
     form = format_of(source, format)
-    loaded = load(model, home=home)
+    loaded = load(model, home=home, database=database)
     column = text or loaded.origin.settings.get("text")
     kept: deque[dict[str, Any]] = deque()
     shown = str(source or "<stdin>")
@@ -229,12 +236,10 @@ def _answer(prediction: Mapping[str, Any], *, table: bool) -> dict[str, Any]:
 
 
 def _scored_rows(
-    data: str | Path, split: str | None, options: Mapping[str, Any], home: str | Path
+    data: str | Path, split: str | None, options: Mapping[str, Any], workspace: Workspace
 ) -> tuple[Dataset, str]:
     """The dataset as its files have it, and the split to score: the one named, else test, else its only one."""
-    from tunewheel.store import Workspace
-
-    dataset = read_dataset(data, Workspace.open(home), dev=0.0, test=0.0, **options)
+    dataset = read_dataset(data, workspace, dev=0.0, test=0.0, **options)
     chosen = split or ("test" if "test" in dataset.splits else dataset.splits[0])
     if chosen not in dataset.splits:
         raise LoopError(f"{data} has no split {chosen!r}; it has {', '.join(dataset.splits)}")
@@ -245,7 +250,7 @@ def _given(options: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def load(model: str | Path, *, home: str | Path = ".tunewheel") -> Model:
+def load(model: str | Path, *, home: str | Path = ".tunewheel", database: str | None = None) -> Model:
     """Load a model by folder, ``name``, ``name:3`` or ``name@champion``."""
     from tunewheel.models import Model
     from tunewheel.registry import Registry
@@ -255,4 +260,4 @@ def load(model: str | Path, *, home: str | Path = ".tunewheel") -> Model:
         return Model.load(model)
     if "/" in str(model):
         raise LoopError(f"{model}: no model folder (no tunewheel.json in it)")
-    return Model.load(Registry(Workspace.open(home)).resolve(str(model)).path)
+    return Model.load(Registry(Workspace.open(home, database)).resolve(str(model)).path)
