@@ -16,7 +16,7 @@ from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArgu
 
 from tunewheel.models.acceleration import fuse_projections, set_dropout
 from tunewheel.models.batching import TokenBudget
-from tunewheel.models.checkpoints import Keeper, last_checkpoint
+from tunewheel.models.checkpoints import Keeper, last_checkpoint, remove_cut_off
 from tunewheel.models.encoding import TextEncoder
 from tunewheel.models.machine import keep_memory
 from tunewheel.models.network import Network
@@ -86,6 +86,7 @@ def train_network(
     if recipe.freeze_embeddings:
         network.get_input_embeddings().requires_grad_(False)
     trainer = _Engine(network, task, encoder, windows, list(dev), recipe, folder, progress, report_to)
+    remove_cut_off(folder)
     checkpoint = last_checkpoint(folder)
     begun = int(checkpoint.name.split("-")[1]) if checkpoint else 0
     if checkpoint:
