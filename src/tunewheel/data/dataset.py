@@ -21,6 +21,7 @@ from tunewheel.data.manifest import NAME, Manifest, Source
 from tunewheel.data.problems import DataError, Problem, nearest
 from tunewheel.data.readers.folder import Found, find, find_named, reader, split_order
 from tunewheel.data.readers.memory import RowsReader
+from tunewheel.store.files import temporary_folder
 
 if TYPE_CHECKING:
     import datasets
@@ -113,9 +114,7 @@ class Dataset:
 
     @classmethod
     def _build(cls, inputs: list[Input], plan: Plan, cache: str | Path | None, notes: list[str]) -> Self:
-        if cache is not None:
-            Path(cache).mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=".tunewheel-", dir=cache))
+        work = Path(tempfile.mkdtemp(prefix=".tunewheel-")) if cache is None else _beside(Path(cache), "tunewheel")
         try:
             manifest = build(inputs, plan, work, notes)
             if cache is None:
@@ -141,8 +140,7 @@ class Dataset:
         target = Path(folder)
         if target.is_dir() and any(target.iterdir()):
             return self._same(target)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+        beside = _beside(target.parent, target.name)
         try:
             for split in self._manifest.splits.values():
                 shutil.copyfile(self._folder / split.file, beside / split.file)
@@ -265,6 +263,10 @@ def _input(found: Found, number: int, wanted: tuple[str, ...]) -> Input:
     documents = "-".join(filter(None, (found.split, str(number) if found.split is None and number else "")))
     records = reader(found, wanted, documents or "document")
     return Input(str(found.file.path), records, found.format, found.file.sha256, found.split)
+
+
+def _beside(folder: Path, name: str) -> Path:
+    return temporary_folder(folder, f".{name}.tmp-")
 
 
 def _sync(path: Path) -> None:
