@@ -93,12 +93,6 @@ def train_network(
             raise TaskError(f"head_first is for tasks that label whole texts, {task.name} labels tokens; leave it off")
         fit_head(network, encoder, windows)
     trainer = _Engine(network, task, encoder, windows, list(dev), recipe, folder, progress, report_to)
-    checkpoint = last_checkpoint(folder)
-    if recipe.head_first and checkpoint is None:
-        if task.head().level != "sequence":
-            raise TaskError(f"head_first is for tasks that label whole texts, {task.name} labels tokens; leave it off")
-        fit_head(network, encoder, windows)
-    trainer = _Engine(network, task, encoder, windows, list(dev), recipe, folder, progress, report_to)
     begun = int(checkpoint.name.split("-")[1]) if checkpoint else 0
     if checkpoint:
         trainer.keeper.resume(checkpoint)
