@@ -9,6 +9,7 @@ from tunewheel import loop
 from tunewheel.models import Recipe
 from tunewheel.models import adapt as adapt_module
 from tunewheel.registry import Registry
+from tunewheel.store import get_run
 from tunewheel.training import Training, _show
 
 RECIPE = Recipe(epochs=2, batch_tokens=128, window=48, learning_rate=0.005)
@@ -35,6 +36,7 @@ def reported(workspace, tmp_path):
 SHOW = """
 import os, shutil, sys
 from tunewheel.registry import Registry
+from tunewheel.store import get_run
 from tunewheel.store import Workspace
 from tunewheel.training import _show
 copy, copied = shutil.copystat, []
@@ -85,6 +87,7 @@ loop.train(sys.argv[3], base=sys.argv[4], home=sys.argv[1])
 """
 
 
+@pytest.mark.slow
 def test_what_a_killed_try_left_in_the_cache_goes_with_the_next(sqlite_workspace, rows, tiny_base, start):
     workspace = sqlite_workspace
     for _ in range(2):
@@ -94,3 +97,34 @@ def test_what_a_killed_try_left_in_the_cache_goes_with_the_next(sqlite_workspace
     loop.train(rows, base=str(tiny_base), recipe=RECIPE, home=workspace.home)
     assert [path for path in workspace.cache_dir.iterdir() if path.name.startswith(".")] == []
     assert list(workspace.runs_dir.iterdir()) == []
+
+
+TRAIN = """
+import os, sys
+from tunewheel import loop, registry
+from tunewheel.models import Recipe
+register = registry.Registry.register
+def dying(self, *arguments, **options):
+    if sys.argv[5] == "after":
+        register(self, *arguments, **options)
+    os._exit(9)
+registry.Registry.register = dying
+recipe = Recipe(epochs=2, batch_tokens=128, window=48, learning_rate=0.005)
+loop.train(sys.argv[3], base=sys.argv[4], recipe=recipe, home=sys.argv[1], database=sys.argv[2] or None)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_killed_beside_registering_the_same_command_leaves_one_version(workspace, rows, tiny_base, start, moment):
+    killed = start(TRAIN, workspace, rows, tiny_base, moment)
+    assert killed.wait() == 9, killed.stderr.read()
+    registry = Registry(workspace)
+    assert [version.ref for version in registry.versions()] == (["intents:1"] if moment == "after" else [])
+    turn = loop.train(rows, base=str(tiny_base), recipe=RECIPE, home=workspace.home, database=workspace.database)
+    assert [version.ref for version in registry.versions()] == ["intents:1"] == [turn.version.ref]
+    assert registry.verify("intents@champion") == turn.version
+    assert (turn.trained is None) == (moment == "after")
+    assert get_run(workspace, turn.version.run).status == "done"
+    assert list(workspace.runs_dir.iterdir()) == []
+    assert (turn.folder / "report.html").is_file()
