@@ -75,7 +75,7 @@ def demo(
 def train(
     data: Annotated[str | None, typer.Argument(help="A file, or a folder of splits.")] = None,
     name: Annotated[str | None, typer.Option(help="The model's name; the file's by default.")] = None,
-    task: Annotated[str | None, typer.Option(help="classification or ner; inferred by default.")] = None,
+    task: Annotated[str | None, typer.Option(help="A task's name; classification or ner is inferred.")] = None,
     text: Annotated[str | None, typer.Option(help="The column that holds the text.")] = None,
     label: Annotated[str | None, typer.Option(help="The column that holds the label.")] = None,
     base: Annotated[str | None, typer.Option(help="minilm, bilstm, a folder or a hub id.")] = None,
@@ -127,7 +127,7 @@ def evaluate(
     ] = None,
     predictions: Annotated[Path | None, typer.Option(help="Score this file of predictions instead.")] = None,
     split: Annotated[str | None, typer.Option(help="The split to score.")] = None,
-    task: Annotated[str | None, typer.Option(help="classification or ner; inferred by default.")] = None,
+    task: Annotated[str | None, typer.Option(help="A task's name; classification or ner is inferred.")] = None,
     text: Annotated[str | None, typer.Option(help="The column that holds the text.")] = None,
     label: Annotated[str | None, typer.Option(help="The column that holds the label.")] = None,
     output: Annotated[
@@ -270,9 +270,9 @@ def _show_turn(turn: Turn) -> None:
 
 
 def _print_conlleval(report: Report) -> None:
-    if report.task.name == "ner":
-        from tunewheel.evaluation import conlleval_text
+    from tunewheel.evaluation import conlleval_text, counts_entities
 
+    if counts_entities(report):
         stdout.print(conlleval_text(report), markup=False)
 
 

@@ -99,5 +99,5 @@ class Dealer:
 
 def _kept(schema: Schema, seen: Seen) -> list[str]:
     tokens = ["tokens"] if seen.tokens else []
-    document = ["document"] if schema.task == "ner" and seen.array("documents").any() else []
+    document = ["document"] if schema.marks_spans and seen.array("documents").any() else []
     return ["text", schema.target, *tokens, *document]

@@ -6,7 +6,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from tunewheel.data.problems import DataError, Problem
 
@@ -39,7 +39,7 @@ class SplitFile:
 class Manifest:
     """Everything known of a dataset but its rows."""
 
-    task: Literal["classification", "ner"]
+    task: str
     multi_label: bool
     labels: tuple[str, ...]
     columns: dict[str, str]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tunewheel.evaluation.comparison import Comparison, Difference, compare
-from tunewheel.evaluation.conlleval import conlleval_text
+from tunewheel.evaluation.conlleval import conlleval_text, counts_entities
 from tunewheel.evaluation.intervals import EvaluationError, Interval
 from tunewheel.evaluation.predictions import read_conll_predictions, read_predictions
 from tunewheel.evaluation.report import Mistake, Report
@@ -18,6 +18,7 @@ __all__ = [
     "Report",
     "compare",
     "conlleval_text",
+    "counts_entities",
     "evaluate",
     "read_conll_predictions",
     "read_predictions",

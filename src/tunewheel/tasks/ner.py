@@ -52,7 +52,15 @@ def words_of(row: Row) -> list[Span]:
 
 def entity_set(row: Mapping[str, Any]) -> set[tuple[int, int, str]]:
     """The distinct ``(start, end, label)`` of a row or a prediction."""
-    return {(e["start"], e["end"], e["label"]) for e in row["entities"]}
+    return {_span(entity) for entity in row["entities"]}
+
+
+def _span(entity: Mapping[str, Any]) -> tuple[int, int, str]:
+    return entity["start"], entity["end"], entity["label"]
+
+
+def _listed(entities: set[tuple[int, int, str]]) -> list[dict[str, Any]]:
+    return [{"start": start, "end": end, "label": label} for start, end, label in sorted(entities)]
 
 
 class Ner(Task):
@@ -72,6 +80,8 @@ class Ner(Task):
     columns: ClassVar[tuple[str, ...]] = ("text", "entities")
     headline: ClassVar[tuple[str, ...]] = ("f1", "precision", "recall")
     selection: ClassVar[str] = "f1"
+    answers: ClassVar[str] = "entities as character spans"
+    pipeline: ClassVar[str | None] = "token-classification"
 
     def __init__(self, types: Sequence[str], *, crf: bool = False, context: int = 0) -> None:
         if not types or len(set(types)) != len(types):
@@ -232,6 +242,14 @@ class Ner(Task):
             tokens[0, i] = len(ours)
             tokens[1, i] = sum(a == b for a, b in zip(ours, theirs, strict=True))
         return {**counts, "tokens": tokens[0], "tokens_correct": tokens[1]}
+
+    def mistake(self, row: Row, prediction: Prediction) -> tuple[Any, Any, float | None] | None:
+        """Gold and found entities, in order; a missed one has no confidence, so only those wrongly found rank."""
+        gold, found = entity_set(row), entity_set(prediction)
+        if gold == found:
+            return None
+        sure = [e["confidence"] for e in prediction["entities"] if _span(e) not in gold and "confidence" in e]
+        return _listed(gold), _listed(found), max(sure, default=None)
 
     def metrics(self, scores: Scores, weights: npt.NDArray[Any] | None = None) -> dict[str, float]:
         """Entity precision, recall and F1 (micro, as conlleval), macro F1 over types, and token accuracy."""
