@@ -130,8 +130,10 @@ class Dataset:
             shutil.rmtree(work, ignore_errors=True)
             raise
         shutil.rmtree(work)
-        # The files may be those of an earlier reading: same rows, not always the same bytes.
-        return cls(replace(manifest, splits=Manifest.read(home).splits), home)
+        # The files may be those of an earlier reading: same rows, not always the same bytes or sources.
+        stored = Manifest.read(home).splits
+        splits = {name: replace(stored[name], sources=split.sources) for name, split in manifest.splits.items()}
+        return cls(replace(manifest, splits=splits), home)
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
@@ -217,6 +219,12 @@ class Dataset:
     def sources(self) -> tuple[Source, ...]:
         """The files the rows came from."""
         return self._manifest.sources
+
+    def source_of(self, split: str, row: int) -> Source | None:
+        """The file that row number ``row`` of a split (from 0) came from, None where that was not recorded."""
+        ends = np.cumsum(self._manifest.splits[split].sources)
+        at = int(np.searchsorted(ends, row, side="right"))
+        return self.sources[at] if at < len(ends) else None
 
     @property
     def notes(self) -> tuple[str, ...]:
