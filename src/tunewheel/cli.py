@@ -221,6 +221,38 @@ def models(
 
 
 @app.command()
+def trace(
+    what: Annotated[
+        str | None, typer.Argument(help="name:3, name@champion, a file, a dataset's fingerprint or a row's id.")
+    ] = None,
+    row: Annotated[str | None, typer.Option(help="A row's id; with a version: its nearest training rows.")] = None,
+    text: Annotated[str | None, typer.Option(help="The whole text of a row.")] = None,
+    errors: Annotated[
+        int | None, typer.Option(metavar="N", help="A version's N surest errors and their nearest training rows.")
+    ] = None,
+    nearest: Annotated[int, typer.Option(help="Training rows shown for each.")] = 5,
+    home: Home = HOME,
+    as_json: Json = False,
+) -> None:
+    """Walk the lineage both ways: versions, data, files, rows, and training rows behind an error."""
+    from tunewheel import lineage
+    from tunewheel.lineage.view import trace_view
+
+    if what is not None and (errors is not None or row is not None):
+        found = lineage.trace_errors(what, errors=errors, row=row, nearest=nearest, home=home)
+    elif errors is not None:
+        raise typer.BadParameter("say whose: tunewheel trace VERSION --errors N", param_hint="--errors")
+    elif what is not None and text is not None:
+        raise typer.BadParameter("a text is looked for in all datasets: leave WHAT out", param_hint="--text")
+    else:
+        found = lineage.trace(what, row=row, text=text, home=home)
+    if as_json:
+        _print_json(found)
+    else:
+        stdout.print(trace_view(found))
+
+
+@app.command()
 def promote(
     version: Annotated[str, typer.Argument(help="name:3")],
     alias: Annotated[str, typer.Option(help="The alias to move.")] = "champion",
@@ -321,6 +353,7 @@ def _expected() -> tuple[type[Exception], ...]:
     homes = {
         "tunewheel.data.problems": ("DataError",),
         "tunewheel.evaluation.intervals": ("EvaluationError",),
+        "tunewheel.lineage.find": ("TraceError",),
         "tunewheel.loop": ("LoopError",),
         "tunewheel.models.backbones": ("BackboneError",),
         "tunewheel.models.model": ("ModelError",),

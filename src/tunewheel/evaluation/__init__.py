@@ -6,7 +6,7 @@ from tunewheel.evaluation.comparison import Comparison, Difference, compare
 from tunewheel.evaluation.conlleval import conlleval_text, counts_entities
 from tunewheel.evaluation.intervals import EvaluationError, Interval
 from tunewheel.evaluation.predictions import read_conll_predictions, read_predictions
-from tunewheel.evaluation.report import Mistake, Report
+from tunewheel.evaluation.report import Mistake, Report, read_report
 from tunewheel.evaluation.scoring import evaluate, score_predictions
 
 __all__ = [
@@ -22,5 +22,6 @@ __all__ = [
     "evaluate",
     "read_conll_predictions",
     "read_predictions",
+    "read_report",
     "score_predictions",
 ]

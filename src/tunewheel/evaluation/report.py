@@ -140,14 +140,12 @@ class Report:
     def load(cls, folder: str | Path, *, task: Task | None = None) -> Self:
         """Read a report that `save` wrote; the task is built from its stored configuration unless given."""
         source = Path(folder)
+        stored = read_report(source)
         try:
-            stored = json.loads((source / "report.json").read_text(encoding="utf-8"))
             with np.load(source / "scores.npz", allow_pickle=False) as file:
                 arrays = {key: file[key] for key in file.files}
         except (OSError, ValueError) as error:
             raise EvaluationError(f"{source} holds no readable report: {error}") from error
-        if stored.get("schema") != SCHEMA:
-            raise EvaluationError(f"{source}: report schema {stored.get('schema')!r}, this version reads {SCHEMA}")
         if task is None:
             from tunewheel.tasks import load_task
 
@@ -170,6 +168,17 @@ class Report:
         from tunewheel.evaluation.terminal import plain, report_view
 
         return plain(report_view(self))
+
+
+def read_report(folder: str | Path) -> dict[str, Any]:
+    """What a saved report says of itself (`Report.as_dict`), without its task or its per-row record."""
+    try:
+        stored: dict[str, Any] = json.loads((Path(folder) / "report.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise EvaluationError(f"{folder} holds no readable report: {error}") from error
+    if stored.get("schema") != SCHEMA:
+        raise EvaluationError(f"{folder}: report schema {stored.get('schema')!r}, this version reads {SCHEMA}")
+    return stored
 
 
 def _intervals(stored: Mapping[str, Mapping[str, Any]]) -> dict[str, Interval]:

@@ -151,6 +151,13 @@ def _joined(summary: Mapping[str, Any], sources: Sequence[Mapping[str, Any]]) ->
     return {**summary, "sources": known} if known else dict(summary)
 
 
+def list_datasets(workspace: Workspace) -> list[DatasetRecord]:
+    """The records of all datasets, oldest first."""
+    with workspace.read() as connection:
+        rows = connection.execute(select(datasets).order_by(datasets.c.created)).mappings()
+        return [DatasetRecord(**row) for row in rows]
+
+
 def _close(workspace: Workspace, key: str, status: Status, message: str | None) -> Run:
     def work(connection: Connection) -> Run:
         now = datetime.now(UTC)

@@ -179,6 +179,10 @@ class Task(ABC):
         gold, answer = self.truth(row), self.answer(prediction)
         return None if gold == answer else (gold, answer, prediction.get("confidence"))
 
+    def agrees(self, row: Row, other: Row) -> bool:
+        """Whether two rows of like texts are labelled alike."""
+        return bool(self.truth(row) == self.truth(other))
+
     def joins(self, row: Row, following: Row) -> bool:
         """Whether neighbouring rows are read together, so that a stream must not be cut between them."""
         return False

@@ -244,6 +244,12 @@ class Classification(Task):
         sure = [p[label] if label in found else 1 - p[label] for label in gold ^ found if label in p]
         return sorted(gold), sorted(found), max(sure, default=None)
 
+    def agrees(self, row: Row, other: Row) -> bool:
+        """Whether two rows have the same label, or the same labels in any order."""
+        if not self.multi_label:
+            return super().agrees(row, other)
+        return set(row["labels"]) == set(other["labels"])
+
     def fit(self, rows: Sequence[Row], predictions: Sequence[Prediction]) -> Self:
         """Choose the threshold with the best micro F1 on dev (several labels only)."""
         if not self.multi_label or not rows:

@@ -59,6 +59,22 @@ def _span(entity: Mapping[str, Any]) -> tuple[int, int, str]:
     return entity["start"], entity["end"], entity["label"]
 
 
+def _contradicted(row: Row, other: Row) -> bool:
+    """Whether ``other`` holds an entity of ``row`` word for word, yet labels it otherwise or not at all."""
+    words = words_of(other)
+    starts, ends = {start for start, _ in words}, {end for _, end in words}
+    marked = entity_set(other)
+    for start, end, label in entity_set(row):
+        surface = row["text"][start:end]
+        at = other["text"].find(surface)
+        while at >= 0:
+            span = (at, at + len(surface))
+            if span[0] in starts and span[1] in ends and (*span, label) not in marked:
+                return True
+            at = other["text"].find(surface, at + 1)
+    return False
+
+
 def _listed(entities: set[tuple[int, int, str]]) -> list[dict[str, Any]]:
     return [{"start": start, "end": end, "label": label} for start, end, label in sorted(entities)]
 
@@ -250,6 +266,10 @@ class Ner(Task):
             return None
         sure = [e["confidence"] for e in prediction["entities"] if _span(e) not in gold and "confidence" in e]
         return _listed(gold), _listed(found), max(sure, default=None)
+
+    def agrees(self, row: Row, other: Row) -> bool:
+        """Whether what is an entity in one text is the same entity wherever the other text says the same words."""
+        return not (_contradicted(row, other) or _contradicted(other, row))
 
     def metrics(self, scores: Scores, weights: npt.NDArray[Any] | None = None) -> dict[str, float]:
         """Entity precision, recall and F1 (micro, as conlleval), macro F1 over types, and token accuracy."""
