@@ -95,6 +95,7 @@ def tunewheel_command(installed, home, *arguments, code=0):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # six processes, each loading torch
 def test_the_commands_train_evaluate_and_predict_with_it(installed, stars, tiny_base, tmp_path):
     home, data = tmp_path / "home", write(tmp_path / "reviews.jsonl", reviews(120))
     columns = ["--task", "stars", "--text", "comment", "--label", "rating"]
@@ -125,11 +126,16 @@ def test_the_commands_train_evaluate_and_predict_with_it(installed, stars, tiny_
     assert [list(row) for row in answers] == [["comment", "prediction", "confidence"]] * 2
     assert all(row["prediction"] in "12345" for row in answers)
 
-    answered = tmp_path / "answered.jsonl"
-    tunewheel_command(installed, home, "predict", "reviews", data, "-o", answered)
+    answered = write(tmp_path / "answered.jsonl", [{"label": str(row["rating"])} for row in reviews(120)])
     arguments = ["evaluate", data, *columns, "--predictions", answered, "--json"]
     report = json.loads(tunewheel_command(installed, home, *arguments).stdout)["reports"][0]
     assert report["task"] == {"name": "stars", "config": {"lowest": 1, "highest": 5}}
+
+    assert report["metrics"]["agreement"]["value"] == 1
+
+    traced = json.loads(tunewheel_command(installed, home, "trace", "reviews", "--row", "7", "--json").stdout)
+    assert traced["errors"][0]["gold"] == "3"
+    assert len(traced["errors"][0]["nearest"]) == 5
 
     wrong = tunewheel_command(installed, home, "train", data, "--task", "star", code=2)
     assert "did you mean 'stars'" in " ".join(wrong.stderr.split())
