@@ -22,8 +22,8 @@ test: $(BIN)/.installed  ## install, then run the whole test suite
 	$(BIN)/python -m pytest
 
 check: $(BIN)/.installed  ## style, types, import rule, documentation
-	$(BIN)/ruff format --check src tests bench tools
-	$(BIN)/ruff check src tests bench tools
+	$(BIN)/ruff format --check src tests bench tools examples
+	$(BIN)/ruff check src tests bench tools examples
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python tools/check_docs.py
@@ -35,8 +35,8 @@ bench: $(BIN)/.installed  ## measure speed and quality: make bench DATA=folder (
 	services=$$(tools/services.sh start) && eval "$$services" && $(BIN)/python bench/kill.py
 
 format: $(BIN)/.installed  ## put the code into shape
-	$(BIN)/ruff check --fix src tests bench tools
-	$(BIN)/ruff format src tests bench tools
+	$(BIN)/ruff check --fix src tests bench tools examples
+	$(BIN)/ruff format src tests bench tools examples
 
 services:       ## start a throw-away PostgreSQL and print the variable that leads the tests to it
 	@tools/services.sh start

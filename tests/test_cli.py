@@ -230,7 +230,15 @@ def imports(statement):
 
 @pytest.mark.parametrize(
     "module",
-    ["tunewheel", "tunewheel.data", "tunewheel.store", "tunewheel.registry", "tunewheel.loop", "tunewheel.cli"],
+    [
+        "tunewheel",
+        "tunewheel.data",
+        "tunewheel.store",
+        "tunewheel.registry",
+        "tunewheel.lineage",
+        "tunewheel.loop",
+        "tunewheel.cli",
+    ],
 )
 def test_importing_is_light(module):
     assert imports(f"import {module}")[1] == ""
@@ -243,7 +251,7 @@ def test_help_is_light_and_names_every_command():
         "assert not {'torch', 'transformers', 'sqlalchemy'} & set(sys.modules)"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    for command in ("demo", "train", "evaluate", "predict", "models", "promote", "rollback"):
+    for command in ("demo", "train", "evaluate", "predict", "models", "trace", "promote", "rollback"):
         assert re.search(rf"\b{command}\b", out)
 
 

@@ -60,7 +60,7 @@ def settings() -> str:
 MEANING = """
     data: a file or a folder of splits
     name: the model's name; the file's or folder's by default
-    task: `classification` or `ner`; inferred from the columns by default
+    task: a task's name; `classification` or `ner` is inferred from the columns by default
     text, label: the columns that hold them; inferred by default
     format: `jsonl`, `json`, `csv`, `tsv` or `conll`; by the file's ending or its content by default
     dev, test: shares of train that become dev and test where the files bring none

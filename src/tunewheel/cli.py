@@ -85,7 +85,7 @@ def demo(
 def train(
     data: Annotated[str | None, typer.Argument(help="A file, or a folder of splits.")] = None,
     name: Annotated[str | None, typer.Option(help="The model's name; the file's by default.")] = None,
-    task: Annotated[str | None, typer.Option(help="classification or ner; inferred by default.")] = None,
+    task: Annotated[str | None, typer.Option(help="A task's name; classification or ner is inferred.")] = None,
     text: Annotated[str | None, typer.Option(help="The column that holds the text.")] = None,
     label: Annotated[str | None, typer.Option(help="The column that holds the label.")] = None,
     base: Annotated[str | None, typer.Option(help="minilm, bilstm, a folder or a hub id.")] = None,
@@ -139,7 +139,7 @@ def evaluate(
     ] = None,
     predictions: Annotated[Path | None, typer.Option(help="Score this file of predictions instead.")] = None,
     split: Annotated[str | None, typer.Option(help="The split to score.")] = None,
-    task: Annotated[str | None, typer.Option(help="classification or ner; inferred by default.")] = None,
+    task: Annotated[str | None, typer.Option(help="A task's name; classification or ner is inferred.")] = None,
     text: Annotated[str | None, typer.Option(help="The column that holds the text.")] = None,
     label: Annotated[str | None, typer.Option(help="The column that holds the label.")] = None,
     output: Annotated[
@@ -241,6 +241,40 @@ def models(
 
 
 @app.command()
+def trace(
+    what: Annotated[
+        str | None, typer.Argument(help="name:3, name@champion, a file, a dataset's fingerprint or a row's id.")
+    ] = None,
+    row: Annotated[str | None, typer.Option(help="A row's id; with a version: its nearest training rows.")] = None,
+    text: Annotated[str | None, typer.Option(help="The whole text of a row.")] = None,
+    errors: Annotated[
+        int | None, typer.Option(metavar="N", help="A version's N surest errors and their nearest training rows.")
+    ] = None,
+    nearest: Annotated[int, typer.Option(help="Training rows shown for each.")] = 5,
+    home: Home = HOME,
+    database: Database = None,
+    as_json: Json = False,
+) -> None:
+    """Walk the lineage both ways: versions, data, files, rows, and training rows behind an error."""
+    from tunewheel import lineage
+    from tunewheel.lineage.view import trace_view
+
+    place: dict[str, Any] = {"home": home, "database": database}
+    if what is not None and (errors is not None or row is not None):
+        found = lineage.trace_errors(what, errors=errors, row=row, nearest=nearest, **place)
+    elif errors is not None:
+        raise typer.BadParameter("say whose: tunewheel trace VERSION --errors N", param_hint="--errors")
+    elif what is not None and text is not None:
+        raise typer.BadParameter("a text is looked for in all datasets: leave WHAT out", param_hint="--text")
+    else:
+        found = lineage.trace(what, row=row, text=text, **place)
+    if as_json:
+        _print_json(found)
+    else:
+        stdout.print(trace_view(found))
+
+
+@app.command()
 def promote(
     version: Annotated[str, typer.Argument(help="name:3")],
     alias: Annotated[str, typer.Option(help="The alias to move.")] = "champion",
@@ -292,9 +326,9 @@ def _show_turn(turn: Turn) -> None:
 
 
 def _print_conlleval(report: Report) -> None:
-    if report.task.name == "ner":
-        from tunewheel.evaluation import conlleval_text
+    from tunewheel.evaluation import conlleval_text, counts_entities
 
+    if counts_entities(report):
         stdout.print(conlleval_text(report), markup=False)
 
 
@@ -343,6 +377,7 @@ def _expected() -> tuple[type[Exception], ...]:
     homes = {
         "tunewheel.data.problems": ("DataError",),
         "tunewheel.evaluation.intervals": ("EvaluationError",),
+        "tunewheel.lineage.find": ("TraceError",),
         "tunewheel.loop": ("LoopError",),
         "tunewheel.models.backbones": ("BackboneError",),
         "tunewheel.models.model": ("ModelError",),

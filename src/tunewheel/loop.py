@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tunewheel.evaluation import Report
     from tunewheel.models import Model, Progress
     from tunewheel.store import Workspace
+    from tunewheel.tasks import Task
 
 _CHINESE = re.compile(r"[\u3400-\u9fff]")
 
@@ -115,12 +116,21 @@ def _check_trackers(names: Sequence[str]) -> None:
 
 
 def read_dataset(data: str | Path | Dataset, workspace: Workspace, **options: Any) -> Dataset:
-    """The dataset itself, or read from a file or folder through the workspace's cache."""
-    from tunewheel.data import Dataset
+    """The dataset itself, or read from a file or folder through the workspace's cache.
 
-    if isinstance(data, Dataset):
-        return data
-    return Dataset.read(data, cache=workspace.cache_dir, **options)
+    A task that is named says which columns may hold its labels. Raises `tunewheel.tasks.TaskError` if there is none of
+    that name, `LoopError` for a dataset of another task.
+    """
+    from tunewheel.data import Dataset
+    from tunewheel.tasks import task_class
+
+    task = options.get("task")
+    targets = None if task is None else task_class(task).targets()
+    if not isinstance(data, Dataset):
+        data = Dataset.read(data, cache=workspace.cache_dir, targets=targets, **options)
+    if task is not None and data.task != task:
+        raise LoopError(f"the dataset was built for the task {data.task!r}, not {task!r}; build it again for that one")
+    return data
 
 
 def default_name(data: str | Path | Dataset) -> str:
@@ -217,22 +227,17 @@ def predict(
     count = 0
     with write_stream(target, written) as write:
         for prediction in loaded.predictor(precision).stream(texts_of(read_stream(source, form), column, kept, shown)):
-            write({**kept.popleft(), **_answer(prediction, table=written != "jsonl")})
+            write({**kept.popleft(), **_answer(loaded.task, prediction, table=written != "jsonl")})
             count += 1
     return count
 
 
-def _answer(prediction: Mapping[str, Any], *, table: bool) -> dict[str, Any]:
-    """The columns that a prediction adds; a table gets the label alone and its confidence."""
+def _answer(task: Task, prediction: dict[str, Any], *, table: bool) -> dict[str, Any]:
+    """The columns that a prediction adds; a table gets the answer alone and its confidence."""
     if not table:
-        return {"prediction": dict(prediction)}
-    for key in ("label", "labels", "entities"):
-        if key in prediction:
-            return {
-                "prediction": prediction[key],
-                **{k: prediction[k] for k in ("confidence",) if k in prediction},
-            }
-    return {"prediction": dict(prediction)}
+        return {"prediction": prediction}
+    sure = {"confidence": prediction["confidence"]} if "confidence" in prediction else {}
+    return {"prediction": task.answer(prediction), **sure}
 
 
 def _scored_rows(

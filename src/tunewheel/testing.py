@@ -53,10 +53,11 @@ class PlainEncoder:
 def check_task(task: Task, rows: Sequence[Row], *, room: int = 96) -> None:
     """Prove a task's contract on labelled rows; raises `ContractError` at the first broken promise.
 
-    Checked: configuration survives JSON; nothing given is changed; the same rows give the same windows; no piece of a
-    row is lost and no window is too long; outputs that say what the labels say decode to those labels and score 1;
-    a row is answered alike alone and among others; metrics stay in [0, 1], do not depend on the rows' order, and
-    count a row of weight two as two rows. ``room`` should be small enough to cut some row into several windows.
+    Checked: configuration survives JSON; it is said which column holds the labels; nothing given is changed; the same
+    rows give the same windows; no piece of a row is lost and no window is too long; outputs that say what the labels
+    say decode to those labels, score 1 and are no mistakes; a row is answered alike alone and among others; metrics
+    stay in [0, 1], do not depend on the rows' order, and count a row of weight two as two rows. ``room`` should be
+    small enough to cut some row into several windows.
     """
     if not rows:
         raise ContractError("give at least one labelled row")
@@ -83,6 +84,7 @@ def _check_config(task: Task) -> None:
     _require(again.head() == task.head(), "a task built from its config must ask for the same head")
     missing = [name for name in ("name", "columns", "headline", "selection") if not getattr(task, name, None)]
     _require(not missing, f"a task must say its {', '.join(missing)}")
+    _require("text" in task.columns and bool(task.targets()), "columns must be text and what holds the labels")
 
 
 def _check_encoding(task: Task, rows: Sequence[Row], encoder: PlainEncoder) -> list[Window]:
@@ -127,6 +129,9 @@ def _check_round_trip(task: Task, rows: Sequence[Row], encoder: PlainEncoder, wi
     for name in task.headline:
         value = task.metrics(scores)[name]
         _require(abs(value - 1) < 1e-9, f"outputs that say what the labels say must score 1, {name} is {value:.4f}")
+    for index, (row, prediction) in enumerate(zip(rows, predictions, strict=True)):
+        _require(task.mistake(row, prediction) is None, f"row {index} is answered as it is labelled, yet a mistake")
+        json.dumps(task.answer(prediction))
 
 
 def _check_alone(task: Task, rows: Sequence[Row], encoder: PlainEncoder) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from tunewheel.models.recipe import Recipe
 
 if TYPE_CHECKING:
-    from tunewheel.data import Dataset
+    from tunewheel.data import Dataset, Source
     from tunewheel.evaluation import Comparison, Report
     from tunewheel.models import Adaptation, Model, Progress, Trained
     from tunewheel.registry import Registry, Version
@@ -66,6 +66,7 @@ class Training:
             done = get_run(self.workspace, key)
             if done and done.version:
                 finish_run(self.workspace, key)
+                self._record_dataset()
                 return self._found(done.version, key)
             self._keep_dataset()
             start_run(self.workspace, key, command="train", settings=self.settings, dataset=self.dataset.fingerprint)
@@ -102,22 +103,27 @@ class Training:
 
     def _keep_dataset(self) -> None:
         """Put the rows among the artifacts, so that the lineage outlives the user's file."""
-        from tunewheel.store import record_dataset
         from tunewheel.store.files import temporary_folder
 
-        dataset = self.dataset
         beside = temporary_folder(self.workspace.cache_dir, ".tmp-")
         try:
-            artifact = self.workspace.artifacts.put(dataset.save(beside / "dataset"), move=True)
+            artifact = self.workspace.artifacts.put(self.dataset.save(beside / "dataset"), move=True)
         finally:
             shutil.rmtree(beside)
+        self._record_dataset(artifact)
+
+    def _record_dataset(self, artifact: str | None = None) -> None:
+        """Record the rows and the files they were read from; another file with the same rows joins the first."""
+        from tunewheel.store import record_dataset
+
         record_dataset(
             self.workspace,
-            dataset.fingerprint,
+            self.dataset.fingerprint,
             name=str(self.settings["data"]),
-            parent=dataset.parent,
+            parent=self.dataset.parent,
             artifact=artifact,
-            summary={split: len(dataset[split]) for split in dataset.splits},
+            summary={"splits": self.dataset.rows},
+            sources=[_located(source) for source in self.dataset.sources],
         )
 
     def _adapt(self, key: str, progress: Progress | None, report_to: Sequence[str]) -> Turn:
@@ -201,6 +207,13 @@ class Training:
         version = Registry(self.workspace).resolve(reference)
         report = Report.load(version.report) if version.report else None
         return Turn(Model.load(version.path), version, report, None, None, None, _show(self.workspace, version))
+
+
+def _located(source: Source) -> dict[str, Any]:
+    """A source with its file's whole path, so that it is found from any folder."""
+    path = Path(source.path)
+    whole = str(path.resolve()) if source.format != "rows" and path.is_file() else source.path
+    return {**asdict(source), "path": whole}
 
 
 def _champion(registry: Registry, name: str) -> Version | None:

@@ -177,3 +177,12 @@ def test_many_labels_show_the_most_confused():
     assert chart["layout"]["xaxis"]["ticktext"] == [f"l{i}" for i in busy]
     # The shade is the share of all gold rows of the label, not only of those shown.
     assert chart["data"][0]["z"][0][0] == pytest.approx(counts[busy[0], busy[0]] / counts[busy[0]].sum(), abs=1e-4)
+
+
+def test_several_labels_a_row_are_labels_not_entity_types():
+    rows = [{"id": str(i), "text": "x", "labels": [["a"], ["a", "b"]][i % 2]} for i in range(40)]
+    report = score_predictions(
+        Classification(("a", "b"), multi_label=True), rows, [{"labels": ["a"]}] * 40, resamples=20
+    )
+    assert "各标签 F1" in render_html(report, lang="zh")
+    assert "F1 by label" in render_html(report)

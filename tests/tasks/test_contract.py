@@ -224,3 +224,36 @@ def test_balanced_weights_make_rare_labels_count():
     task = Classification.from_dataset(Rows(), class_weights="balanced")
     assert task.head().class_weights == pytest.approx((40 / (2 * 30), 40 / (2 * 10)))
     assert Classification.from_dataset(Rows()).head().class_weights is None
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "agrees"),
+    [
+        (("Ann ran", [(0, 3, "PER")]), ("then Ann sat", [(5, 8, "PER")]), True),
+        (("Ann ran", [(0, 3, "PER")]), ("then Ann sat", []), False),
+        (("Ann ran", []), ("then Ann sat", [(5, 8, "PER")]), False),
+        (("Ann ran", [(0, 3, "PER")]), ("Annual report", []), True),
+        (("张三来了", [(0, 2, "PER")]), ("请找张三", [(2, 4, "ORG")]), False),
+        (("张三来了", [(0, 2, "PER")]), ("请找张三", [(2, 4, "PER")]), True),
+        (("张三来了", [(0, 2, "PER")]), ("今天下雨", []), True),
+    ],
+)
+def test_entities_agree_where_both_texts_hold_the_same_words(one, other, agrees):
+    rows = [
+        {"text": text, "entities": [{"start": a, "end": b, "label": label} for a, b, label in spans]}
+        for text, spans in (one, other)
+    ]
+    assert Ner(("ORG", "PER")).agrees(*rows) is agrees
+
+
+def test_labels_agree_in_any_order():
+    assert Classification(("a", "b"), multi_label=True).agrees({"labels": ["a", "b"]}, {"labels": ["b", "a"]})
+    assert not Classification(("a", "b")).agrees({"label": "a"}, {"label": "b"})
+
+
+def test_a_task_must_say_which_column_holds_its_labels():
+    class Deaf(Classification):
+        columns = ("text", "mood")
+
+    with pytest.raises(TaskError, match="one of label, labels, entities must hold the labels"):
+        check_task(Deaf(("a", "b")), [{"text": "x", "label": "a"}])

@@ -17,7 +17,7 @@ import numpy as np
 from tunewheel.data import arrow, split
 from tunewheel.data.deal import Dealer, Division
 from tunewheel.data.gather import Seen
-from tunewheel.data.infer import Columns, Schema, infer
+from tunewheel.data.infer import Columns, Schema, Target, infer
 from tunewheel.data.manifest import Manifest, Source
 from tunewheel.data.problems import DataError, Problem, Problems
 from tunewheel.data.readers.base import Reader, Record
@@ -51,6 +51,7 @@ class Plan:
     test: float = 0.1
     seed: int = 13
     parent: str | None = None
+    targets: tuple[Target, ...] | None = None
 
     def __post_init__(self) -> None:
         if not (0 <= self.dev < 1 and 0 <= self.test < 1 and self.dev + self.test < 1):
@@ -64,7 +65,7 @@ def build(inputs: list[Input], plan: Plan, folder: Path, notes: list[str]) -> Ma
     sample = samples[inputs.index(first)]
     if not sample:
         raise _no_rows(first)
-    schema = infer(first.name, sample, plan.task, plan.text, plan.label)
+    schema = infer(first.name, sample, plan.task, plan.text, plan.label, plan.targets)
     told = [*schema.notes, *notes]
     labelled = [
         item is first or not Columns(some).is_empty(schema.label) for item, some in zip(inputs, samples, strict=True)
@@ -157,7 +158,7 @@ class _FirstPass:
 
 
 def _task_note(schema: Schema, seen: Seen) -> str:
-    kind = "labels" if schema.task == "classification" else "entity types"
+    kind = "entity types" if schema.marks_spans else "labels"
     several = ", several a row" if schema.multi_label else ""
     text, label = schema.columns["text"], schema.columns["label"]
     return f"task {schema.task}: column '{label}' holds {len(seen.names)} {kind}{several}; text in '{text}'"
@@ -174,7 +175,7 @@ def _divide(seen: Seen, names: list[str | None], plan: Plan, schema: Schema) -> 
     how = "as given"
     if (dev or test) and len(rows):
         documents = seen.array("documents")[rows]
-        if schema.task == "ner" and len(np.unique(documents[documents != 0])) > 2:
+        if schema.marks_spans and len(np.unique(documents[documents != 0])) > 2:
             # Documents quote each other's headlines; linking them by identical texts would join most into one.
             keys, strata, manner = [documents], np.zeros(len(rows), np.int64), "by document"
         else:

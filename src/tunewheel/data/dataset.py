@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -17,6 +17,7 @@ import numpy.typing as npt
 from tunewheel.data import arrow
 from tunewheel.data.build import Input, Plan, build
 from tunewheel.data.gather import text_key
+from tunewheel.data.infer import Target
 from tunewheel.data.manifest import NAME, Manifest, Source
 from tunewheel.data.problems import DataError, Problem, nearest
 from tunewheel.data.readers.folder import Found, find, find_named, reader, split_order
@@ -46,7 +47,7 @@ class Dataset:
     def read(
         cls,
         path: str | Path | Mapping[str, str | Path],
-        task: Literal["classification", "ner"] | None = None,
+        task: str | None = None,
         text: str | None = None,
         label: str | None = None,
         *,
@@ -55,15 +56,18 @@ class Dataset:
         test: float = 0.1,
         seed: int = 13,
         cache: str | Path | None = None,
+        targets: Sequence[Target] | None = None,
     ) -> Self:
         """Read a file, a folder of splits, or a mapping of split names to files; a saved dataset is loaded.
 
         What is not named is inferred and said in `notes`. A dev or test split that is not given is taken from
         train (``dev`` and ``test`` are shares of train's rows; 0 takes none), stratified by label, identical
         texts and rows of one ``group`` kept together; NER by document where there are documents. ``cache`` is a
-        folder that keeps the Arrow files; without it they live as long as the dataset. Raises `DataError`.
+        folder that keeps the Arrow files; without it they live as long as the dataset. A task that is neither
+        ``classification`` nor ``ner`` says by ``targets`` which of ``label``, ``labels`` and ``entities`` may hold
+        its labels (`tunewheel.tasks.Task.targets`). Raises `DataError`.
         """
-        plan = Plan(task, text, label, dev, test, seed)
+        plan = Plan(task, text, label, dev, test, seed, targets=_tupled(targets))
         if not isinstance(path, Mapping) and (Path(path) / NAME).is_file():
             return cls.load(path)
         if isinstance(path, Mapping):
@@ -78,7 +82,7 @@ class Dataset:
     def from_rows(
         cls,
         splits: Mapping[str, Iterable[Mapping[str, Any]]],
-        task: Literal["classification", "ner"] | None = None,
+        task: str | None = None,
         *,
         text: str | None = None,
         label: str | None = None,
@@ -87,12 +91,13 @@ class Dataset:
         seed: int = 13,
         cache: str | Path | None = None,
         parent: str | None = None,
+        targets: Sequence[Target] | None = None,
     ) -> Self:
         """Build from rows in memory, checked as files are; ``row`` of a problem counts from 1 in its split.
 
         Rows that can be iterated again (a list, a split of another dataset) are never held at once. Missing
         splits are left missing unless ``dev`` or ``test`` ask for them. ``parent`` is the fingerprint of the
-        dataset these rows are a revision of.
+        dataset these rows are a revision of; ``targets`` are as for `read`.
         """
         inputs = [
             Input(name, RowsReader(rows), "rows", None, name) for name, rows in sorted(splits.items(), key=split_order)
@@ -110,7 +115,7 @@ class Dataset:
                     )
                 ]
             )
-        return cls._build(inputs, Plan(task, text, label, dev, test, seed, parent), cache, [])
+        return cls._build(inputs, Plan(task, text, label, dev, test, seed, parent, _tupled(targets)), cache, [])
 
     @classmethod
     def _build(cls, inputs: list[Input], plan: Plan, cache: str | Path | None, notes: list[str]) -> Self:
@@ -124,8 +129,10 @@ class Dataset:
             shutil.rmtree(work, ignore_errors=True)
             raise
         shutil.rmtree(work)
-        # The files may be those of an earlier reading: same rows, not always the same bytes.
-        return cls(replace(manifest, splits=Manifest.read(home).splits), home)
+        # The files may be those of an earlier reading: same rows, not always the same bytes or sources.
+        stored = Manifest.read(home).splits
+        splits = {name: replace(stored[name], sources=split.sources) for name, split in manifest.splits.items()}
+        return cls(replace(manifest, splits=splits), home)
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
@@ -167,7 +174,7 @@ class Dataset:
         raise FileExistsError(f"{folder} exists and holds something else; choose another folder")
 
     @property
-    def task(self) -> Literal["classification", "ner"]:
+    def task(self) -> str:
         """What the labels are for."""
         return self._manifest.task
 
@@ -210,6 +217,12 @@ class Dataset:
     def sources(self) -> tuple[Source, ...]:
         """The files the rows came from."""
         return self._manifest.sources
+
+    def source_of(self, split: str, row: int) -> Source | None:
+        """The file that row number ``row`` of a split (from 0) came from, None where that was not recorded."""
+        ends = np.cumsum(self._manifest.splits[split].sources)
+        at = int(np.searchsorted(ends, row, side="right"))
+        return self.sources[at] if at < len(ends) else None
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -256,6 +269,10 @@ class Dataset:
             hint = f"; did you mean '{close}'?" if close else ""
             raise KeyError(f"no split '{split}' among {', '.join(self.splits)}{hint}")
         return self._folder / self._manifest.splits[split].file
+
+
+def _tupled(targets: Sequence[Target] | None) -> tuple[Target, ...] | None:
+    return None if targets is None else tuple(targets)
 
 
 def _input(found: Found, number: int, wanted: tuple[str, ...]) -> Input:

@@ -6,12 +6,16 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from tunewheel.data.problems import DataError, Problem, listed, nearest, show
 
-TaskName = Literal["classification", "ner"]
+Target = Literal["label", "labels", "entities"]
 Shape = Literal["label", "labels", "entities", "tags"]
+
+TARGETS: tuple[Target, ...] = get_args(Target)
+INFERRED: Mapping[str, tuple[Target, ...]] = {"classification": ("label", "labels"), "ner": ("entities",)}
+"""The tasks that rows speak for themselves, and the canonical columns that may hold their labels."""
 
 TEXTS = (
     *(
@@ -56,9 +60,9 @@ _KNOWN = frozenset((*TEXTS, *LABELS, *ENTITIES, *TOKENS, *TAGS, *IDS, GROUP, DOC
 
 @dataclass(frozen=True)
 class Schema:
-    """The columns chosen; ``shape`` is how labels are written; ``tokens`` and ``document`` are for NER."""
+    """The columns chosen; ``shape`` is how labels are written; ``tokens`` and ``document`` are for entities."""
 
-    task: TaskName
+    task: str
     shape: Shape
     text: str | None
     label: str
@@ -74,9 +78,14 @@ class Schema:
         return self.shape == "labels"
 
     @property
-    def target(self) -> Literal["label", "labels", "entities"]:
+    def target(self) -> Target:
         """The canonical column that the labels go to."""
         return "entities" if self.shape == "tags" else self.shape
+
+    @property
+    def marks_spans(self) -> bool:
+        """Whether labels stand on parts of a text, so that its words and its neighbours matter."""
+        return self.target == "entities"
 
     @property
     def columns(self) -> dict[str, str]:
@@ -162,13 +171,32 @@ def _shape(value: Any) -> str:
     return "other" if isinstance(value, dict) else "label"
 
 
+def shapes_of(task: str | None, targets: Sequence[Target] | None) -> tuple[Shape, ...]:
+    """How labels may be written for a task: for one of `INFERRED`, for any if None, else as ``targets`` say.
+
+    >>> shapes_of("ner", None), shapes_of("stars", ["label"])
+    (('entities', 'tags'), ('label',))
+    """
+    if targets is None and task is not None and task not in INFERRED:
+        hint = _did_you_mean(task, INFERRED) or "say which columns may hold its labels: targets=('label',)"
+        raise ValueError(f"task {task!r} is neither {' nor '.join(map(repr, INFERRED))}; {hint}")
+    chosen = targets or INFERRED.get(task or "", TARGETS)
+    return tuple(shape for shape in get_args(Shape) if ("entities" if shape == "tags" else shape) in chosen)
+
+
 def infer(
-    file: str, sample: Sequence[Mapping[str, Any]], task: str | None, text: str | None, label: str | None
+    file: str,
+    sample: Sequence[Mapping[str, Any]],
+    task: str | None,
+    text: str | None,
+    label: str | None,
+    targets: Sequence[Target] | None = None,
 ) -> Schema:
-    """Choose the columns: those the caller named, else found. Raises `DataError` if it cannot tell."""
-    columns = Columns(sample)
-    if task not in (None, "classification", "ner"):
-        raise ValueError(f"task must be 'classification' or 'ner', not {task!r}")
+    """Choose the columns: those the caller named, else found. Raises `DataError` if it cannot tell.
+
+    ``targets`` are the canonical columns that may hold the labels of a task that is not one of `INFERRED`.
+    """
+    columns, wanted = Columns(sample), shapes_of(task, targets)
     for option, name in (("--text", text), ("--label", label)):
         if name is not None and name not in columns.values:
             raise DataError(
@@ -183,13 +211,14 @@ def infer(
                     )
                 ]
             )
-    chosen, shape, both = _labels(file, columns, task, text, label)
+    chosen, shape, both = _labels(file, columns, task, wanted, text, label)
     tokens = next(iter(columns.find(TOKENS)), None) if shape == "tags" else None
     text = text or _text(file, columns, chosen, tokens)
     if chosen is None:
-        chosen, shape = _only_other(file, columns, text), "label"
+        chosen = _only_other(file, columns, text)
+        shape = _fitting(file, chosen, "label", task, wanted)
     return Schema(
-        task="ner" if shape in ("entities", "tags") else "classification",
+        task=task or ("ner" if shape in ("entities", "tags") else "classification"),
         shape=shape,
         text=text,
         label=chosen,
@@ -202,7 +231,7 @@ def infer(
 
 
 def _labels(
-    file: str, columns: Columns, task: str | None, text: str | None, label: str | None
+    file: str, columns: Columns, task: str | None, wanted: Sequence[Shape], text: str | None, label: str | None
 ) -> tuple[str | None, Shape, str | None]:
     """Choose the label column, its shape, and the entity column that was passed over."""
     has_tokens = any(columns.shape(name) == "labels" for name in columns.find(TOKENS))
@@ -215,12 +244,13 @@ def _labels(
     classes = [
         (name, shape)
         for name in columns.find(LABELS)
-        if name not in spoken_for and name != text and (shape := columns.shape(name)) in ("label", "labels")
+        if name not in spoken_for and name != text and (shape := columns.shape(name)) in wanted
+        if shape in ("label", "labels")
     ]
     if label is not None:
         shape = next((shape for name, shape in found if name == label), None) or columns.shape(label)
-        return label, _fitting(file, label, shape, task), None
-    if task == "ner":
+        return label, _fitting(file, label, shape, task, wanted), None
+    if not {"label", "labels"} & set(wanted):
         if not found:
             raise DataError(
                 [
@@ -239,16 +269,16 @@ def _labels(
         name, shape = next(((n, s) for n, s in classes if not columns.is_empty(n)), classes[0])
         both = found[0][0] if found and task is None else None
         return name, shape or "label", both
-    if found and task is None:
+    if found and found[0][1] in wanted:
         return *found[0], None
     return None, "label", None
 
 
-def _fitting(file: str, label: str, shape: Shape | None, task: str | None) -> Shape:
-    """Return the shape of the column the caller named, if it serves the task."""
-    wanted = {"ner": ("entities", "tags"), "classification": ("label", "labels")}.get(task or "", ())
-    if shape is None or (wanted and shape not in wanted):
-        expected, found = f"labels for {task or 'a task'}", f"a column of {shape or 'objects'}"
+def _fitting(file: str, label: str, shape: Shape | None, task: str | None, wanted: Sequence[Shape]) -> Shape:
+    """Return the shape of a column, if it serves the task."""
+    if shape is None or shape not in wanted:
+        expected = f"a column of {' or '.join(wanted)}" + (f" for {task}" if task else "")
+        found = f"a column of {shape or 'objects'}"
         fix = "name the column with --label, or another --task"
         raise DataError([Problem(file, 1, label, expected, found, fix)])
     return shape

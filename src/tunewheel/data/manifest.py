@@ -6,7 +6,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from tunewheel.data.problems import DataError, Problem
 
@@ -28,18 +28,22 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class SplitFile:
-    """The Arrow file (IPC stream) of a split, inside the dataset's folder."""
+    """The Arrow file (IPC stream) of a split, inside the dataset's folder.
+
+    ``sources`` counts the rows that came of each of the manifest's sources; they stand in that order.
+    """
 
     file: str
     rows: int
     sha256: str
+    sources: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
 class Manifest:
     """Everything known of a dataset but its rows."""
 
-    task: Literal["classification", "ner"]
+    task: str
     multi_label: bool
     labels: tuple[str, ...]
     columns: dict[str, str]
@@ -72,7 +76,10 @@ class Manifest:
         values["labels"] = tuple(values["labels"])
         values["notes"] = tuple(values["notes"])
         values["sources"] = tuple(Source(**source) for source in values["sources"])
-        values["splits"] = {name: SplitFile(**split) for name, split in values["splits"].items()}
+        values["splits"] = {
+            name: SplitFile(**{**split, "sources": tuple(split.get("sources", ()))})
+            for name, split in values["splits"].items()
+        }
         manifest = cls(**values)
         for split in manifest.splits.values():
             file = folder / split.file

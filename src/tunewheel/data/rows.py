@@ -54,7 +54,7 @@ class Shaper:
         self.labelled, self.joiner = labelled, joiner
         self.entities = self.cut = 0
         # These names stand for something in a canonical row; a column that has one by chance is renamed.
-        reserved = ["id", "text", schema.target, *(("tokens", "document") if schema.task == "ner" else ())]
+        reserved = ["id", "text", schema.target, *(("tokens", "document") if schema.marks_spans else ())]
         self.renamed = {name: f"original_{name}" for name in reserved}
         used = (schema.text, schema.label, schema.tokens, schema.id, schema.document)
         self.used = {name for name in used if name is not None}
@@ -128,7 +128,7 @@ class Shaper:
         if tokens_column is None:
             assert column is not None
             text = self._string(record, column, self._value(record, column, "a text"), "a text")
-            return text, None, _offsets(record.values.get("tokens")) if self.schema.task == "ner" else []
+            return text, None, _offsets(record.values.get("tokens")) if self.schema.marks_spans else []
         tokens = from_cell(self._value(record, tokens_column, "a list of tokens"))
         if not isinstance(tokens, list) or not tokens or not all(isinstance(token, str) for token in tokens):
             fix = 'write the tokens as ["…", "…"]'

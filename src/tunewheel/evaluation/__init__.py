@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from tunewheel.evaluation.comparison import Comparison, Difference, compare
-from tunewheel.evaluation.conlleval import conlleval_text
+from tunewheel.evaluation.conlleval import conlleval_text, counts_entities
 from tunewheel.evaluation.intervals import EvaluationError, Interval
 from tunewheel.evaluation.predictions import read_conll_predictions, read_predictions
-from tunewheel.evaluation.report import Mistake, Report
+from tunewheel.evaluation.report import Mistake, Report, read_report
 from tunewheel.evaluation.scoring import evaluate, score_predictions
 
 __all__ = [
@@ -18,8 +18,10 @@ __all__ = [
     "Report",
     "compare",
     "conlleval_text",
+    "counts_entities",
     "evaluate",
     "read_conll_predictions",
     "read_predictions",
+    "read_report",
     "score_predictions",
 ]

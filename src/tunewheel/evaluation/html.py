@@ -60,7 +60,7 @@ class _Page:
         return escape(message(key, self.lang, **values))
 
     def metric(self, name: str) -> str:
-        return escape(metric_name(name, self.lang))
+        return escape(metric_name(name, self.lang, self.report.task.metric_names))
 
     def html(self) -> Iterator[str]:
         title = self.say("title", model=self.report.model)
@@ -150,7 +150,7 @@ class _Page:
         rows = weakest(self.report.table, len(self.report.table))
         if not rows:
             return
-        yield f"<h2>{self.say('labels' if self.report.confusion is not None else 'types')}</h2>\n"
+        yield f"<h2>{self.say('types' if 'entities' in self.report.task.columns else 'labels')}</h2>\n"
         if len(rows) > BARS:
             yield f'<p class="soft">{self.say("weakest", shown=BARS, all=len(rows))}</p>\n'
         before = self.comparison.before.table if self.comparison else None

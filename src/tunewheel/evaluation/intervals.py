@@ -27,10 +27,6 @@ LEVEL = 0.95
 SMALL = 30
 """Below so many rows the percentile bootstrap of a proportion is too narrow."""
 
-PROPORTIONS = frozenset({"accuracy", "exact_match"})
-"""Metrics that are a share of rows, each right or wrong: what Wilson's interval is made for."""
-
-
 _EQUAL = 1e-9
 
 
@@ -142,7 +138,7 @@ def intervals(
 ) -> dict[str, Interval]:
     """Give every metric of the task its 95 % interval, headline figures first.
 
-    Shares of rows (`PROPORTIONS`) take Wilson's interval below `SMALL` rows. So does any metric whose
+    Shares of rows (`Task.proportions`) take Wilson's interval below `SMALL` rows. So does any metric whose
     resamples are all equal, as they are at exactly 0 and 1: there the bootstrap would claim certainty. Its
     trials are the rows (or documents) that hold anything for the metric to count, a careful choice because
     entities of one row are not independent.
@@ -156,7 +152,7 @@ def intervals(
     for name in order:
         value = values[name]
         low, high = percentiles(draws[name])
-        small = name in PROPORTIONS and documents is None and rows < SMALL
+        small = name in task.proportions and documents is None and rows < SMALL
         if small or high - low < _EQUAL:
             found[name] = Interval(value, *wilson(value, _trials(name, scores, documents)), "wilson")
         else:

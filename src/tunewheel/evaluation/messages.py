@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 Lang = Literal["en", "zh"]
@@ -95,13 +96,13 @@ TEXT: dict[str, tuple[str, str]] = {
 }
 
 
-def metric_name(metric: str, lang: Lang = "en") -> str:
-    """Name of a metric for people; an unknown one is shown with spaces.
+def metric_name(metric: str, lang: Lang = "en", own: Mapping[str, tuple[str, str]] | None = None) -> str:
+    """Name of a metric for people: the task's ``own``, else ours; an unknown one is shown with spaces.
 
     >>> metric_name("token_accuracy"), metric_name("mean_rank")
     ('token accuracy (O counted in)', 'mean rank')
     """
-    names = METRICS.get(metric)
+    names = (own or {}).get(metric) or METRICS.get(metric)
     return names[lang == "zh"] if names else metric.replace("_", " ")
 
 

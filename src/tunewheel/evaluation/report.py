@@ -140,14 +140,12 @@ class Report:
     def load(cls, folder: str | Path, *, task: Task | None = None) -> Self:
         """Read a report that `save` wrote; the task is built from its stored configuration unless given."""
         source = Path(folder)
+        stored = read_report(source)
         try:
-            stored = json.loads((source / "report.json").read_text(encoding="utf-8"))
             with np.load(source / "scores.npz", allow_pickle=False) as file:
                 arrays = {key: file[key] for key in file.files}
         except (OSError, ValueError) as error:
             raise EvaluationError(f"{source} holds no readable report: {error}") from error
-        if stored.get("schema") != SCHEMA:
-            raise EvaluationError(f"{source}: report schema {stored.get('schema')!r}, this version reads {SCHEMA}")
         if task is None:
             from tunewheel.tasks import load_task
 
@@ -172,48 +170,28 @@ class Report:
         return plain(report_view(self))
 
 
+def read_report(folder: str | Path) -> dict[str, Any]:
+    """What a saved report says of itself (`Report.as_dict`), without its task or its per-row record."""
+    try:
+        stored: dict[str, Any] = json.loads((Path(folder) / "report.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise EvaluationError(f"{folder} holds no readable report: {error}") from error
+    if stored.get("schema") != SCHEMA:
+        raise EvaluationError(f"{folder}: report schema {stored.get('schema')!r}, this version reads {SCHEMA}")
+    return stored
+
+
 def _intervals(stored: Mapping[str, Mapping[str, Any]]) -> dict[str, Interval]:
     return {name: Interval(**interval) for name, interval in stored.items()}
 
 
 def find_mistakes(
-    rows: Sequence[Mapping[str, Any]], predictions: Sequence[Mapping[str, Any]], ids: Sequence[str]
+    task: Task, rows: Sequence[Mapping[str, Any]], predictions: Sequence[dict[str, Any]], ids: Sequence[str]
 ) -> list[Mistake]:
-    """Every wrong row, the most confident error first, rows without a confidence last."""
+    """Every wrong row as the task sees it, the most confident error first, rows without a confidence last."""
     wrong = []
     for row, prediction, key in zip(rows, predictions, ids, strict=True):
-        found = _difference(row, prediction)
+        found = task.mistake(row, prediction)
         if found is not None:
             wrong.append(Mistake(key, row["text"], *found))
     return sorted(wrong, key=lambda m: -1.0 if m.confidence is None else m.confidence, reverse=True)
-
-
-def _difference(row: Mapping[str, Any], prediction: Mapping[str, Any]) -> tuple[Any, Any, float | None] | None:
-    """Gold, predicted and the confidence of the error; None when the row is right."""
-    if "label" in prediction:
-        gold, label = row["label"], prediction["label"]
-        return None if gold == label else (gold, label, prediction.get("confidence"))
-    if "labels" in prediction:
-        gold_set, found = set(row["labels"]), set(prediction["labels"])
-        if gold_set == found:
-            return None
-        p = prediction.get("probabilities") or {}
-        sure = [p[label] if label in found else 1 - p[label] for label in gold_set ^ found if label in p]
-        return sorted(gold_set), sorted(found), max(sure, default=None)
-    if "entities" in prediction:
-        truth = {_span(e) for e in row["entities"]}
-        if truth == {_span(e) for e in prediction["entities"]}:
-            return None
-        # A missed entity has no confidence of its own: only wrongly found ones rank.
-        extra = [e["confidence"] for e in prediction["entities"] if _span(e) not in truth and "confidence" in e]
-        return _ordered(row["entities"]), _ordered(prediction["entities"]), max(extra, default=None)
-    return None
-
-
-def _span(entity: Mapping[str, Any]) -> tuple[int, int, str]:
-    return entity["start"], entity["end"], entity["label"]
-
-
-def _ordered(entities: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    spans = sorted({_span(e) for e in entities})
-    return [{"start": start, "end": end, "label": label} for start, end, label in spans]

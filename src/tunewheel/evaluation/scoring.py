@@ -106,7 +106,7 @@ def score_predictions(
     documents = number_documents(listed)
     mask = _mask(seen, len(listed))
     ids = [str(row.get("id", place)) for place, row in enumerate(listed)]
-    wrong = find_mistakes(listed, predictions, ids)
+    wrong = find_mistakes(task, listed, predictions, ids)
 
     def measured(part: Array) -> dict[str, Interval]:
         inside = None if documents is None else documents[part]

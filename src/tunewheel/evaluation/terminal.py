@@ -49,7 +49,7 @@ def comparison_view(comparison: Comparison) -> Group:
             (f"{d.value:+.3f}", "bold"), f" [{d.low:+.3f}, {d.high:+.3f}]", (f"  p {d.p:.3f}", "dim")
         )
         verdict = Text(d.verdict, _COLOUR[d.verdict])
-        table.add_row(Text(metric_name(name)), Text(f"{d.before:.3f} → {d.after:.3f}"), change, verdict)
+        table.add_row(Text(_named(comparison.after, name)), Text(f"{d.before:.3f} → {d.after:.3f}"), change, verdict)
     parts: list[RenderableType] = [title, _indent(table)]
     few = small_sample(comparison.after)
     if few:
@@ -93,7 +93,7 @@ def _metrics(report: Report) -> Table:
     for name, interval in report.metrics.items():
         style = "bold" if name in report.headline else ""
         method = "" if interval.method == "bootstrap" else interval.method
-        table.add_row(Text(metric_name(name), style), _figure(interval, style), Text(method, "dim"))
+        table.add_row(Text(_named(report, name), style), _figure(interval, style), Text(method, "dim"))
     return table
 
 
@@ -103,7 +103,7 @@ def _clean(report: Report) -> RenderableType:
         return Text(f"{seen}: no clean rows to score", "yellow")
     table = _grid(2)
     for name in report.task.headline:
-        table.add_row(Text(f"clean {metric_name(name)}"), _figure(report.clean[name]))
+        table.add_row(Text(f"clean {_named(report, name)}"), _figure(report.clean[name]))
     return Group(Text(f"{seen}; the clean part ({report.clean_rows:,} rows):", "dim"), table)
 
 
@@ -118,6 +118,10 @@ def _labels(report: Report) -> RenderableType:
         shares = [f"{row[key]:.3f}" for key in ("precision", "recall", "f1")]
         table.add_row(Text(str(row["label"])), *shares, f"{row['support']:,}", f"{row['predicted']:,}")
     return table
+
+
+def _named(report: Report, metric: str) -> str:
+    return metric_name(metric, own=report.task.metric_names)
 
 
 def _figure(interval: Interval, style: str = "") -> Text:

@@ -12,20 +12,19 @@ if TYPE_CHECKING:
 def model_card(model: Model) -> str:
     """A model card (Mitchell et al. 2019) in Markdown with the hub's front matter."""
     origin, task = model.origin, model.task
-    tag = {"classification": "text-classification", "ner": "token-classification"}.get(task.name, task.name)
+    tag = f"pipeline_tag: {task.pipeline}\n" if task.pipeline else ""
     dev = "\n".join(f"| {name} | {value:.4f} |" for name, value in origin.dev.items())
     shown = ", ".join(f"`{label}`" for label in task.labels[:50])
     more = f" and {len(task.labels) - 50} more" if len(task.labels) > 50 else ""
     return f"""---
 library_name: tunewheel
-pipeline_tag: {tag}
-base_model: {origin.base}
+{tag}base_model: {origin.base}
 ---
 
 # {task.name} model
 
 Made by [Tunewheel](https://pypi.org/project/tunewheel/) on {origin.created}: `{origin.base}`, method
-`{origin.method}`, {model.parameters:,} weights. It reads text and answers with {_answers(task.name)}.
+`{origin.method}`, {model.parameters:,} weights. It reads text and answers with {task.answers}.
 
 ```python
 import tunewheel as tw
@@ -61,9 +60,3 @@ any. What it learned, it learned from the dataset above: where your text differs
 {json.dumps(dict(origin.settings), indent=2, ensure_ascii=False)}
 ```
 """
-
-
-def _answers(task: str) -> str:
-    return {"classification": "labels and their probabilities", "ner": "entities as character spans"}.get(
-        task, f"what the task {task!r} defines"
-    )

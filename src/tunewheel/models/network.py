@@ -99,13 +99,14 @@ class Network(PreTrainedModel):
 
     def features(self, input_ids: Tensor, attention_mask: Tensor, shape_ids: Tensor | None = None) -> Tensor:
         """What the head sees: the mean over the tokens [batch, width], or every token [batch, length, width]."""
-        hidden = self._hidden(input_ids, attention_mask, shape_ids)
+        hidden = self.hidden(input_ids, attention_mask, shape_ids)
         if self.config.level == "sequence":
             weight = attention_mask[..., None].to(hidden.dtype)
             hidden = (hidden * weight).sum(1) / weight.sum(1).clamp(min=1)
         return hidden
 
-    def _hidden(self, input_ids: Tensor, attention_mask: Tensor, shape_ids: Tensor | None) -> Tensor:
+    def hidden(self, input_ids: Tensor, attention_mask: Tensor, shape_ids: Tensor | None = None) -> Tensor:
+        """The backbone's last hidden states [batch, length, width], before any head."""
         # A mask of ones makes SDPA take its slower masked path.
         mask = attention_mask if self._needs_mask or not bool(attention_mask.all()) else None
         if self.config.word_shapes and shape_ids is not None:

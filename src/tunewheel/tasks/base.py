@@ -10,6 +10,8 @@ from typing import Any, ClassVar, Literal, NamedTuple, Protocol, Self
 import numpy as np
 import numpy.typing as npt
 
+from tunewheel.data.infer import TARGETS, Target
+
 Row = Mapping[str, Any]
 Prediction = dict[str, Any]
 Scores = dict[str, npt.NDArray[Any]]
@@ -91,9 +93,18 @@ class Task(ABC):
 
     name: ClassVar[str]
     columns: ClassVar[tuple[str, ...]]
+    """``text``, then the column that holds a row's own labels, or the few of which one does (see `targets`)."""
     headline: ClassVar[tuple[str, ...]]
     selection: ClassVar[str]
     """The dev metric by which the best checkpoint is chosen."""
+    proportions: ClassVar[frozenset[str]] = frozenset({"accuracy", "exact_match"})
+    """Metrics that are a share of rows, each right or wrong: few rows get Wilson's interval."""
+    metric_names: ClassVar[Mapping[str, tuple[str, str]]] = {}
+    """Metrics' names for people, English and Chinese; without one its underscores become spaces."""
+    answers: ClassVar[str] = "what its task defines"
+    """What a model answers with, for the model card's reader."""
+    pipeline: ClassVar[str | None] = None
+    """What model hubs call the task."""
 
     labels: tuple[str, ...]
 
@@ -144,6 +155,33 @@ class Task(ABC):
     def confusion(self, scores: Scores) -> npt.NDArray[Any] | None:
         """Counts [gold, predicted], or None where the task has none."""
         return None
+
+    @classmethod
+    def targets(cls) -> tuple[Target, ...]:
+        """The canonical columns that may hold a row's own labels; raises `TaskError` if `columns` name none."""
+        found = tuple(target for target in TARGETS if target in cls.columns)
+        if not found:
+            raise TaskError(
+                f"task {cls.name!r} reads {', '.join(cls.columns)}; one of {', '.join(TARGETS)} must hold the labels"
+            )
+        return found
+
+    def answer(self, prediction: Prediction) -> Any:
+        """What of a prediction answers the row's own labels; all of it where it has none of `targets`."""
+        return next((prediction[target] for target in self.targets() if target in prediction), dict(prediction))
+
+    def truth(self, row: Row) -> Any:
+        """The row's own labels, in the form of an `answer`."""
+        return next(row[target] for target in self.targets() if target in row)
+
+    def mistake(self, row: Row, prediction: Prediction) -> tuple[Any, Any, float | None] | None:
+        """Gold, answer and how sure the model was of the error (None: unknown); None when the row is right."""
+        gold, answer = self.truth(row), self.answer(prediction)
+        return None if gold == answer else (gold, answer, prediction.get("confidence"))
+
+    def agrees(self, row: Row, other: Row) -> bool:
+        """Whether two rows of like texts are labelled alike."""
+        return bool(self.truth(row) == self.truth(other))
 
     def joins(self, row: Row, following: Row) -> bool:
         """Whether neighbouring rows are read together, so that a stream must not be cut between them."""

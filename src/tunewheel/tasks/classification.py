@@ -41,9 +41,11 @@ class Classification(Task):
     """
 
     name: ClassVar[str] = "classification"
-    columns: ClassVar[tuple[str, ...]] = ("text", "label")
+    columns: ClassVar[tuple[str, ...]] = ("text", "label", "labels")
     headline: ClassVar[tuple[str, ...]] = ("accuracy", "macro_f1")
     selection: ClassVar[str] = "accuracy"
+    answers: ClassVar[str] = "labels and their probabilities"
+    pipeline: ClassVar[str | None] = "text-classification"
 
     def __init__(
         self,
@@ -230,6 +232,23 @@ class Classification(Task):
         known = (scores["gold"] >= 0) & (scores["predicted"] >= 0)
         flat = np.bincount(scores["gold"][known] * n + scores["predicted"][known], minlength=n * n)
         return flat.reshape(n, n)
+
+    def mistake(self, row: Row, prediction: Prediction) -> tuple[Any, Any, float | None] | None:
+        """Gold, answer and the confidence of the error; of several labels, that of the surest wrong one."""
+        if not self.multi_label:
+            return super().mistake(row, prediction)
+        gold, found = set(row["labels"]), set(prediction["labels"])
+        if gold == found:
+            return None
+        p = prediction.get("probabilities") or {}
+        sure = [p[label] if label in found else 1 - p[label] for label in gold ^ found if label in p]
+        return sorted(gold), sorted(found), max(sure, default=None)
+
+    def agrees(self, row: Row, other: Row) -> bool:
+        """Whether two rows have the same label, or the same labels in any order."""
+        if not self.multi_label:
+            return super().agrees(row, other)
+        return set(row["labels"]) == set(other["labels"])
 
     def fit(self, rows: Sequence[Row], predictions: Sequence[Prediction]) -> Self:
         """Choose the threshold with the best micro F1 on dev (several labels only)."""

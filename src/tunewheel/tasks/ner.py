@@ -52,7 +52,31 @@ def words_of(row: Row) -> list[Span]:
 
 def entity_set(row: Mapping[str, Any]) -> set[tuple[int, int, str]]:
     """The distinct ``(start, end, label)`` of a row or a prediction."""
-    return {(e["start"], e["end"], e["label"]) for e in row["entities"]}
+    return {_span(entity) for entity in row["entities"]}
+
+
+def _span(entity: Mapping[str, Any]) -> tuple[int, int, str]:
+    return entity["start"], entity["end"], entity["label"]
+
+
+def _contradicted(row: Row, other: Row) -> bool:
+    """Whether ``other`` holds an entity of ``row`` word for word, yet labels it otherwise or not at all."""
+    words = words_of(other)
+    starts, ends = {start for start, _ in words}, {end for _, end in words}
+    marked = entity_set(other)
+    for start, end, label in entity_set(row):
+        surface = row["text"][start:end]
+        at = other["text"].find(surface)
+        while at >= 0:
+            span = (at, at + len(surface))
+            if span[0] in starts and span[1] in ends and (*span, label) not in marked:
+                return True
+            at = other["text"].find(surface, at + 1)
+    return False
+
+
+def _listed(entities: set[tuple[int, int, str]]) -> list[dict[str, Any]]:
+    return [{"start": start, "end": end, "label": label} for start, end, label in sorted(entities)]
 
 
 class Ner(Task):
@@ -72,6 +96,8 @@ class Ner(Task):
     columns: ClassVar[tuple[str, ...]] = ("text", "entities")
     headline: ClassVar[tuple[str, ...]] = ("f1", "precision", "recall")
     selection: ClassVar[str] = "f1"
+    answers: ClassVar[str] = "entities as character spans"
+    pipeline: ClassVar[str | None] = "token-classification"
 
     def __init__(self, types: Sequence[str], *, crf: bool = False, context: int = 0) -> None:
         if not types or len(set(types)) != len(types):
@@ -232,6 +258,18 @@ class Ner(Task):
             tokens[0, i] = len(ours)
             tokens[1, i] = sum(a == b for a, b in zip(ours, theirs, strict=True))
         return {**counts, "tokens": tokens[0], "tokens_correct": tokens[1]}
+
+    def mistake(self, row: Row, prediction: Prediction) -> tuple[Any, Any, float | None] | None:
+        """Gold and found entities, in order; a missed one has no confidence, so only those wrongly found rank."""
+        gold, found = entity_set(row), entity_set(prediction)
+        if gold == found:
+            return None
+        sure = [e["confidence"] for e in prediction["entities"] if _span(e) not in gold and "confidence" in e]
+        return _listed(gold), _listed(found), max(sure, default=None)
+
+    def agrees(self, row: Row, other: Row) -> bool:
+        """Whether what is an entity in one text is the same entity wherever the other text says the same words."""
+        return not (_contradicted(row, other) or _contradicted(other, row))
 
     def metrics(self, scores: Scores, weights: npt.NDArray[Any] | None = None) -> dict[str, float]:
         """Entity precision, recall and F1 (micro, as conlleval), macro F1 over types, and token accuracy."""
