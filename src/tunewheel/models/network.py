@@ -127,6 +127,7 @@ class Network(PreTrainedModel):
         weights = self.config.class_weights
         weight = None if weights is None else logits.new_tensor(weights)
         if self.config.loss == "crf":
+            assert mask is not None
             return self.crf.negative_log_likelihood(logits, labels.clamp(min=0), mask)
         if self.config.loss == "binary":
             return nn.functional.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype), pos_weight=weight)

@@ -26,11 +26,11 @@ def fit_head(network: Network, encoder: TextEncoder, windows: Sequence[Window], 
     """
     features, labels = _features(network, encoder, windows)
     head = network.head
-    optimizer = torch.optim.LBFGS(head.parameters(), max_iter=200, history_size=10, line_search_fn="strong_wolfe")
+    optimizer: Any = torch.optim.LBFGS(head.parameters(), max_iter=200, history_size=10, line_search_fn="strong_wolfe")
 
     def closure() -> torch.Tensor:
         optimizer.zero_grad()
-        loss = network.loss(head(features), labels) + decay / 2 * head.weight.square().sum()
+        loss: Any = network.loss(head(features), labels) + decay / 2 * head.weight.square().sum()
         loss.backward()
         return loss
 
