@@ -28,7 +28,7 @@ def fit_head(network: Network, encoder: TextEncoder, windows: Sequence[Window], 
     head = network.head
     optimizer: Any = torch.optim.LBFGS(head.parameters(), max_iter=200, history_size=10, line_search_fn="strong_wolfe")
 
-    def closure() -> torch.Tensor:
+    def closure() -> Any:
         optimizer.zero_grad()
         loss: Any = network.loss(head(features), labels) + decay / 2 * head.weight.square().sum()
         loss.backward()
