@@ -76,6 +76,23 @@ TEXT: dict[str, tuple[str, str]] = {
     ),
     "confused": ("The {shown} most confused of {all} labels.", "{all} 个标签中最易混淆的 {shown} 个。"),
     "share": ("share of gold", "占标注比例"),
+    "slices": ("Parts of the rows", "分组结果"),
+    "slices note": (
+        "Difference of each part from all other rows in {metric}; p of a two-sample test, corrected for the number of "
+        "parts (Holm). A part of fewer than {least} rows (or documents) is grey and gets no verdict.",
+        "各组与其余全部样本在 {metric} 上的差异；p 为双样本检验结果，已按分组数作 Holm 校正。"
+        "不足 {least} 条样本（或文档）的分组以灰色显示，不作结论。",
+    ),
+    "slice": ("part", "分组"),
+    "slice rows": ("rows", "样本数"),
+    "too few": ("too few", "样本过少"),
+    "whole": ("all rows", "全部样本"),
+    "by length": ("length", "长度"),
+    "by language": ("language", "语言"),
+    "language zh": ("zh", "中文"),
+    "language en": ("en", "英文"),
+    "language mixed": ("mixed", "中英混合"),
+    "language other": ("other", "其他"),
     "worst": ("Most confident errors", "最自信的错误"),
     "worst note": ("{shown} of {all} wrong rows.", "{all} 条错误中的 {shown} 条。"),
     "no errors": ("No row is wrong.", "没有错误样本。"),
@@ -112,3 +129,13 @@ def message(key: str, lang: Lang, **values: object) -> str:
     '3 条样本'
     """
     return TEXT[key][lang == "zh"].format(**values)
+
+
+def slice_name(name: str, value: str, lang: Lang) -> tuple[str, str]:
+    """Name and value of a slice for people; those of the data's own columns stay as they are.
+
+    >>> slice_name("language", "zh", "zh"), slice_name("channel", "app", "zh")
+    (('语言', '中文'), ('channel', 'app'))
+    """
+    shown = message(f"by {name}", lang) if f"by {name}" in TEXT else name
+    return shown, message(f"{name} {value}", lang) if f"{name} {value}" in TEXT else value

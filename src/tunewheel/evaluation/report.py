@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 
 from tunewheel.evaluation.intervals import Array, EvaluationError, Interval
+from tunewheel.evaluation.slices import Slice
 from tunewheel.store.files import write_whole
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class Report:
     rows whose text does not stand in train (None unless both kinds of rows exist; ``seen_rows`` None: not
     looked at). ``table`` has one dict a label: label, precision, recall, f1, support, predicted.
     ``confusion`` counts [gold, predicted]. ``scores`` and ``ids`` are the per-row record that
-    `tunewheel.evaluation.compare` works on.
+    `tunewheel.evaluation.compare` works on. ``slices`` are parts of the rows scored apart.
     """
 
     task: Task
@@ -68,6 +69,7 @@ class Report:
     resamples: int
     seed: int
     facts: dict[str, str] = field(default_factory=dict)
+    slices: list[Slice] = field(default_factory=list)
 
     @property
     def headline(self) -> dict[str, Interval]:
@@ -114,6 +116,7 @@ class Report:
             "resamples": self.resamples,
             "seed": self.seed,
             "facts": self.facts,
+            "slices": [part.as_dict() for part in self.slices],
         }
 
     def save(
@@ -163,6 +166,7 @@ class Report:
             scores={key.removeprefix(_SCORE): a for key, a in arrays.items() if key.startswith(_SCORE)},
             ids=arrays["ids"],
             documents=arrays.get("documents"),
+            slices=[Slice.from_dict(part) for part in stored.get("slices", ())],
             **{key: stored[key] for key in same},
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
@@ -12,6 +13,7 @@ import numpy.typing as npt
 
 from tunewheel.evaluation.intervals import Array, EvaluationError, Interval, intervals, number_documents
 from tunewheel.evaluation.report import Report, find_mistakes
+from tunewheel.evaluation.slices import RESAMPLES, find_slices
 
 if TYPE_CHECKING:
     from tunewheel.tasks import Prediction, Row, Task
@@ -38,6 +40,7 @@ def evaluate(
     dataset: str | None = None,
     task: Task | None = None,
     seen: npt.ArrayLike | None = None,
+    slices: Sequence[str] | None = None,
     resamples: int = 1000,
     seed: int = 13,
     facts: Mapping[str, str] | None = None,
@@ -58,6 +61,7 @@ def evaluate(
         name=name,
         dataset=dataset,
         seen=seen,
+        slices=slices,
         resamples=resamples,
         seed=seed,
         seconds=seconds,
@@ -73,6 +77,7 @@ def score_predictions(
     name: str = "predictions",
     dataset: str | None = None,
     seen: npt.ArrayLike | None = None,
+    slices: Sequence[str] | None = None,
     resamples: int = 1000,
     seed: int = 13,
     seconds: float | None = None,
@@ -87,26 +92,52 @@ def score_predictions(
         name: what the report calls the model.
         dataset: fingerprint of the dataset.
         seen: bool [n], rows whose text stands in train too; the report then also scores the others alone.
+        slices: columns whose values are scored apart, beside length and language; by default those with few values.
         resamples: bootstrap resamples.
         seed: of the resampling; the same seed gives the same intervals.
         seconds: how long predicting took.
         facts: what else the report should state, such as library versions.
 
     Raises:
-        EvaluationError: no rows, or counts that differ.
+        EvaluationError: no rows, counts that differ, or a column that makes no slices.
     """
     listed = list(rows)
-    if not listed:
+    report = scored(task, listed, predictions, name, dataset=dataset, seen=seen, resamples=resamples, seed=seed)
+    parts = find_slices(
+        task,
+        listed,
+        report.scores,
+        report.documents,
+        columns=slices,
+        resamples=min(resamples, RESAMPLES),
+        seed=seed,
+    )
+    return replace(report, slices=parts, seconds=seconds, facts=dict(facts or {}))
+
+
+def scored(
+    task: Task,
+    rows: Sequence[Row],
+    predictions: Sequence[Prediction],
+    name: str,
+    *,
+    dataset: str | None = None,
+    seen: npt.ArrayLike | None = None,
+    resamples: int = 1000,
+    seed: int = 13,
+) -> Report:
+    """The report without its slices; see `score_predictions`."""
+    if not rows:
         raise EvaluationError("there are no rows to score")
-    if len(predictions) != len(listed):
-        raise EvaluationError(f"{len(predictions)} predictions for {len(listed)} rows; one each is needed")
+    if len(predictions) != len(rows):
+        raise EvaluationError(f"{len(predictions)} predictions for {len(rows)} rows; one each is needed")
     if resamples < 1:
         raise EvaluationError(f"resamples must be at least 1, got {resamples}")
-    scores = task.score(listed, predictions)
-    documents = number_documents(listed)
-    mask = _mask(seen, len(listed))
-    ids = [str(row.get("id", place)) for place, row in enumerate(listed)]
-    wrong = find_mistakes(listed, predictions, ids)
+    scores = task.score(rows, predictions)
+    documents = number_documents(rows)
+    mask = _mask(seen, len(rows))
+    ids = [str(row.get("id", place)) for place, row in enumerate(rows)]
+    wrong = find_mistakes(rows, predictions, ids)
 
     def measured(part: Array) -> dict[str, Interval]:
         inside = None if documents is None else documents[part]
@@ -117,22 +148,21 @@ def score_predictions(
         task=task,
         model=name,
         dataset=dataset,
-        rows=len(listed),
-        metrics=measured(np.ones(len(listed), dtype=bool)),
+        rows=len(rows),
+        metrics=measured(np.ones(len(rows), dtype=bool)),
         table=task.table(scores),
         confusion=task.confusion(scores),
         clean=measured(~mask) if mask is not None and mask.any() and not mask.all() else None,
         seen_rows=None if mask is None else int(mask.sum()),
         worst=wrong[:WORST],
         mistakes=len(wrong),
-        seconds=seconds,
+        seconds=None,
         scores=scores,
         ids=np.array(ids),
         documents=documents,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         resamples=resamples,
         seed=seed,
-        facts=dict(facts or {}),
     )
 
 

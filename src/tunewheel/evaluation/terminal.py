@@ -15,6 +15,7 @@ from tunewheel.evaluation.messages import metric_name
 from tunewheel.evaluation.report import Report
 
 WEAKEST = 10
+WORSE = 5
 _COLOUR: dict[Verdict, str] = {"better": "green", "worse": "red", "undecided": "yellow"}
 
 
@@ -32,6 +33,8 @@ def report_view(report: Report) -> Group:
         parts.append(_indent(Text(few, "yellow")))
     if report.table:
         parts.append(_indent(_labels(report)))
+    if report.slices:
+        parts.append(_indent(_slices(report)))
     return Group(*parts)
 
 
@@ -118,6 +121,21 @@ def _labels(report: Report) -> RenderableType:
         shares = [f"{row[key]:.3f}" for key in ("precision", "recall", "f1")]
         table.add_row(Text(str(row["label"])), *shares, f"{row['support']:,}", f"{row['predicted']:,}")
     return table
+
+
+def _slices(report: Report) -> RenderableType:
+    """What the rows were sliced by, and the slices that are measurably worse, the largest gap first."""
+    worse = sorted((part for part in report.slices if part.verdict == "worse"), key=lambda part: part.difference or 0)
+    names = ", ".join(dict.fromkeys(part.name for part in report.slices))
+    found = f"slices by {names}: {len(worse)} of {len(report.slices)} measurably worse than the other rows"
+    first = report.task.headline[0]
+    table = _grid(4)
+    for part in worse[:WORSE]:
+        gap = Text.assemble((f"{part.difference:+.3f}", "red"), (f"  p {part.p:.3f}", "dim"))
+        table.add_row(
+            Text(f"{part.name}: {part.value}"), Text(f"{part.rows:,} rows"), _figure(part.metrics[first]), gap
+        )
+    return Group(Text(found, "dim"), table) if worse else Text(found, "dim")
 
 
 def _figure(interval: Interval, style: str = "") -> Text:
