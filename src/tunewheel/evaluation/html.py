@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tunewheel.evaluation.charts import BARS, CELLS, confusion_chart, label_chart, most_confused, weakest
 from tunewheel.evaluation.intervals import SMALL, Interval
 from tunewheel.evaluation.messages import Lang, message, metric_name
-from tunewheel.evaluation.sections import slices_section
+from tunewheel.evaluation.sections import robustness_section, slices_section
 from tunewheel.evaluation.style import CSS, SCRIPT
 from tunewheel.evaluation.tables import html_table as _table
 from tunewheel.evaluation.tables import percent as _percent
@@ -74,8 +74,8 @@ class _Page:
         yield f"<title>{title}</title>\n<style>{CSS}</style>\n</head>\n<body>\n<main>\n"
         yield from self.header(title)
         yield from self.cards()
-        parts = (self.changes, self.clean, self.labels, self.slices, self.confusion, self.errors, self.colophon)
-        for part in parts:
+        parts = (self.changes, self.clean, self.labels, self.slices, self.robustness, self.confusion)
+        for part in (*parts, self.errors, self.colophon):
             body = "".join(part())
             if body:
                 yield f"<section>\n{body}</section>\n"
@@ -171,6 +171,9 @@ class _Page:
 
     def slices(self) -> Iterator[str]:
         return slices_section(self)
+
+    def robustness(self) -> Iterator[str]:
+        return robustness_section(self)
 
     def confusion(self) -> Iterator[str]:
         counts = self.report.confusion

@@ -18,6 +18,7 @@ from tunewheel.store.files import write_whole
 
 if TYPE_CHECKING:
     from tunewheel.evaluation.comparison import Comparison
+    from tunewheel.evaluation.robustness import Robustness
     from tunewheel.tasks import Scores, Task
 
 SCHEMA = 1
@@ -47,7 +48,8 @@ class Report:
     rows whose text does not stand in train (None unless both kinds of rows exist; ``seen_rows`` None: not
     looked at). ``table`` has one dict a label: label, precision, recall, f1, support, predicted.
     ``confusion`` counts [gold, predicted]. ``scores`` and ``ids`` are the per-row record that
-    `tunewheel.evaluation.compare` works on. ``slices`` are parts of the rows scored apart.
+    `tunewheel.evaluation.compare` works on. ``slices`` are parts of the rows scored apart,
+    ``robustness`` the scores on changed rows.
     """
 
     task: Task
@@ -70,6 +72,7 @@ class Report:
     seed: int
     facts: dict[str, str] = field(default_factory=dict)
     slices: list[Slice] = field(default_factory=list)
+    robustness: list[Robustness] = field(default_factory=list)
 
     @property
     def headline(self) -> dict[str, Interval]:
@@ -117,6 +120,7 @@ class Report:
             "seed": self.seed,
             "facts": self.facts,
             "slices": [part.as_dict() for part in self.slices],
+            "robustness": [found.as_dict() for found in self.robustness],
         }
 
     def save(
@@ -142,6 +146,8 @@ class Report:
     @classmethod
     def load(cls, folder: str | Path, *, task: Task | None = None) -> Self:
         """Read a report that `save` wrote; the task is built from its stored configuration unless given."""
+        from tunewheel.evaluation.robustness import Robustness
+
         source = Path(folder)
         try:
             stored = json.loads((source / "report.json").read_text(encoding="utf-8"))
@@ -167,6 +173,7 @@ class Report:
             ids=arrays["ids"],
             documents=arrays.get("documents"),
             slices=[Slice.from_dict(part) for part in stored.get("slices", ())],
+            robustness=[Robustness.from_dict(found) for found in stored.get("robustness", ())],
             **{key: stored[key] for key in same},
         )
 

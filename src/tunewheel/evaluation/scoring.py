@@ -41,6 +41,8 @@ def evaluate(
     task: Task | None = None,
     seen: npt.ArrayLike | None = None,
     slices: Sequence[str] | None = None,
+    robustness: Iterable[str] = (),
+    donors: Iterable[Row] | None = None,
     resamples: int = 1000,
     seed: int = 13,
     facts: Mapping[str, str] | None = None,
@@ -48,14 +50,20 @@ def evaluate(
     """Let ``model`` predict ``rows`` and score it.
 
     ``task`` scores in another task than the model's own: give the one with more labels when two models that
-    know different labels are to be compared. For the rest see `score_predictions`.
+    know different labels are to be compared. ``robustness`` names perturbations (``all``: every one that the task
+    takes) under which the rows are predicted once more; ``donors`` are rows, best those of train, whose entities
+    stand in for others. For the rest see `score_predictions`.
     """
-    listed = list(rows)
+    from tunewheel.evaluation.robustness import RESAMPLES as DRAWS
+    from tunewheel.evaluation.robustness import measure, trials
+
+    listed, scoring = list(rows), task or model.task
+    tried = trials(robustness, scoring, listed, donors=donors, seed=seed)
     start = perf_counter()
     predictions = model.predict(listed)
     seconds = perf_counter() - start
-    return score_predictions(
-        task or model.task,
+    report = score_predictions(
+        scoring,
         listed,
         predictions,
         name=name,
@@ -67,6 +75,9 @@ def evaluate(
         seconds=seconds,
         facts=facts,
     )
+    draws = min(resamples, DRAWS)
+    measured = [measure(each, model, scoring, listed, predictions, resamples=draws, seed=seed) for each in tried]
+    return replace(report, robustness=measured)
 
 
 def score_predictions(

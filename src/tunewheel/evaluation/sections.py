@@ -1,4 +1,4 @@
-"""Sections of the report page that take the rows apart."""
+"""Sections of the report page that take the rows apart or change them."""
 
 from __future__ import annotations
 
@@ -48,6 +48,34 @@ def slices_section(page: Page) -> Iterator[str]:
         figures = [percent(part.metrics[name]) for name in headline]
         lines.append([escape(f"{name}: {value}"), f"{part.rows:,}", *figures, gap, p, _badge(page, part.verdict)])
     grey = [place for place, part in enumerate(slices) if part.verdict is None]
+    yield html_table(heads, lines, numbers=range(1, len(heads) - 1), grey=grey)
+
+
+def robustness_section(page: Page) -> Iterator[str]:
+    """What each perturbation cost, with an example of it."""
+    found = page.report.robustness
+    if not found:
+        return
+    yield f"<h2>{page.say('robustness')}</h2>\n"
+    yield f'<p class="soft">{page.say("robustness note")}</p>\n'
+    headline = page.report.task.headline
+    figures = [
+        f"{escape(metric_name(name, page.lang))}: {page.say('before')} → {page.say('after')}" for name in headline
+    ]
+    heads = [page.say("change"), page.say("changed rows"), *figures, page.say("difference"), "p", page.say("verdict")]
+    lines = []
+    for each in found:
+        name = page.say(f"{each.name} {each.variant}".strip())
+        example = f'<div class="id">{escape(each.example[1])}</div>' if each.example else ""
+        cells = [name + example, f"{each.rows:,}"]
+        if each.differences:
+            cells += [f"{100 * d.before:.1f} → {100 * d.after:.1f}" for d in each.differences.values()]
+            first = each.differences[headline[0]]
+            cells.append(f"{100 * first.value:+.1f} [{100 * first.low:+.1f}, {100 * first.high:+.1f}]")
+            lines.append([*cells, f"{first.p:.3f}", _badge(page, first.verdict)])
+        else:
+            lines.append([*cells, *["–"] * (len(headline) + 2), page.say("untouched")])
+    grey = [place for place, each in enumerate(found) if not each.rows]
     yield html_table(heads, lines, numbers=range(1, len(heads) - 1), grey=grey)
 
 

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from tunewheel.evaluation.comparison import Comparison, Verdict
 from tunewheel.evaluation.intervals import SMALL, Interval
-from tunewheel.evaluation.messages import metric_name
+from tunewheel.evaluation.messages import message, metric_name
 from tunewheel.evaluation.report import Report
 
 WEAKEST = 10
@@ -35,6 +35,8 @@ def report_view(report: Report) -> Group:
         parts.append(_indent(_labels(report)))
     if report.slices:
         parts.append(_indent(_slices(report)))
+    if report.robustness:
+        parts.append(_indent(_robustness(report)))
     return Group(*parts)
 
 
@@ -136,6 +138,26 @@ def _slices(report: Report) -> RenderableType:
             Text(f"{part.name}: {part.value}"), Text(f"{part.rows:,} rows"), _figure(part.metrics[first]), gap
         )
     return Group(Text(found, "dim"), table) if worse else Text(found, "dim")
+
+
+def _robustness(report: Report) -> Table:
+    """What each change of the rows cost in the first headline figure."""
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    first = report.task.headline[0]
+    table.add_column("changed rows")
+    table.add_column("of " + f"{report.rows:,}", justify="right")
+    for column in (metric_name(first), "difference", ""):
+        table.add_column(column, no_wrap=True)
+    for each in report.robustness:
+        name = message(f"{each.name} {each.variant}".strip(), "en")
+        if not each.differences:
+            table.add_row(name, "0", "", "", Text("no row changed", "dim"))
+            continue
+        d = each.differences[first]
+        change = Text.assemble((f"{d.value:+.3f}", "bold"), f" [{d.low:+.3f}, {d.high:+.3f}]")
+        verdict = Text(d.verdict, _COLOUR[d.verdict])
+        table.add_row(name, f"{each.rows:,}", f"{d.before:.3f} → {d.after:.3f}", change, verdict)
+    return table
 
 
 def _figure(interval: Interval, style: str = "") -> Text:
