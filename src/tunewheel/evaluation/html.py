@@ -144,7 +144,8 @@ class _Page:
             return
         yield f"<h2>{self.say('clean')}</h2>\n"
         note = self.say("clean note", seen=f"{report.seen_rows:,}", rows=f"{report.rows:,}")
-        yield f'<p class="soft">{note}</p>\n'
+        near = f" {self.say('near note', near=f'{report.near_rows:,}')}" if report.near_rows else ""
+        yield f'<p class="soft">{note}{near}</p>\n'
         heads = [self.say("metric"), self.say("all rows", n=f"{report.rows:,}")]
         heads.append(self.say("clean rows", n=f"{report.clean_rows:,}"))
         lines = [[self.metric(n), _percent(i), _percent(report.clean[n])] for n, i in report.metrics.items()]

@@ -55,6 +55,10 @@ TEXT: dict[str, tuple[str, str]] = {
         "{seen} of {rows} texts also stand in the training data; the figures without them:",
         "{rows} 条文本中有 {seen} 条也出现在训练集中；去除后的结果：",
     ),
+    "near note": (
+        "({near} of them differ in case, punctuation or width only.)",
+        "（其中 {near} 条仅大小写、标点或全半角不同。）",
+    ),
     "all rows": ("all {n} rows", "全部 {n} 条"),
     "clean rows": ("{n} clean rows", "{n} 条干净样本"),
     "labels": ("F1 by label", "各标签 F1"),

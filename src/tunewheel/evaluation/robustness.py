@@ -72,8 +72,7 @@ def trials(
     names: Iterable[str], task: Task, rows: Sequence[Row], *, donors: Iterable[Row] | None = None, seed: int = 13
 ) -> list[Trial]:
     """Carry out the perturbations of these names; raises `EvaluationError` before anything is predicted."""
-    given = None if donors is None else list(donors)
-    return [Trial(each, perturb(rows, each, seed=seed, donors=given)) for each in chosen(names, task)]
+    return [Trial(each, perturb(rows, each, seed=seed, donors=donors)) for each in chosen(names, task)]
 
 
 def measure(

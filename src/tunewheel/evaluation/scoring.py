@@ -40,6 +40,7 @@ def evaluate(
     dataset: str | None = None,
     task: Task | None = None,
     seen: npt.ArrayLike | None = None,
+    near: npt.ArrayLike | None = None,
     slices: Sequence[str] | None = None,
     robustness: Iterable[str] = (),
     donors: Iterable[Row] | None = None,
@@ -69,6 +70,7 @@ def evaluate(
         name=name,
         dataset=dataset,
         seen=seen,
+        near=near,
         slices=slices,
         resamples=resamples,
         seed=seed,
@@ -88,6 +90,7 @@ def score_predictions(
     name: str = "predictions",
     dataset: str | None = None,
     seen: npt.ArrayLike | None = None,
+    near: npt.ArrayLike | None = None,
     slices: Sequence[str] | None = None,
     resamples: int = 1000,
     seed: int = 13,
@@ -103,6 +106,7 @@ def score_predictions(
         name: what the report calls the model.
         dataset: fingerprint of the dataset.
         seen: bool [n], rows whose text stands in train too; the report then also scores the others alone.
+        near: bool [n], rows whose text stands there but for case, punctuation or width: these count as seen too.
         slices: columns whose values are scored apart, beside length and language; by default those with few values.
         resamples: bootstrap resamples.
         seed: of the resampling; the same seed gives the same intervals.
@@ -113,7 +117,9 @@ def score_predictions(
         EvaluationError: no rows, counts that differ, or a column that makes no slices.
     """
     listed = list(rows)
-    report = scored(task, listed, predictions, name, dataset=dataset, seen=seen, resamples=resamples, seed=seed)
+    report = scored(
+        task, listed, predictions, name, dataset=dataset, seen=seen, near=near, resamples=resamples, seed=seed
+    )
     parts = find_slices(
         task,
         listed,
@@ -134,6 +140,7 @@ def scored(
     *,
     dataset: str | None = None,
     seen: npt.ArrayLike | None = None,
+    near: npt.ArrayLike | None = None,
     resamples: int = 1000,
     seed: int = 13,
 ) -> Report:
@@ -146,7 +153,8 @@ def scored(
         raise EvaluationError(f"resamples must be at least 1, got {resamples}")
     scores = task.score(rows, predictions)
     documents = number_documents(rows)
-    mask = _mask(seen, len(rows))
+    exact, alike = _mask("seen", seen, len(rows)), _mask("near", near, len(rows))
+    mask = exact if alike is None else alike if exact is None else exact | alike
     ids = [str(row.get("id", place)) for place, row in enumerate(rows)]
     wrong = find_mistakes(rows, predictions, ids)
 
@@ -165,6 +173,7 @@ def scored(
         confusion=task.confusion(scores),
         clean=measured(~mask) if mask is not None and mask.any() and not mask.all() else None,
         seen_rows=None if mask is None else int(mask.sum()),
+        near_rows=0 if mask is None else int(mask.sum()) - (0 if exact is None else int(exact.sum())),
         worst=wrong[:WORST],
         mistakes=len(wrong),
         seconds=None,
@@ -177,10 +186,10 @@ def scored(
     )
 
 
-def _mask(seen: npt.ArrayLike | None, rows: int) -> Array | None:
-    if seen is None:
+def _mask(name: str, given: npt.ArrayLike | None, rows: int) -> Array | None:
+    if given is None:
         return None
-    mask = np.asarray(seen, dtype=bool)
+    mask = np.asarray(given, dtype=bool)
     if mask.shape != (rows,):
-        raise EvaluationError(f"`seen` has shape {mask.shape}, but there are {rows} rows")
+        raise EvaluationError(f"`{name}` has shape {mask.shape}, but there are {rows} rows")
     return mask

@@ -104,6 +104,8 @@ def _metrics(report: Report) -> Table:
 
 def _clean(report: Report) -> RenderableType:
     seen = f"{report.seen_rows:,} of {report.rows:,} texts also stand in train"
+    if report.near_rows:
+        seen += f" ({report.near_rows:,} of them but for case, punctuation or width)"
     if report.clean is None:
         return Text(f"{seen}: no clean rows to score", "yellow")
     table = _grid(2)
