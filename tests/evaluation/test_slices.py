@@ -42,7 +42,7 @@ def test_a_weak_slice_is_worse_and_the_rest_better(weak, strong):
 def test_false_alarms_are_rare_however_many_slices_there_are(share):
     rng = np.random.default_rng(5)
     alarms = []
-    for _ in range(30):
+    for _ in range(20):
         codes = rng.integers(0, 4, (3, 120))
         rows = rows_of(120, **{f"c{k}": lambda i, k=k, codes=codes: str(codes[k, i]) for k in range(3)})
         parts = sliced(rows, rng.random(120) < 0.8, share, seed=int(rng.integers(1 << 30)))
@@ -64,6 +64,23 @@ def test_whole_documents_are_the_evidence(share):
             alarms[kind] += parts["source", "0"].verdict != "undecided"
     assert alarms["documents"] <= 4
     assert alarms["rows"] >= 10
+
+
+def test_a_weak_slice_is_found_over_documents_too(share):
+    rng = np.random.default_rng(7)
+    rows = rows_of(600, source=lambda i: "ab"[i // 10 % 2])
+    right = rng.random(600) < np.where(np.arange(600) // 10 % 2, 0.9, 0.5)
+    found = by_name(sliced(rows, right, share, documents=np.arange(600) // 10))
+    assert (found["source", "a"].verdict, found["source", "b"].verdict) == ("worse", "better")
+    assert found["source", "a"].metrics["accuracy"].method == "document bootstrap"
+
+
+def test_a_weak_slice_is_found_among_many(share):
+    columns = {f"c{k}": lambda i, k=k: str((i + k * (i // 12)) % 12) for k in range(3)}
+    rows = rows_of(600, **columns)
+    found = by_name(sliced(rows, [i % 12 != 0 for i in range(600)], share))
+    assert found["c0", "0"].verdict == "worse"
+    assert len(found) >= 36
 
 
 def test_few_rows_or_documents_get_no_verdict():
