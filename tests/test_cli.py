@@ -129,6 +129,61 @@ def test_evaluate_compares_two_models_and_writes_the_page(workplace):
     assert (workplace / "report" / "report.html").is_file()
 
 
+def test_evaluate_tells_apart_what_the_model_learned_from(workplace):
+    learned = json.loads(run_report(workplace, "intents-1"))
+    source = workplace / "again.jsonl"
+    for change, near in ((str, 0), (str.upper, 64)):
+        rows = [{**row, "text": change(row["text"])} for row in intent_rows(120)]
+        source.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        report = json.loads(run(workplace, "evaluate", str(source), "--model", "intents:1", "--json").stdout)[
+            "reports"
+        ][0]
+        assert (report["rows"], report["seen_rows"], report["near_rows"]) == (120, 64, near)
+        assert report["clean"].keys() == learned["metrics"].keys()
+
+
+def test_evaluate_slices_and_changes_rows(workplace):
+    source, target = workplace / "sliced.jsonl", workplace / "sliced"
+    rows = [{**row, "desk": f"desk {i % 13}", "kind": "ab"[i % 2]} for i, row in enumerate(entity_rows(60))]
+    source.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    arguments = ["evaluate", str(source), "--model", "people"]
+    shown = run(workplace, *arguments, "--slice", "desk", "--robustness", "case", "--robustness", "entities")
+    assert "slices by length, language, desk:" in shown.stdout
+    assert "all upper case" in shown.stdout
+    assert "other entities" in shown.stdout
+    given = ["--robustness", "all", "-o", str(target), "--lang", "zh", "--json"]
+    report = json.loads(run(workplace, *arguments, *given).stdout)["reports"][0]
+    assert {part["name"] for part in report["slices"]} == {"length", "language", "kind"}
+    assert [each["name"] for each in report["robustness"]][-1] == "entities"
+    # The names come from the rows the model learned from, so the swapped rows are still ones it knows.
+    assert report["robustness"][-1]["rows"] == 60
+    assert "扰动后的结果" in (target / "report.html").read_text(encoding="utf-8")
+
+
+def test_what_cannot_be_sliced_or_changed_is_told(workplace, capfd, monkeypatch):
+    arguments = ["evaluate", workplace / "intents.jsonl", "--model", "intents", "--home", workplace / "home"]
+    code, error = told(capfd, monkeypatch, *arguments, "--slice", "desk")
+    assert (code, "no slices by 'desk'" in error) == (2, True)
+    code, error = told(capfd, monkeypatch, *arguments, "--robustness", "typo")
+    assert (code, "did you mean 'typos'" in error) == (2, True)
+    scored = ["evaluate", workplace / "intents.jsonl", "--predictions", workplace / "intents.jsonl"]
+    assert told(capfd, monkeypatch, *scored, "--robustness", "all")[0] == 2
+
+
+def test_training_measures_what_its_settings_ask_for(workplace, tiny_base, capfd, monkeypatch):
+    table = workplace / "desks.jsonl"
+    rows = [{**row, "desk": f"desk {i % 20}"} for i, row in enumerate(intent_rows(80))]
+    table.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    arguments = ["train", str(table), "--base", str(tiny_base), *FAST]
+    wanted = ["--set", "slices=desk", "--set", "robustness=[typos, case]"]
+    report = json.loads(run(workplace, *arguments, *wanted, "--json").stdout)["report"]
+    assert "desk" in {part["name"] for part in report["slices"]}
+    assert [each["name"] for each in report["robustness"]] == ["typos", "case", "case"]
+    wanted = ["--set", "robustness=entities", "--home", str(workplace / "home")]
+    code, error = told(capfd, monkeypatch, *arguments, *wanted)
+    assert (code, "'entities' needs rows with entities" in error, "updates" in error) == (2, True, False)
+
+
 def test_errors_are_told_with_place_and_remedy(workplace, capfd, monkeypatch, tmp_path):
     bad = tmp_path / "bad.jsonl"
     bad.write_text('{"text": "a", "label": "x"}\n{"text": "b"}\n{"text": "", "label": "y"}\n', encoding="utf-8")

@@ -50,6 +50,7 @@ def settings() -> str:
     for name, info in TrainSettings.model_fields.items():
         if name != "recipe":
             default = "required" if info.is_required() else "auto" if info.default is None else info.default
+            default = "none" if default == () else default
             rows.append(f"| `{name}` | {default} | {meaning[name]} |")
     for field in fields(Recipe):
         default = "auto" if field.default is None else field.default
@@ -69,6 +70,9 @@ MEANING = """
     class_weights: `balanced` lets rare labels weigh more in the loss
     crf: a conditional random field decides over entity labels; on for `bilstm` by default
     context: neighbouring rows of one `document` share a window of so many pieces (entities only; 0: each alone)
+    slices: columns whose values the report scores apart; those with 2 to 12 values by default
+    robustness: `typos`, `case`, `full_width`, `traditional` (extra `zh`), `punctuation`, `entities` or `all`: score the
+        test rows so changed too
     epochs: passes over the training rows; as many as about 600 updates need by default
     learning_rate: peak rate; 2e-4 up to 400 wide, 5e-5 up to 800, 2e-5 above, 3e-3 without pretraining by default
     batch_tokens: tokens a batch is filled to, padding counted in; 256 to 1,024 by the size of the data by default

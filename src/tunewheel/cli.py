@@ -142,6 +142,14 @@ def evaluate(
     task: Annotated[str | None, typer.Option(help="A task's name; classification or ner is inferred.")] = None,
     text: Annotated[str | None, typer.Option(help="The column that holds the text.")] = None,
     label: Annotated[str | None, typer.Option(help="The column that holds the label.")] = None,
+    slices: Annotated[
+        list[str] | None,
+        typer.Option("--slice", metavar="COLUMN", help="Score each value of it apart; may be repeated."),
+    ] = None,
+    robustness: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Score changed rows too: typos, case … or all; may be repeated."),
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Folder for report.json and report.html.")
     ] = None,
@@ -156,12 +164,14 @@ def evaluate(
 
     options: dict[str, Any] = {
         **{"split": split, "task": task, "text": text, "label": label},
-        **{"home": home, "database": database},
+        **{"home": home, "database": database, "slices": slices or None},
     }
     if predictions is not None:
+        if robustness:
+            raise typer.BadParameter("changed rows need a --model to answer them", param_hint="--robustness")
         reports = [loop.score_file(data, predictions, **options)]
     elif model:
-        reports = loop.evaluate(data, model, **options)
+        reports = loop.evaluate(data, model, **options, robustness=robustness or ())
     else:
         raise typer.BadParameter("give --model, or --predictions FILE", param_hint="--model")
     from tunewheel.evaluation import compare

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from tunewheel.models.recipe import Recipe
-from tunewheel.training import Say, Training, Turn
+from tunewheel.training import Say, Training, Turn, kept_dataset
 
 if TYPE_CHECKING:
     from tunewheel.data import Dataset
@@ -41,6 +41,8 @@ def train(
     class_weights: Literal["none", "balanced"] = "none",
     crf: bool | None = None,
     context: int = 0,
+    slices: Sequence[str] | None = None,
+    robustness: Sequence[str] = (),
     recipe: Recipe | None = None,
     home: str | Path = ".tunewheel",
     database: str | None = None,
@@ -95,9 +97,12 @@ def train(
         "name": chosen,
         **{"task": dataset.task, "text": text, "label": label, "format": format, "dev": dev, "test": test},
         **{"base": base, "method": method, **options},
+        **{"slices": None if slices is None else list(slices), "robustness": list(robustness)},
         **asdict(recipe),
     }
-    training = Training(workspace, dataset, chosen, base, options, settings, recipe, lang, say)
+    training = Training(
+        workspace, dataset, chosen, base, options, settings, recipe, lang, say, slices=slices, robustness=robustness
+    )
     return training.run(progress, report_to, again=again)
 
 
@@ -158,21 +163,41 @@ def evaluate(
     models: Sequence[str],
     *,
     split: str | None = None,
+    slices: Sequence[str] | None = None,
+    robustness: Sequence[str] = (),
     home: str | Path = ".tunewheel",
     database: str | None = None,
     **options: Any,
 ) -> list[Report]:
-    """Score one model or several on a split of ``data`` (its test split, else all of a single file's rows)."""
+    """Score one model or several on a split of ``data`` (its test split, else all of a single file's rows).
+
+    Where this workspace keeps the rows a model learned from, those of its rows that ``data`` holds too are told apart.
+    """
     from tunewheel.evaluation import evaluate as score
     from tunewheel.store import Workspace
 
     loaded = [load(name, home=home, database=database) for name in models]
     given = {"task": loaded[0].task.name, **_given(options)}
-    dataset, chosen = _scored_rows(data, split, given, Workspace.open(home, database))
-    return [
-        score(model, dataset[chosen], name=name, dataset=dataset.fingerprint, facts={"split": chosen})
-        for name, model in zip(models, loaded, strict=True)
-    ]
+    workspace = Workspace.open(home, database)
+    dataset, chosen = _scored_rows(data, split, given, workspace)
+    reports = []
+    for name, model in zip(models, loaded, strict=True):
+        learned = kept_dataset(workspace, model.origin.dataset)
+        reports.append(
+            score(
+                model,
+                dataset[chosen],
+                name=name,
+                dataset=dataset.fingerprint,
+                seen=dataset.overlap("train", chosen, of=learned) if learned else None,
+                near=dataset.overlap("train", chosen, of=learned, near=True) if learned else None,
+                slices=slices,
+                robustness=robustness,
+                donors=learned["train"] if learned else None,
+                facts={"split": chosen},
+            )
+        )
+    return reports
 
 
 def score_file(
@@ -180,6 +205,7 @@ def score_file(
     predictions: Path,
     *,
     split: str | None = None,
+    slices: Sequence[str] | None = None,
     home: str | Path = ".tunewheel",
     database: str | None = None,
     **options: Any,
@@ -194,11 +220,11 @@ def score_file(
         rows = list(dataset[chosen])
         task = task_class(dataset.task).from_dataset(dataset, split=chosen)
         found = read_predictions(predictions, task, rows)
-        return score_predictions(task, rows, found, name=predictions.name, dataset=dataset.fingerprint)
+        return score_predictions(task, rows, found, name=predictions.name, dataset=dataset.fingerprint, slices=slices)
     gold, found = read_conll_predictions(predictions)
     types = sorted({entity["label"] for row in [*gold, *found] for entity in row["entities"]})
     task = task_class("ner").from_config({"types": types or ["O"]})
-    return score_predictions(task, gold, found, name=predictions.name)
+    return score_predictions(task, gold, found, name=predictions.name, slices=slices)
 
 
 def predict(

@@ -6,15 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from tunewheel.models.recipe import Recipe
 
 _RECIPE = TypeAdapter(Recipe)
 _RECIPE_KEYS = tuple(field.name for field in fields(Recipe))
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(lambda value: [value] if isinstance(value, str) else value)]
+"""One name, or a list of them."""
 
 
 class SettingsError(ValueError):
@@ -39,6 +43,8 @@ class TrainSettings(BaseModel):
     class_weights: Literal["none", "balanced"] = "none"
     crf: bool | None = None
     context: int = Field(0, ge=0)
+    slices: Names | None = None
+    robustness: Names = ()
     recipe: Recipe = Recipe()
 
     def arguments(self) -> dict[str, Any]:

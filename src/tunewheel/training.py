@@ -56,6 +56,8 @@ class Training:
     recipe: Recipe
     lang: Literal["en", "zh"]
     say: Say
+    slices: Sequence[str] | None = None
+    robustness: Sequence[str] = ()
 
     def run(self, progress: Progress | None, report_to: Sequence[str], *, again: bool) -> Turn:
         """Do the work, or what is left of it; with ``again`` also where an equal run is done."""
@@ -144,6 +146,7 @@ class Training:
         write_whole(self._folder(key) / _RECIPE, json.dumps(asdict(ready.recipe)))
         self.say("base", _described(ready, self.base))
         before = self._evaluated(ready.model, f"{self.name} before tuning", key)
+        self._try_perturbations(ready.model)
         model, trained = ready.train(
             list(dataset["train"]),
             list(dataset["dev"]) if "dev" in dataset.splits else [],
@@ -152,19 +155,40 @@ class Training:
             report_to=report_to,
         )
         self.say("train", _speed(trained))
-        return self._registered(model, before, self._evaluated(model, self.name, key), trained, key)
+        report = self._evaluated(model, self.name, key, robustness=self.robustness)
+        return self._registered(model, before, report, trained, key)
 
-    def _evaluated(self, model: Model, name: str, key: str) -> Report | None:
+    @property
+    def _scored(self) -> str | None:
+        """The split that reports are on."""
+        return next((s for s in ("test", "dev") if s in self.dataset.splits and len(self.dataset[s])), None)
+
+    def _try_perturbations(self, model: Model) -> None:
+        """Raise what stands in the way of the robustness asked for now, not after the training."""
+        from tunewheel.evaluation.robustness import trials
+
+        if self.robustness and self._scored:
+            trials(self.robustness, model.task, list(self.dataset[self._scored]), donors=self.dataset["train"])
+
+    def _evaluated(self, model: Model, name: str, key: str, robustness: Sequence[str] = ()) -> Report | None:
         from tunewheel.evaluation import evaluate
         from tunewheel.models.machine import library_versions
 
-        dataset = self.dataset
-        split = next((s for s in ("test", "dev") if s in dataset.splits and len(dataset[s])), None)
+        dataset, split = self.dataset, self._scored
         if split is None:
             return None
-        facts = {"split": split, "run": key, "base": self.base, **library_versions()}
-        seen = dataset.overlap("train", split)
-        return evaluate(model, dataset[split], name=name, dataset=dataset.fingerprint, seen=seen, facts=facts)
+        return evaluate(
+            model,
+            dataset[split],
+            name=name,
+            dataset=dataset.fingerprint,
+            seen=dataset.overlap("train", split),
+            near=dataset.overlap("train", split, near=True),
+            slices=self.slices,
+            robustness=robustness,
+            donors=dataset["train"],
+            facts={"split": split, "run": key, "base": self.base, **library_versions()},
+        )
 
     def _registered(
         self, model: Model, before: Report | None, report: Report | None, trained: Trained, key: str
@@ -214,6 +238,17 @@ def _located(source: Source) -> dict[str, Any]:
     path = Path(source.path)
     whole = str(path.resolve()) if source.format != "rows" and path.is_file() else source.path
     return {**asdict(source), "path": whole}
+
+
+def kept_dataset(workspace: Workspace, fingerprint: str) -> Dataset | None:
+    """The rows that a run of this workspace learned from; None where they are not here."""
+    from tunewheel.data import Dataset
+    from tunewheel.store import get_dataset
+
+    record = get_dataset(workspace, fingerprint)
+    if record is None or record.artifact is None or record.artifact not in workspace.artifacts:
+        return None
+    return Dataset.load(workspace.artifacts.path(record.artifact))
 
 
 def _champion(registry: Registry, name: str) -> Version | None:

@@ -206,6 +206,16 @@ def test_overlap_looks_past_white_space_but_not_case() -> None:
     assert "2 test texts also stand in train" in dataset.notes
 
 
+def test_overlap_with_another_dataset_and_nearly() -> None:
+    learned = Dataset.from_rows(
+        {"train": [{"text": text, "label": "x"} for text in ("My card, please!", "３张卡；丢了")]}
+    )
+    texts = ["my card please", "My card, please!", "3张卡,丢了", "张卡丢了", "..."]
+    later = Dataset.from_rows({"new": [{"text": text, "label": "x"} for text in texts]})
+    assert later.overlap("train", "new", of=learned).tolist() == [False, True, False, False, False]
+    assert later.overlap("train", "new", of=learned, near=True).tolist() == [True, True, True, False, False]
+
+
 def test_save_and_load(tmp_path: Path) -> None:
     dataset = Dataset.from_rows({"train": numbered(9), "test": numbered(3)}, parent="abc")
     folder = dataset.save(tmp_path / "deep" / "d")

@@ -66,6 +66,19 @@ def test_clean_part_is_scored_alone():
         evaluate(Oracle(), ROWS, seen=[True] * 3)
 
 
+def test_rows_that_stand_in_train_but_for_case_are_not_clean(tmp_path):
+    place = np.arange(50)
+    report = evaluate(Oracle(), ROWS, seen=(place >= 10) & (place < 40), near=place >= 10)
+    assert report.clean == evaluate(Oracle(), ROWS, seen=place >= 10).clean
+    assert (report.seen_rows, report.near_rows, report.clean_rows) == (40, 10, 10)
+    assert "40 of 50 texts also stand in train (10 of them but for case, punctuation or width)" in str(report)
+    assert "其中 10 条仅大小写" in report.save(tmp_path, lang="zh").read_text(encoding="utf-8")
+    assert Report.load(tmp_path, task=report.task).near_rows == 10
+    assert evaluate(Oracle(), ROWS, near=place >= 10).near_rows == 40
+    with pytest.raises(EvaluationError, match="`near` has shape"):
+        evaluate(Oracle(), ROWS, near=[True])
+
+
 def test_wrong_counts_are_refused():
     with pytest.raises(EvaluationError, match="no rows"):
         evaluate(Oracle(), [])

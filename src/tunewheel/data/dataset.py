@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from tunewheel.data import arrow
 from tunewheel.data.build import Input, Plan, build
-from tunewheel.data.gather import text_key
+from tunewheel.data.gather import near_key, text_key
 from tunewheel.data.infer import Target
 from tunewheel.data.manifest import NAME, Manifest, Source
 from tunewheel.data.problems import DataError, Problem, nearest
@@ -255,12 +255,17 @@ class Dataset:
         """Iterate over a split's Arrow batches, memory-mapped, without loading `datasets`."""
         yield from arrow.batches(self._path(split))
 
-    def overlap(self, train: str, test: str) -> npt.NDArray[np.bool_]:
-        """Say of each row of ``test`` whether its text (white space aside) stands in ``train``: a leak."""
-        return np.isin(self._text_keys(test), self._text_keys(train))
+    def overlap(self, train: str, test: str, *, of: Dataset | None = None, near: bool = False) -> npt.NDArray[np.bool_]:
+        """Say of each row of ``test`` whether its text (white space aside) stands in ``train``: a leak.
 
-    def _text_keys(self, split: str) -> npt.NDArray[np.uint64]:
-        keys = (text_key(text) for batch in self.batches(split) for text in batch["text"].to_pylist())
+        ``of`` is the dataset whose ``train`` is meant, by default this one. ``near`` leaves case, punctuation and width
+        aside too.
+        """
+        key = near_key if near else text_key
+        return np.isin(self._keys(test, key), (of or self)._keys(train, key))
+
+    def _keys(self, split: str, key: Callable[[str], int]) -> npt.NDArray[np.uint64]:
+        keys = (key(text) for batch in self.batches(split) for text in batch["text"].to_pylist())
         return np.fromiter(keys, dtype=np.uint64)
 
     def _path(self, split: str) -> Path:

@@ -73,8 +73,9 @@ def texts_of(
         read: dict[str, Any] = {"text": text}
         if isinstance(tokens, list) and all(isinstance(t, dict) and {"start", "end"} <= t.keys() for t in tokens):
             read["tokens"] = tokens
-        if isinstance(document, str):
-            read["document"] = document
+        # A number names a document as well, as it does in a dataset.
+        if isinstance(document, str | int) and not isinstance(document, bool) and document != "":
+            read["document"] = str(document)
         yield read
 
 

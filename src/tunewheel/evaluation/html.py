@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING, Any
 from tunewheel.evaluation.charts import BARS, CELLS, confusion_chart, label_chart, most_confused, weakest
 from tunewheel.evaluation.intervals import SMALL, Interval
 from tunewheel.evaluation.messages import Lang, message, metric_name
+from tunewheel.evaluation.sections import robustness_section, slices_section
 from tunewheel.evaluation.style import CSS, SCRIPT
+from tunewheel.evaluation.tables import html_table as _table
+from tunewheel.evaluation.tables import percent as _percent
 from tunewheel.store.files import write_whole
 
 if TYPE_CHECKING:
@@ -71,7 +74,8 @@ class _Page:
         yield f"<title>{title}</title>\n<style>{CSS}</style>\n</head>\n<body>\n<main>\n"
         yield from self.header(title)
         yield from self.cards()
-        for part in (self.changes, self.clean, self.labels, self.confusion, self.errors, self.colophon):
+        parts = (self.changes, self.clean, self.labels, self.slices, self.robustness, self.confusion)
+        for part in (*parts, self.errors, self.colophon):
             body = "".join(part())
             if body:
                 yield f"<section>\n{body}</section>\n"
@@ -140,7 +144,8 @@ class _Page:
             return
         yield f"<h2>{self.say('clean')}</h2>\n"
         note = self.say("clean note", seen=f"{report.seen_rows:,}", rows=f"{report.rows:,}")
-        yield f'<p class="soft">{note}</p>\n'
+        near = f" {self.say('near note', near=f'{report.near_rows:,}')}" if report.near_rows else ""
+        yield f'<p class="soft">{note}{near}</p>\n'
         heads = [self.say("metric"), self.say("all rows", n=f"{report.rows:,}")]
         heads.append(self.say("clean rows", n=f"{report.clean_rows:,}"))
         lines = [[self.metric(n), _percent(i), _percent(report.clean[n])] for n, i in report.metrics.items()]
@@ -164,6 +169,12 @@ class _Page:
             lines.append([escape(str(row["label"])), *shares, f"{row['support']:,}", f"{row['predicted']:,}"])
         yield f"<details><summary>{self.say('full table', n=len(rows))}</summary>"
         yield _table(heads, lines, numbers=range(1, 6)) + "</details>\n"
+
+    def slices(self) -> Iterator[str]:
+        return slices_section(self)
+
+    def robustness(self) -> Iterator[str]:
+        return robustness_section(self)
 
     def confusion(self) -> Iterator[str]:
         counts = self.report.confusion
@@ -248,22 +259,6 @@ def highlight(text: str, entities: Sequence[Mapping[str, Any]], other: Sequence[
 def _is_entities(mistake: Mistake) -> bool:
     answers = [*mistake.gold, *mistake.predicted] if isinstance(mistake.gold, list) else []
     return any(isinstance(answer, dict) for answer in answers)
-
-
-def _percent(interval: Interval) -> str:
-    return f"{100 * interval.value:.1f} [{100 * interval.low:.1f}, {100 * interval.high:.1f}]"
-
-
-def _table(heads: Sequence[str], lines: Sequence[Sequence[str]], *, numbers: Sequence[int]) -> str:
-    """An HTML table of cells that are HTML already."""
-
-    def row(cells: Sequence[str], tag: str) -> str:
-        right = [' class="number"' if place in numbers else "" for place in range(len(cells))]
-        return "".join(f"<{tag}{style}>{cell}</{tag}>" for style, cell in zip(right, cells, strict=True))
-
-    body = "\n".join(f"<tr>{row(cells, 'td')}</tr>" for cells in lines)
-    head = f"<thead><tr>{row(heads, 'th')}</tr></thead>"
-    return f'<div class="scroll"><table>\n{head}\n<tbody>\n{body}\n</tbody></table></div>\n'
 
 
 def _embedded(value: Any) -> str:

@@ -56,6 +56,10 @@ TEXT: dict[str, tuple[str, str]] = {
         "{seen} of {rows} texts also stand in the training data; the figures without them:",
         "{rows} 条文本中有 {seen} 条也出现在训练集中；去除后的结果：",
     ),
+    "near note": (
+        "({near} of them differ in case, punctuation or width only.)",
+        "（其中 {near} 条仅大小写、标点或全半角不同。）",
+    ),
     "all rows": ("all {n} rows", "全部 {n} 条"),
     "clean rows": ("{n} clean rows", "{n} 条干净样本"),
     "labels": ("F1 by label", "各标签 F1"),
@@ -77,6 +81,41 @@ TEXT: dict[str, tuple[str, str]] = {
     ),
     "confused": ("The {shown} most confused of {all} labels.", "{all} 个标签中最易混淆的 {shown} 个。"),
     "share": ("share of gold", "占标注比例"),
+    "slices": ("Parts of the rows", "分组结果"),
+    "slices note": (
+        "Difference of each part from all other rows in {metric}; p of a two-sample test, corrected for the number of "
+        "parts (Holm). A part of fewer than {least} rows (or documents) is grey and gets no verdict.",
+        "各组与其余全部样本在 {metric} 上的差异；p 为双样本检验结果，已按分组数作 Holm 校正。"
+        "不足 {least} 条样本（或文档）的分组以灰色显示，不作结论。",
+    ),
+    "robustness": ("On changed rows", "扰动后的结果"),
+    "robustness note": (
+        "The rows each change touched, as they were and changed, and what the change cost: paired difference with its "
+        "95 % interval. Labels stay the same throughout.",
+        "每种扰动所改动的样本，改动前后分别评分；差异为配对差异及其 95% 区间。标签始终不变。",
+    ),
+    "change": ("change", "扰动"),
+    "changed rows": ("rows changed", "改动样本数"),
+    "example": ("example", "示例"),
+    "untouched": ("no row changed", "没有样本被改动"),
+    "typos": ("typos", "错别字"),
+    "case lower": ("all lower case", "全部小写"),
+    "case upper": ("all upper case", "全部大写"),
+    "full_width full": ("full-width forms", "半角转全角"),
+    "full_width half": ("half-width forms", "全角转半角"),
+    "traditional": ("traditional characters", "繁体字"),
+    "punctuation": ("no punctuation", "去掉标点"),
+    "entities": ("other entities", "替换实体"),
+    "slice": ("part", "分组"),
+    "slice rows": ("rows", "样本数"),
+    "too few": ("too few", "样本过少"),
+    "whole": ("all rows", "全部样本"),
+    "by length": ("length", "长度"),
+    "by language": ("language", "语言"),
+    "language zh": ("zh", "中文"),
+    "language en": ("en", "英文"),
+    "language mixed": ("mixed", "中英混合"),
+    "language other": ("other", "其他"),
     "worst": ("Most confident errors", "最自信的错误"),
     "worst note": ("{shown} of {all} wrong rows.", "{all} 条错误中的 {shown} 条。"),
     "no errors": ("No row is wrong.", "没有错误样本。"),
@@ -113,3 +152,13 @@ def message(key: str, lang: Lang, **values: object) -> str:
     '3 条样本'
     """
     return TEXT[key][lang == "zh"].format(**values)
+
+
+def slice_name(name: str, value: str, lang: Lang) -> tuple[str, str]:
+    """Name and value of a slice for people; those of the data's own columns stay as they are.
+
+    >>> slice_name("language", "zh", "zh"), slice_name("channel", "app", "zh")
+    (('语言', '中文'), ('channel', 'app'))
+    """
+    shown = message(f"by {name}", lang) if f"by {name}" in TEXT else name
+    return shown, message(f"{name} {value}", lang) if f"{name} {value}" in TEXT else value

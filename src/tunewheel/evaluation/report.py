@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 
 from tunewheel.evaluation.intervals import Array, EvaluationError, Interval
+from tunewheel.evaluation.slices import Slice
 from tunewheel.store.files import write_whole
 
 if TYPE_CHECKING:
     from tunewheel.evaluation.comparison import Comparison
+    from tunewheel.evaluation.robustness import Robustness
     from tunewheel.tasks import Scores, Task
 
 SCHEMA = 1
@@ -44,9 +46,10 @@ class Report:
 
     ``metrics`` holds every figure of the task with its interval, headline first; ``clean`` the same on the
     rows whose text does not stand in train (None unless both kinds of rows exist; ``seen_rows`` None: not
-    looked at). ``table`` has one dict a label: label, precision, recall, f1, support, predicted.
-    ``confusion`` counts [gold, predicted]. ``scores`` and ``ids`` are the per-row record that
-    `tunewheel.evaluation.compare` works on.
+    looked at; ``near_rows`` of them stand there but for case, punctuation or width). ``table`` has one dict a
+    label: label, precision, recall, f1, support, predicted. ``confusion`` counts [gold, predicted]. ``scores``
+    and ``ids`` are the per-row record that `tunewheel.evaluation.compare` works on. ``slices`` are parts of the
+    rows scored apart, ``robustness`` the scores on changed rows.
     """
 
     task: Task
@@ -68,6 +71,9 @@ class Report:
     resamples: int
     seed: int
     facts: dict[str, str] = field(default_factory=dict)
+    slices: list[Slice] = field(default_factory=list)
+    robustness: list[Robustness] = field(default_factory=list)
+    near_rows: int = 0
 
     @property
     def headline(self) -> dict[str, Interval]:
@@ -107,6 +113,7 @@ class Report:
             "confusion": None if self.confusion is None else self.confusion.tolist(),
             "clean": self.clean and {name: asdict(interval) for name, interval in self.clean.items()},
             "seen_rows": self.seen_rows,
+            "near_rows": self.near_rows,
             "worst": [asdict(mistake) for mistake in self.worst],
             "mistakes": self.mistakes,
             "seconds": self.seconds,
@@ -114,6 +121,8 @@ class Report:
             "resamples": self.resamples,
             "seed": self.seed,
             "facts": self.facts,
+            "slices": [part.as_dict() for part in self.slices],
+            "robustness": [found.as_dict() for found in self.robustness],
         }
 
     def save(
@@ -139,6 +148,8 @@ class Report:
     @classmethod
     def load(cls, folder: str | Path, *, task: Task | None = None) -> Self:
         """Read a report that `save` wrote; the task is built from its stored configuration unless given."""
+        from tunewheel.evaluation.robustness import Robustness
+
         source = Path(folder)
         stored = read_report(source)
         try:
@@ -161,6 +172,9 @@ class Report:
             scores={key.removeprefix(_SCORE): a for key, a in arrays.items() if key.startswith(_SCORE)},
             ids=arrays["ids"],
             documents=arrays.get("documents"),
+            near_rows=stored.get("near_rows", 0),
+            slices=[Slice.from_dict(part) for part in stored.get("slices", ())],
+            robustness=[Robustness.from_dict(found) for found in stored.get("robustness", ())],
             **{key: stored[key] for key in same},
         )
 

@@ -11,10 +11,11 @@ from rich.text import Text
 
 from tunewheel.evaluation.comparison import Comparison, Verdict
 from tunewheel.evaluation.intervals import SMALL, Interval
-from tunewheel.evaluation.messages import metric_name
+from tunewheel.evaluation.messages import message, metric_name
 from tunewheel.evaluation.report import Report
 
 WEAKEST = 10
+WORSE = 5
 _COLOUR: dict[Verdict, str] = {"better": "green", "worse": "red", "undecided": "yellow"}
 
 
@@ -32,6 +33,10 @@ def report_view(report: Report) -> Group:
         parts.append(_indent(Text(few, "yellow")))
     if report.table:
         parts.append(_indent(_labels(report)))
+    if report.slices:
+        parts.append(_indent(_slices(report)))
+    if report.robustness:
+        parts.append(_indent(_robustness(report)))
     return Group(*parts)
 
 
@@ -99,6 +104,8 @@ def _metrics(report: Report) -> Table:
 
 def _clean(report: Report) -> RenderableType:
     seen = f"{report.seen_rows:,} of {report.rows:,} texts also stand in train"
+    if report.near_rows:
+        seen += f" ({report.near_rows:,} of them but for case, punctuation or width)"
     if report.clean is None:
         return Text(f"{seen}: no clean rows to score", "yellow")
     table = _grid(2)
@@ -122,6 +129,41 @@ def _labels(report: Report) -> RenderableType:
 
 def _named(report: Report, metric: str) -> str:
     return metric_name(metric, own=report.task.metric_names)
+
+
+def _slices(report: Report) -> RenderableType:
+    """What the rows were sliced by, and the slices that are measurably worse, the largest gap first."""
+    worse = sorted((part for part in report.slices if part.verdict == "worse"), key=lambda part: part.difference or 0)
+    names = ", ".join(dict.fromkeys(part.name for part in report.slices))
+    found = f"slices by {names}: {len(worse)} of {len(report.slices)} measurably worse than the other rows"
+    first = report.task.headline[0]
+    table = _grid(4)
+    for part in worse[:WORSE]:
+        gap = Text.assemble((f"{part.difference:+.3f}", "red"), (f"  p {part.p:.3f}", "dim"))
+        table.add_row(
+            Text(f"{part.name}: {part.value}"), Text(f"{part.rows:,} rows"), _figure(part.metrics[first]), gap
+        )
+    return Group(Text(found, "dim"), table) if worse else Text(found, "dim")
+
+
+def _robustness(report: Report) -> Table:
+    """What each change of the rows cost in the first headline figure."""
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    first = report.task.headline[0]
+    table.add_column("changed rows")
+    table.add_column("of " + f"{report.rows:,}", justify="right")
+    for column in (_named(report, first), "difference", ""):
+        table.add_column(column, no_wrap=True)
+    for each in report.robustness:
+        name = message(f"{each.name} {each.variant}".strip(), "en")
+        if not each.differences:
+            table.add_row(name, "0", "", "", Text("no row changed", "dim"))
+            continue
+        d = each.differences[first]
+        change = Text.assemble((f"{d.value:+.3f}", "bold"), f" [{d.low:+.3f}, {d.high:+.3f}]")
+        verdict = Text(d.verdict, _COLOUR[d.verdict])
+        table.add_row(name, f"{each.rows:,}", f"{d.before:.3f} → {d.after:.3f}", change, verdict)
+    return table
 
 
 def _figure(interval: Interval, style: str = "") -> Text:

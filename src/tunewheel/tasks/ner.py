@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
@@ -167,7 +167,7 @@ class Ner(Task):
 
     def _piece_labels(self, row: Row, pieces: Pieces) -> list[int]:
         """BIO label of every piece: 0 is O, 1 + 2·type is B, 2 + 2·type is I; `IGNORED` outside words."""
-        words = words_of(row)
+        words = _told_apart(words_of(row), pieces)
         of_word = [0] * len(words)
         # Longest first: of overlapping spans BIO can hold one only.
         for start, end, label in sorted(entity_set(row), key=lambda e: (e[0] - e[1], e)):
@@ -212,7 +212,7 @@ class Ner(Task):
         ]
 
     def _entities(self, row: Row, pieces: Pieces, logits: npt.NDArray[Any]) -> list[dict[str, Any]]:
-        words = words_of(row)
+        words = _told_apart(words_of(row), pieces)
         first: dict[int, int] = {}
         for piece, word in enumerate(_word_of_pieces(words, pieces)):
             if word >= 0:
@@ -327,6 +327,24 @@ def _extend(window: Window, ids: list[int], shapes: list[int], labels: Sequence[
     window.shapes += shapes
     if isinstance(window.labels, list):
         window.labels.extend(labels)
+
+
+def _told_apart(words: Sequence[Span], pieces: Pieces) -> list[Span]:
+    """The words, those that share a piece as one: no label could tell ``£`` from ``4`` in the piece ``£4``."""
+    starts = [start for start, _ in words]
+    joined: set[int] = set()
+    for start, end in pieces.offsets:
+        first = bisect_right(starts, start) - 1
+        if first < 0 or words[first][1] <= start:
+            first += 1
+        joined.update(range(first + 1, bisect_left(starts, end)))
+    found: list[Span] = []
+    for index, (start, end) in enumerate(words):
+        if index in joined:
+            found[-1] = (found[-1][0], end)
+        else:
+            found.append((start, end))
+    return found
 
 
 def _word_of_pieces(words: Sequence[Span], pieces: Pieces) -> list[int]:
