@@ -62,10 +62,9 @@ def robustness_section(page: Page) -> Iterator[str]:
         return
     yield f"<h2>{page.say('robustness')}</h2>\n"
     yield f'<p class="soft">{page.say("robustness note")}</p>\n'
-    headline = page.report.task.headline
+    headline, own = page.report.task.headline, page.report.task.metric_names
     figures = [
-        f"{escape(metric_name(name, page.lang, page.report.task.metric_names))}: {page.say('before')} → {page.say('after')}"
-        for name in headline
+        f"{escape(metric_name(name, page.lang, own))}: {page.say('before')} → {page.say('after')}" for name in headline
     ]
     heads = [page.say("change"), page.say("changed rows"), *figures, page.say("difference"), "p", page.say("verdict")]
     lines = []
