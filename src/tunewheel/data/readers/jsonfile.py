@@ -43,7 +43,8 @@ class JsonReader(TextReader):
     def __post_init__(self) -> None:
         if self.keys:
             quoted = ", ".join(f"'{key}'" for key in self.keys)
-            self.notes.append(f"{self.file.path.name}: one object, the rows are those under {quoted}")
+            # No file is named, so that many files alike are told of once.
+            self.notes.append(f"JSON of one object: the rows are those under {quoted}")
 
     def __iter__(self) -> Iterator[Record]:
         for row, value in self._values():
