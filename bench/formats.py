@@ -57,8 +57,12 @@ PHRASES = {"neutral": 2879, "positive": 1363, "negative": 604}
 
 def cases() -> Iterator[Case]:
     """All data sets, the quick ones first."""
-    yield Case("resume_ner", "resume_ner", {"train": 3821, "dev": 463, "test": 477}, {"scheme BMES": yes("tag scheme BMES")})
-    yield Case("weibo_ner", "weibo_ner", {"train": 1350, "dev": 270, "test": 270}, {"digits off": yes("position digits")})
+    yield Case(
+        "resume_ner", "resume_ner", {"train": 3821, "dev": 463, "test": 477}, {"scheme BMES": yes("tag scheme BMES")}
+    )
+    yield Case(
+        "weibo_ner", "weibo_ner", {"train": 1350, "dev": 270, "test": 270}, {"digits off": yes("position digits")}
+    )
     files = {"train": "wnut17train.conll", "dev": "emerging.dev.conll", "test": "emerging.test.annotated"}
     wnut = {split: f"wnut17/{name}" for split, name in files.items()}
     yield Case("wnut17", wnut, {"train": 3394, "dev": 1009, "test": 1287})
@@ -71,7 +75,9 @@ def cases() -> Iterator[Case]:
         for fold in range(5):
             read = {split: f"fewclue/{task}/{split}_{fold}.json" for split in ("train", "dev")}
             read["test"] = f"fewclue/{task}/test_public.json"
-            yield Case(f"fewclue {task} {fold}", read, {"train": train, "dev": dev, "test": test}, {"labels": (many, labels)})
+            yield Case(
+                f"fewclue {task} {fold}", read, {"train": train, "dev": dev, "test": test}, {"labels": (many, labels)}
+            )
     phrases = "financial_phrasebank/Sentences_50Agree.txt"
     yield Case("financial_phrasebank", phrases, {"train": 4846}, {"by label": (PHRASES, counted)})
     news = {"by label": ({"0": 1200, "1": 1200}, counted)}
@@ -82,7 +88,12 @@ def cases() -> Iterator[Case]:
     comments = {"by label": ({"negative": 4607, "positive": 4607}, counted)}
     yield Case("stock_comments_zh", "stock_comments_zh", {"train": 9214}, comments)
     yield Case("zh_fin_news_daily", "zh_fin_news_daily/processed/sentiment_*.json", {"train": 3399})
-    yield Case("pii_presidio v2", "pii_presidio/synth_dataset_v2.json", {"train": 1500}, {"exclusive": yes("ends of entities are exclusive")})
+    yield Case(
+        "pii_presidio v2",
+        "pii_presidio/synth_dataset_v2.json",
+        {"train": 1500},
+        {"exclusive": yes("ends of entities are exclusive")},
+    )
     yield Case("pii_presidio large", "pii_presidio/generated_large.json", {"train": 2109})
     yield Case("pii_presidio small", "pii_presidio/generated_small.json", {}, problem="'Ayers' at 21:26")
     reviews = {"test texts in train": (331, overlap("test")), "dev texts in train": (338, overlap("dev"))}
@@ -130,7 +141,9 @@ def main() -> None:
         files, rows = files + of_case, rows + many
         failed |= {case.name: wrong} if wrong else {}
         told = "; ".join(wrong) or "as published"
-        print(f"{case.name:22} {many:7,} rows {of_case:3} files {time.perf_counter() - begin:6.2f} s  {told}", flush=True)
+        print(
+            f"{case.name:22} {many:7,} rows {of_case:3} files {time.perf_counter() - begin:6.2f} s  {told}", flush=True
+        )
     seconds = round(time.perf_counter() - start, 1)
     result = {"quick": options.quick, "sets": len(chosen), "files": files, "rows": rows, "seconds": seconds}
     row = f"{len(chosen) - len(failed)} of {len(chosen)} | {files} | {rows:,} | {seconds}"

@@ -184,6 +184,39 @@ def test_a_run_can_be_repeated_from_its_settings_file(workplace, tiny_base, tmp_
         assert get_run(workspace, "nothing") is None
 
 
+def test_the_database_may_be_postgresql(postgres, tiny_base, tmp_path, monkeypatch):
+    path = tmp_path / "intents.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in intent_rows(40)), encoding="utf-8")
+    url = postgres.create()
+    assert run(tmp_path, "train", str(path), "--base", str(tiny_base), *FAST, "--database", url).exit_code == 0
+    monkeypatch.setenv("TUNEWHEEL_DATABASE", url)
+    assert [v["ref"] for v in json.loads(run(tmp_path, "models", "--json").stdout)] == ["intents:1"]
+    assert run(tmp_path, "promote", "intents:1", "--alias", "试用").stdout.startswith("intents:1 is 试用")
+    rows = run(tmp_path, "predict", "intents@试用", input='{"text": "卡丢了"}\n').stdout
+    assert "label" in json.loads(rows)["prediction"]
+    scored = json.loads(run(tmp_path, "evaluate", str(path), "--model", "intents", "--json").stdout)
+    assert scored["reports"][0]["rows"] == 40
+    assert not (tmp_path / "home" / "tunewheel.db").exists()
+
+
+def test_a_database_that_cannot_be_reached_is_told_without_its_password(workplace, capfd, monkeypatch):
+    pytest.importorskip("psycopg")
+    monkeypatch.setenv("TUNEWHEEL_DATABASE", "postgresql://li:s3cret@127.0.0.1:1/base")
+    for arguments in (
+        ["models"],
+        ["train", workplace / "intents.jsonl"],
+        ["evaluate", workplace / "intents.jsonl", "--model", "intents"],
+        ["predict", "intents", workplace / "intents.jsonl"],
+        ["promote", "intents:1"],
+        ["rollback", "intents"],
+        ["demo"],
+    ):
+        code, error = told(capfd, monkeypatch, *arguments, "--home", workplace / "home")
+        assert code == 2
+        assert "postgresql+psycopg://li:***@127.0.0.1:1/base cannot be opened" in " ".join(error.split())
+        assert "s3cret" not in error
+
+
 def run_report(workplace, name):
     return (workplace / "home" / "reports" / name / "report.json").read_text(encoding="utf-8")
 

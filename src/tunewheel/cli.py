@@ -12,7 +12,7 @@ from rich.console import Console
 
 if TYPE_CHECKING:
     from tunewheel.evaluation import Report
-    from tunewheel.loop import Turn
+    from tunewheel.training import Turn
 
 app = typer.Typer(
     help="Turns labelled text into a language model that does its job, and keeps it doing that job.",
@@ -22,6 +22,15 @@ app = typer.Typer(
 )
 
 Home = Annotated[Path, typer.Option("--home", envvar="TUNEWHEEL_HOME", help="The workspace folder.")]
+Database = Annotated[
+    str | None,
+    typer.Option(
+        "--database",
+        envvar="TUNEWHEEL_DATABASE",
+        metavar="URL",
+        help="The workspace's database, such as postgresql://user@host/base; SQLite in its folder by default.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, for programs.")]
 Lang = Annotated[Literal["en", "zh"], typer.Option(help="Language of the report page.")]
 Why = Annotated[str, typer.Option(help="The reason, kept in the history.")]
@@ -60,6 +69,7 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Print the ver
 def demo(
     data_only: Annotated[bool, typer.Option("--data-only", help="Only write the sample's files.")] = False,
     home: Home = HOME,
+    database: Database = None,
     lang: Lang = "en",
 ) -> None:
     """Turn the wheel once on the bundled sample: offline, in minutes."""
@@ -68,7 +78,7 @@ def demo(
     if data_only:
         stdout.print(f"the sample stands in {unpack(home / 'demo')}")
     else:
-        run(home, lang, stdout)
+        run(home, lang, stdout, database)
 
 
 @app.command()
@@ -93,6 +103,7 @@ def train(
     report_to: Annotated[list[str] | None, typer.Option(help="tensorboard, mlflow or wandb.")] = None,
     again: Annotated[bool, typer.Option(help="Train anew although the same work is done.")] = False,
     home: Home = HOME,
+    database: Database = None,
     lang: Lang = "en",
     as_json: Json = False,
 ) -> None:
@@ -109,6 +120,7 @@ def train(
     turn = loop.train(
         **resolved.arguments(),
         home=home,
+        database=database,
         report_to=report_to or (),
         again=again,
         lang=lang,
@@ -136,6 +148,7 @@ def evaluate(
         Path | None, typer.Option("-o", "--output", help="Folder for report.json and report.html.")
     ] = None,
     home: Home = HOME,
+    database: Database = None,
     lang: Lang = "en",
     as_json: Json = False,
 ) -> None:
@@ -143,7 +156,10 @@ def evaluate(
     from tunewheel import loop
     from tunewheel.evaluation.terminal import comparison_view, report_view
 
-    options: dict[str, Any] = {"split": split, "task": task, "text": text, "label": label, "home": home}
+    options: dict[str, Any] = {
+        **{"split": split, "task": task, "text": text, "label": label},
+        **{"home": home, "database": database},
+    }
     if predictions is not None:
         reports = [loop.score_file(data, predictions, **options)]
     elif model:
@@ -178,11 +194,14 @@ def predict(
     format: Annotated[str | None, typer.Option(help="jsonl, csv or tsv; by the file's ending.")] = None,
     precision: Annotated[Literal["fp32", "bf16"], typer.Option(help="Arithmetic of the network.")] = "fp32",
     home: Home = HOME,
+    database: Database = None,
 ) -> None:
     """Predict a stream of rows of any size, in order; every column is kept, `prediction` is added."""
     from tunewheel import loop
 
-    count = loop.predict(model, file, output, text=text, format=format, precision=precision, home=home)
+    count = loop.predict(
+        model, file, output, text=text, format=format, precision=precision, home=home, database=database
+    )
     stderr.print(f"{count:,} rows predicted" + (f", written to {output}" if output else ""))
 
 
@@ -190,6 +209,7 @@ def predict(
 def models(
     name: Annotated[str | None, typer.Argument(help="Versions of one model only.")] = None,
     home: Home = HOME,
+    database: Database = None,
     as_json: Json = False,
 ) -> None:
     """List the registered versions, their scores and aliases."""
@@ -198,7 +218,7 @@ def models(
     from tunewheel.registry import Registry
     from tunewheel.store import Workspace
 
-    found = Registry(Workspace.open(home)).versions(name)
+    found = Registry(Workspace.open(home, database)).versions(name)
     if as_json:
         _print_json([_version(version) for version in found])
         return
@@ -228,12 +248,13 @@ def promote(
     alias: Annotated[str, typer.Option(help="The alias to move.")] = "champion",
     why: Why = "promoted by hand",
     home: Home = HOME,
+    database: Database = None,
 ) -> None:
     """Point an alias at a version; what it replaced is kept in the history."""
     from tunewheel.registry import Registry
     from tunewheel.store import Workspace
 
-    stdout.print(str(Registry(Workspace.open(home)).promote(version, alias=alias, why=why)))
+    stdout.print(str(Registry(Workspace.open(home, database)).promote(version, alias=alias, why=why)))
 
 
 @app.command()
@@ -242,12 +263,13 @@ def rollback(
     alias: Annotated[str, typer.Option(help="The alias to move back.")] = "champion",
     why: Why = "rolled back by hand",
     home: Home = HOME,
+    database: Database = None,
 ) -> None:
     """Undo the latest promotion of an alias; again, the one before it."""
     from tunewheel.registry import Registry
     from tunewheel.store import Workspace
 
-    version = Registry(Workspace.open(home)).rollback(name, alias=alias, why=why)
+    version = Registry(Workspace.open(home, database)).rollback(name, alias=alias, why=why)
     stdout.print(f"{version} is {alias} again")
 
 

@@ -91,15 +91,19 @@ class Network(PreTrainedModel):
         labels: Tensor | None = None,
     ) -> ModelOutput:
         """Logits [batch, outputs] or [batch, length, outputs] (log-marginals under a CRF), and the loss if labelled."""
+        logits = self.head(self.dropout(self.features(input_ids, attention_mask, shape_ids)))
+        loss = None if labels is None else self.loss(logits, labels, attention_mask)
+        if self.config.loss == "crf" and labels is None:
+            logits = self.crf(logits.float(), attention_mask)
+        return ModelOutput(loss=loss, logits=logits)
+
+    def features(self, input_ids: Tensor, attention_mask: Tensor, shape_ids: Tensor | None = None) -> Tensor:
+        """What the head sees: the mean over the tokens [batch, width], or every token [batch, length, width]."""
         hidden = self._hidden(input_ids, attention_mask, shape_ids)
         if self.config.level == "sequence":
             weight = attention_mask[..., None].to(hidden.dtype)
             hidden = (hidden * weight).sum(1) / weight.sum(1).clamp(min=1)
-        logits = self.head(self.dropout(hidden))
-        loss = None if labels is None else self._loss(logits, labels, attention_mask)
-        if self.config.loss == "crf" and labels is None:
-            logits = self.crf(logits.float(), attention_mask)
-        return ModelOutput(loss=loss, logits=logits)
+        return hidden
 
     def _hidden(self, input_ids: Tensor, attention_mask: Tensor, shape_ids: Tensor | None) -> Tensor:
         # A mask of ones makes SDPA take its slower masked path.
@@ -116,7 +120,8 @@ class Network(PreTrainedModel):
     def _needs_mask(self) -> bool:
         return bool(self.backbone.config.model_type == "tunewheel-bilstm")
 
-    def _loss(self, logits: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
+    def loss(self, logits: Tensor, labels: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Mean loss of logits under labels; a CRF needs the attention ``mask`` too."""
         logits = logits.float()
         weights = self.config.class_weights
         weight = None if weights is None else logits.new_tensor(weights)
