@@ -1,4 +1,4 @@
-"""Formats: every labelled data set of the benchmark folder, read from its files as they are, against its published counts."""
+"""Formats: every labelled data set of the benchmark folder, its files read as they are, against published counts."""
 
 from __future__ import annotations
 

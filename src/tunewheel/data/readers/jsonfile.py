@@ -91,18 +91,20 @@ def containers(file: TextFile) -> dict[str, list[str]]:
         try:
             for cell in _cells(scanner):
                 if cell.inside:
-                    found[cell.key] = found.get(cell.key, True) and isinstance(cell.value, dict | list)
+                    found.setdefault(cell.key, isinstance(cell.value, dict | list))
             if scanner.skip(_SPACE):
                 return {}
         except BrokenJson:
             return {}
-    arrays = [key for key, holds_rows in found.items() if holds_rows]
     splits: dict[str, list[str]] = {}
-    for key in arrays:
+    for key in found:
         if split := split_of(key):
             splits.setdefault(split, []).append(key)
-    usual = [key for key in arrays if key.lower() in _ROWS]
-    return splits or ({"": usual} if len(usual) == 1 else {})
+    # Where one split holds rows, one that does not is not passed over: its reader says what is wrong with it.
+    if any(found[key] for keys in splits.values() for key in keys):
+        return splits
+    usual = [key for key, holds_rows in found.items() if holds_rows and key.lower() in _ROWS]
+    return {"": usual} if len(usual) == 1 else {}
 
 
 def _cells(scanner: Scanner) -> Iterator[_Cell]:

@@ -159,11 +159,16 @@ def _unusable(path: Path, expected: str, found: str, fix: str) -> DataError:
 
 
 def _by_nuls(head: bytes) -> str | None:
-    """Tell UTF-16 without its mark: every NUL stands at an even or every one at an odd place, and there are many."""
+    """Tell UTF-16 without its mark: nearly every NUL stands at an even or at an odd place, and there are many."""
     even, odd = head[0::2].count(0), head[1::2].count(0)
-    if even + odd < max(2, len(head) // 100) or (even and odd) or _CONTROLS.search(head):
+    if even + odd < max(2, len(head) // 100) or max(even, odd) < 10 * min(even, odd):
         return None
-    return "utf-16-be" if even else "utf-16-le"
+    encoding = "utf-16-be" if even > odd else "utf-16-le"
+    try:
+        text = codecs.getincrementaldecoder(encoding)().decode(head)
+    except UnicodeDecodeError:
+        return None
+    return None if _CONTROLS.search(text.encode("utf-8", "surrogatepass")) or "\0" in text else encoding
 
 
 def _is_binary(head: bytes) -> bool:
