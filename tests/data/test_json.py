@@ -49,6 +49,12 @@ def test_one_split_of_such_an_object(write: Write) -> None:
         Dataset.read({"later": path})
 
 
+def test_a_split_without_rows_is_not_passed_over(write: Write) -> None:
+    path = write("a.json", '{"train": [["a", "x"]], "test": ["b"]}')
+    with pytest.raises(DataError, match="expected a JSON object, found 'b'"):
+        Dataset.read(path, dev=0)
+
+
 def test_a_bad_row_under_a_key_is_told_by_its_line(write: Write) -> None:
     path = write("a.json", '{\n"train": [\n["a", "x"],\n["b", "x"],\n"c"\n],\n"test": [["d", "x"]]}')
     with pytest.raises(DataError) as caught:
@@ -56,12 +62,14 @@ def test_a_bad_row_under_a_key_is_told_by_its_line(write: Write) -> None:
     assert [(problem.row, problem.found) for problem in caught.value.problems] == [(5, "'c'")]
 
 
-def test_rows_under_one_usual_key(write: Write) -> None:
+@pytest.mark.parametrize("block", [1, 1 << 20])
+def test_rows_under_one_usual_key(write: Write, monkeypatch: pytest.MonkeyPatch, block: int) -> None:
+    monkeypatch.setattr("tunewheel.data.readers.scanner._BLOCK", block)
     rows = [
         {"title": "股市今天上涨", "sentiment_label": "positive"},
         {"title": "油价下跌", "sentiment_label": "negative"},
     ]
-    content = {"made": "today", "count": 2, "by": {"positive": 1}, "items": rows, "end": 1.5}
+    content = {"made": "today", "count": 2345, "by": {"positive": 1}, "items": rows, "end": 1.5}
     dataset = Dataset.read(write("a.json", json.dumps(content, indent=1)), **WHOLE)
     assert (texts(dataset), dataset.labels) == (["股市今天上涨", "油价下跌"], ("negative", "positive"))
     assert "JSON of one object: the rows are those under 'items'" in dataset.notes
@@ -95,17 +103,15 @@ def test_numbers_with_names_beside_them(write: Write) -> None:
 def test_pairs_of_sentences_make_one_text(write: Write) -> None:
     rows = [{"id": i, "sentence1": f"你好{i}", "sentence2": "您好", "label": "01"[i % 2]} for i in range(4)]
     dataset = Dataset.read(write("a.json", "\n".join(map(json.dumps, rows))), **WHOLE)
-    assert dataset["train"][0] | {} == {
+    assert dataset["train"][0] == {
         **{"id": "0", "text": "你好0\t您好", "label": "0"},
         **{"sentence1": "你好0", "sentence2": "您好"},
     }
     assert dataset.columns == {"text": "sentence1 + sentence2", "label": "label"}
-    assert (
-        texts(Dataset.read(tmp := write("b.json", "\n".join(map(json.dumps, rows))), text="sentence2", **WHOLE))
-        == ["您好"] * 4
-    )
+    path = write("b.json", "\n".join(map(json.dumps, rows)))
+    assert texts(Dataset.read(path, text="sentence2", **WHOLE)) == ["您好"] * 4
     with pytest.raises(DataError, match="column 'sentence2': expected a text, found nothing"):
-        Dataset.read(write("c.json", tmp.read_text() + "\n" + json.dumps({**rows[0], "sentence2": None})), **WHOLE)
+        Dataset.read(write("c.json", path.read_text() + "\n" + json.dumps({**rows[0], "sentence2": None})), **WHOLE)
 
 
 def test_prediction_reads_both_sentences() -> None:

@@ -78,6 +78,10 @@ def test_a_number_without_a_name_is_told(write: Write) -> None:
         ),
         ("Ada NNP B-NP B-PER\nwrote VB O O\nto TO O O\nRome NN B-NP B-LOC\n\nnobody NN B-NP O\ncame VB O O\n", None),
         ("Ada B-PER x\nwrote O x\nto O x\nRome B-LOC x\n\nnobody O x\ncame O x\n", "tokens in column 1, tags in 2"),
+        (
+            "NN Ada B-PER\nVB wrote O\nTO to O\nNN Rome B-LOC\n\nNN nobody O\nVB came O\n",
+            "tokens in column 2, tags in 3",
+        ),
         ("Ada _ _ B-PER\nwrote _ _ O\nto _ _ O\nRome _ _ S-LOC\n\nnobody _ _ O\ncame _ _ O\n", None),
     ],
 )

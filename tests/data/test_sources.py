@@ -195,6 +195,16 @@ def test_a_query_cannot_write(url: str, statement: str) -> None:
     assert pairs(Dataset.read_sql(url, QUERY, **WHOLE)) == TICKETS
 
 
+def test_nor_can_what_a_query_calls(postgres: Postgres) -> None:
+    import psycopg
+
+    made = postgres.create()
+    with psycopg.connect(made.replace("+psycopg", "")) as connection:
+        connection.execute("CREATE SEQUENCE numbers")
+    with pytest.raises(DataError, match="read-only transaction"):
+        Dataset.read_sql(made, "SELECT 'a text' AS text, nextval('numbers')::text AS label")
+
+
 def test_a_query_that_fails(url: str) -> None:
     with pytest.raises(DataError, match="nowhere"):
         Dataset.read_sql(url, "SELECT text, label FROM nowhere")

@@ -52,12 +52,13 @@ def layout_of(lines: Sequence[str]) -> Layout | None:
     separator = "\t" if sound and all("\t" in line for line in sound if not line.startswith("# ")) else None
     cut = Layout(separator, 0, 0, 0)
     rows = [cut.columns(line) for line in sound]
+    # A token "#" has a tag beside it, a comment has none.
+    rows = [row for row, line in zip(rows, sound, strict=True) if not line.startswith("# ") or any(map(is_tag, row))]
     widths = [len(row) for row in rows]
     width = max(set(widths), key=widths.count) if widths else 0
     if not 2 <= width <= _MOST:
         return None
-    # Comments are of any width; anything else that is odd is the reader's to complain of.
-    rows = [row for row, line in zip(rows, sound, strict=True) if len(row) == width or not line.startswith("# ")]
+    # A few lines of another width are the reader's to complain of.
     even = [row for row in rows if len(row) == width]
     if 10 * len(even) < 6 * len(rows):
         return None
