@@ -33,6 +33,7 @@ bench: $(BIN)/.installed  ## measure speed and quality: make bench DATA=folder (
 	$(BIN)/python bench/predict_speed.py --data $(DATA)
 	$(BIN)/python bench/quality.py --data $(DATA)
 	$(BIN)/python bench/formats.py --data $(DATA)
+	services=$$(tools/services.sh start) && eval "$$services" && $(BIN)/python bench/kill.py
 
 format: $(BIN)/.installed  ## put the code into shape
 	$(BIN)/ruff check --fix src tests bench tools

@@ -87,6 +87,7 @@ MEANING = """
     accumulation: batches an update
     shape_rate: factor of the learning rate for the word-shape table
     freeze_embeddings: leave the word table as it is
+    head_first: fit the head on the frozen backbone before anything else learns (classification only)
     word_shapes: a table for what a lower-casing tokenizer forgets; on for lower-casing bases by default
     window: most tokens read at once; longer texts are read in overlapping windows
     eval_steps: updates between two evaluations on dev; once an epoch by default

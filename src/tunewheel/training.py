@@ -6,9 +6,8 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal
 
 from tunewheel.models.recipe import Recipe
@@ -22,6 +21,9 @@ if TYPE_CHECKING:
 
 Say = Callable[[str, str], None]
 """Takes a heading and a line about it; the commands print it, a program may ignore it."""
+
+
+_RECIPE = "recipe.json"
 
 
 @dataclass(frozen=True)
@@ -93,14 +95,22 @@ class Training:
     def _folder(self, key: str) -> Path:
         return self.workspace.runs_dir / key
 
+    def _recipe(self, key: str) -> Recipe:
+        """The recipe as a try that was cut off resolved it: what was measured then might come out otherwise now."""
+        begun = self._folder(key) / _RECIPE
+        return Recipe(**json.loads(begun.read_text(encoding="utf-8"))) if begun.exists() else self.recipe
+
     def _keep_dataset(self) -> None:
         """Put the rows among the artifacts, so that the lineage outlives the user's file."""
         from tunewheel.store import record_dataset
+        from tunewheel.store.files import temporary_folder
 
         dataset = self.dataset
-        with TemporaryDirectory(dir=self.workspace.cache_dir) as beside:
-            dataset.save(Path(beside) / "dataset")
-            artifact = self.workspace.artifacts.put(Path(beside) / "dataset")
+        beside = temporary_folder(self.workspace.cache_dir, ".tmp-")
+        try:
+            artifact = self.workspace.artifacts.put(dataset.save(beside / "dataset"), move=True)
+        finally:
+            shutil.rmtree(beside)
         record_dataset(
             self.workspace,
             dataset.fingerprint,
@@ -112,6 +122,7 @@ class Training:
 
     def _adapt(self, key: str, progress: Progress | None, report_to: Sequence[str]) -> Turn:
         from tunewheel.models import prepare
+        from tunewheel.store import write_whole
         from tunewheel.tasks import task_class
 
         dataset = self.dataset
@@ -119,11 +130,12 @@ class Training:
             task_class(dataset.task).from_dataset(dataset, **self.options),
             self.base,
             list(dataset["train"]),
-            self.recipe,
+            self._recipe(key),
             dataset=dataset.fingerprint,
             parents=(dataset.parent,) if dataset.parent else (),
             settings=self.settings,
         )
+        write_whole(self._folder(key) / _RECIPE, json.dumps(asdict(ready.recipe)))
         self.say("base", _described(ready, self.base))
         before = self._evaluated(ready.model, f"{self.name} before tuning", key)
         model, trained = ready.train(
@@ -213,10 +225,14 @@ def _against(champion: Version | None, report: Report | None) -> Comparison | No
 
 
 def _show(workspace: Workspace, version: Version) -> Path:
-    """Copy a version's report to where people look for it."""
+    """Copy a version's report to where people look for it, whole or not at all."""
+    from tunewheel.store.files import temporary_folder
+
     shown = workspace.reports_dir / f"{version.name}-{version.number}"
     if version.report and not shown.exists():
-        shutil.copytree(version.report, shown)
+        beside = temporary_folder(workspace.reports_dir, ".tmp-")
+        shutil.copytree(version.report, beside, dirs_exist_ok=True)
+        beside.rename(shown)
     return shown
 
 

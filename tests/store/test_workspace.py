@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import create_engine, func, insert, make_url, select, text
-from sqlalchemy.exc import IntegrityError, InternalError, OperationalError
+from sqlalchemy.exc import IntegrityError, InternalError
 
 from tunewheel.store import LockedError, SchemaError, StoreError, Workspace
 from tunewheel.store import database as database_module
@@ -125,14 +125,29 @@ def test_writers_take_turns(workspace: Workspace) -> None:
     assert count(workspace) == 2
 
 
-def test_a_writer_does_not_wait_for_ever(postgres_workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_writer_does_not_wait_for_ever(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database_module, "WAIT", 0.1)
     with (
-        postgres_workspace.begin(),
-        pytest.raises(OperationalError, match="lock timeout"),
-        postgres_workspace.begin(),
+        Workspace(workspace.home, workspace.database) as other,
+        workspace.begin(),
+        pytest.raises(StoreError, match=r"failed: (database is locked|.*lock timeout).*again goes on"),
+        other.begin(),
     ):
         pass
+
+
+def test_a_server_that_goes_away_is_told_and_the_next_command_goes_on(
+    postgres: Any, postgres_workspace: Workspace
+) -> None:
+    base = make_url(str(postgres_workspace.database)).database
+    end = text(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{base}'")
+    with pytest.raises(StoreError, match=f"{base} failed: terminating connection"):  # noqa: SIM117
+        with postgres_workspace.begin() as connection:
+            connection.execute(insert(datasets).values(dataset("a")))
+            with postgres.engine.connect() as admin:
+                admin.execute(end)
+            connection.execute(insert(datasets).values(dataset("b")))
+    assert count(postgres_workspace) == 0
 
 
 def test_a_reader_cannot_write(postgres_workspace: Workspace) -> None:

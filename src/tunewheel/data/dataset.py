@@ -23,6 +23,7 @@ from tunewheel.data.problems import DataError, Problem, nearest
 from tunewheel.data.readers.formats import Format
 from tunewheel.data.readers.memory import RowsReader
 from tunewheel.data.readers.names import split_order
+from tunewheel.store.files import temporary_folder
 
 if TYPE_CHECKING:
     import datasets
@@ -140,9 +141,7 @@ class Dataset:
 
     @classmethod
     def _build(cls, inputs: list[Input], plan: Plan, cache: str | Path | None, notes: list[str]) -> Self:
-        if cache is not None:
-            Path(cache).mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=".tunewheel-", dir=cache))
+        work = Path(tempfile.mkdtemp(prefix=".tunewheel-")) if cache is None else _beside(Path(cache), "tunewheel")
         try:
             manifest = build(inputs, plan, work, notes)
             if cache is None:
@@ -168,8 +167,7 @@ class Dataset:
         target = Path(folder)
         if target.is_dir() and any(target.iterdir()):
             return self._same(target)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+        beside = _beside(target.parent, target.name)
         try:
             for split in self._manifest.splits.values():
                 shutil.copyfile(self._folder / split.file, beside / split.file)
@@ -285,6 +283,10 @@ class Dataset:
             hint = f"; did you mean '{close}'?" if close else ""
             raise KeyError(f"no split '{split}' among {', '.join(self.splits)}{hint}")
         return self._folder / self._manifest.splits[split].file
+
+
+def _beside(folder: Path, name: str) -> Path:
+    return temporary_folder(folder, f".{name}.tmp-")
 
 
 def _sync(path: Path) -> None:

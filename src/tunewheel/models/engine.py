@@ -16,7 +16,7 @@ from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArgu
 
 from tunewheel.models.acceleration import fuse_projections, set_dropout
 from tunewheel.models.batching import TokenBudget
-from tunewheel.models.checkpoints import Keeper, last_checkpoint
+from tunewheel.models.checkpoints import Keeper, last_checkpoint, remove_cut_off
 from tunewheel.models.encoding import TextEncoder
 from tunewheel.models.machine import keep_memory
 from tunewheel.models.network import Network
@@ -86,6 +86,7 @@ def train_network(
         fuse_projections(network)
     if recipe.freeze_embeddings:
         network.get_input_embeddings().requires_grad_(False)
+    remove_cut_off(folder)
     checkpoint = last_checkpoint(folder)
     if recipe.head_first and checkpoint is None:
         if task.head().level != "sequence":

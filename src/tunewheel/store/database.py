@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
-from sqlalchemy.exc import ArgumentError, DatabaseError
+from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
 
 from tunewheel.store.errors import SchemaError, StoreError
 from tunewheel.store.files import sync
@@ -58,6 +58,15 @@ def read_only(connection: Connection) -> Connection:
     if connection.dialect.name == "sqlite":
         return connection
     return connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+
+
+@contextmanager
+def told(engine: Engine) -> Iterator[None]:
+    """What befalls a database in use (its server went away, the turn to write never came), as a `StoreError`."""
+    try:
+        yield
+    except OperationalError as error:
+        raise StoreError(f"{shown(engine.url)} failed: {error.orig}; the same command again goes on") from error
 
 
 def shown(url: URL) -> str:

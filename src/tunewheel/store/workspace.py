@@ -127,16 +127,23 @@ class Workspace:
         """One transaction that may write: committed at the end, undone by any exception.
 
         Writers take turns: the block starts when no other transaction writes, so keep it short.
+
+        Raises:
+            StoreError: the turn did not come within a minute, or the database's server went away.
         """
-        with self._connect().begin() as connection:
+        from tunewheel.store.database import told
+
+        engine = self._connect()
+        with told(engine), engine.begin() as connection:
             yield connection
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """One transaction that only reads; it waits for no writer and sees one state throughout."""
-        from tunewheel.store.database import read_only
+        from tunewheel.store.database import read_only, told
 
-        with read_only(self._connect().connect()) as connection, connection.begin():
+        engine = self._connect()
+        with told(engine), read_only(engine.connect()) as connection, connection.begin():
             yield connection
 
     def transact(self, work: Callable[[Connection], T]) -> T:
