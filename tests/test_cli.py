@@ -1,9 +1,11 @@
 """The commands, from labelled text to a registered, answering model, on a tiny base."""
 
+import contextlib
 import csv
 import io
 import json
 import re
+import sqlite3
 import subprocess
 import sys
 import time
@@ -80,6 +82,20 @@ def test_settings_reach_the_task(workplace, tiny_base):
     declared = json.loads((workplace / path / "tunewheel.json").read_text(encoding="utf-8"))
     assert declared["task"]["config"] == {"types": ["person"], "crf": True, "context": 40}
     assert declared["settings"]["context"] == 40
+
+
+def test_training_on_a_query_is_named_after_the_database_and_tells_no_option_of_its_url(workplace, tiny_base):
+    with contextlib.closing(sqlite3.connect(workplace / "desk.db")) as connection:
+        connection.execute("CREATE TABLE tickets (text TEXT, label TEXT)")
+        rows = [(row["text"], row["label"]) for row in intent_rows(40)]
+        connection.executemany("INSERT INTO tickets VALUES (?, ?)", rows)
+        connection.commit()
+    data = f"sqlite:///{workplace / 'desk.db'}?timeout=77::SELECT text, label FROM tickets"
+    result = run(workplace, "train", data, "--base", str(tiny_base), *FAST, "--epochs", "1", "--json")
+    version = json.loads(result.stdout)["version"]
+    assert version["ref"] == "desk:1"
+    declared = json.loads((workplace / version["path"] / "tunewheel.json").read_text(encoding="utf-8"))
+    assert declared["settings"]["data"] == data.replace("?timeout=77", "")
 
 
 def test_predict_keeps_columns_order_and_rows(workplace):

@@ -59,11 +59,14 @@ def settings() -> str:
 
 
 MEANING = """
-    data: a file or a folder of splits
+    data: a file, a folder of splits, a pattern (`news_*.json`), a hub id (`owner/name:config`) or a database's URL and
+        query (`sqlite:///shop.db::SELECT text, label FROM tickets`)
     name: the model's name; the file's or folder's by default
     task: a task's name; `classification` or `ner` is inferred from the columns by default
     text, label: the columns that hold them; inferred by default
-    format: `jsonl`, `json`, `csv`, `tsv` or `conll`; by the file's ending or its content by default
+    format: `jsonl`, `json`, `csv`, `tsv`, `conll`, `parquet`, `parallel` (a text a line, its tags or label in the same
+        line of another file), `marked` (`text@label`) or `lines` (a file a label); by ending or content by default
+    ends: `inclusive` or `exclusive`: how the ends of entities are counted; by the rows by default
     dev, test: shares of train that become dev and test where the files bring none
     base: `minilm`, `bilstm`, a folder or a hub id; by the language of the text by default
     method: how the base is adapted; `full` trains all weights

@@ -83,7 +83,9 @@ def demo(
 
 @app.command()
 def train(
-    data: Annotated[str | None, typer.Argument(help="A file, or a folder of splits.")] = None,
+    data: Annotated[
+        str | None, typer.Argument(help="A file, a folder of splits, a hub id or DATABASE-URL::QUERY.")
+    ] = None,
     name: Annotated[str | None, typer.Option(help="The model's name; the file's by default.")] = None,
     task: Annotated[str | None, typer.Option(help="A task's name; classification or ner is inferred.")] = None,
     text: Annotated[str | None, typer.Option(help="The column that holds the text.")] = None,

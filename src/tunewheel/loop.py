@@ -34,6 +34,7 @@ def train(
     text: str | None = None,
     label: str | None = None,
     format: str | None = None,
+    ends: Literal["inclusive", "exclusive"] | None = None,
     dev: float = 0.1,
     test: float = 0.1,
     base: str | None = None,
@@ -63,6 +64,7 @@ def train(
     >>> turn = tw.train("tickets.jsonl", base="minilm")        # doctest: +SKIP
     >>> turn.model.predict(["my card was swallowed"])          # doctest: +SKIP
     """
+    from tunewheel.data.sources import shown
     from tunewheel.registry import check_name
     from tunewheel.store import Workspace
 
@@ -80,6 +82,7 @@ def train(
         text=text,
         label=label,
         format=format,
+        ends=ends,
         dev=dev,
         test=test,
         seed=recipe.seed,
@@ -93,9 +96,10 @@ def train(
         "context": context,
     }
     settings = {
-        "data": str(data) if isinstance(data, str | Path) else dataset.fingerprint,
+        "data": shown(data) if isinstance(data, str | Path) else dataset.fingerprint,
         "name": chosen,
-        **{"task": dataset.task, "text": text, "label": label, "format": format, "dev": dev, "test": test},
+        **{"task": dataset.task, "text": text, "label": label, "format": format, "ends": ends},
+        **{"dev": dev, "test": test},
         **{"base": base, "method": method, **options},
         **{"slices": None if slices is None else list(slices), "robustness": list(robustness)},
         **asdict(recipe),
@@ -121,7 +125,7 @@ def _check_trackers(names: Sequence[str]) -> None:
 
 
 def read_dataset(data: str | Path | Dataset, workspace: Workspace, **options: Any) -> Dataset:
-    """The dataset itself, or read from a file or folder through the workspace's cache.
+    """The dataset itself, or read from what ``data`` names through the workspace's cache.
 
     A task that is named says which columns may hold its labels. Raises `tunewheel.tasks.TaskError` if there is none of
     that name, `LoopError` for a dataset of another task.
@@ -139,11 +143,12 @@ def read_dataset(data: str | Path | Dataset, workspace: Workspace, **options: An
 
 
 def default_name(data: str | Path | Dataset) -> str:
-    """A model name made from the data's file or folder name."""
+    """A model name made from the name of the data's file, folder, database or hub data set."""
     if not isinstance(data, str | Path):
         return "model"
-    stem = Path(data).resolve().name.split(".")[0]
-    return re.sub(r"[^\w.-]+", "-", stem).strip("-._") or "model"
+    from tunewheel.data.sources import stem
+
+    return stem(data)
 
 
 def default_base(dataset: Dataset, say: Say) -> str:
@@ -270,10 +275,12 @@ def _scored_rows(
     data: str | Path, split: str | None, options: Mapping[str, Any], workspace: Workspace
 ) -> tuple[Dataset, str]:
     """The dataset as its files have it, and the split to score: the one named, else test, else its only one."""
+    from tunewheel.data.sources import shown
+
     dataset = read_dataset(data, workspace, dev=0.0, test=0.0, **options)
     chosen = split or ("test" if "test" in dataset.splits else dataset.splits[0])
     if chosen not in dataset.splits:
-        raise LoopError(f"{data} has no split {chosen!r}; it has {', '.join(dataset.splits)}")
+        raise LoopError(f"{shown(data)} has no split {chosen!r}; it has {', '.join(dataset.splits)}")
     return dataset, chosen
 
 

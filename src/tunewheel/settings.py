@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
+from tunewheel.data.annotations import Ends
+from tunewheel.data.readers.formats import Format
 from tunewheel.models.recipe import Recipe
 
 _RECIPE = TypeAdapter(Recipe)
@@ -35,7 +37,8 @@ class TrainSettings(BaseModel):
     task: str | None = None
     text: str | None = None
     label: str | None = None
-    format: Literal["jsonl", "json", "csv", "tsv", "conll"] | None = None
+    format: Format | None = None
+    ends: Ends | None = None
     dev: float = Field(0.1, ge=0, lt=1)
     test: float = Field(0.1, ge=0, lt=1)
     base: str | None = None

@@ -220,7 +220,7 @@ def test_named_columns_that_are_not_there(write: Write) -> None:
 
 
 def test_labels_as_objects_are_explained(write: Write) -> None:
-    problem = only(write("a.jsonl", [{"text": "x", "label": {"PER": {"Anna": [[0, 3]]}}}]))
+    problem = only(write("a.jsonl", [{"text": "x", "label": {"name": "angry"}}]))
     assert problem.column == "label"
     assert '"entities": [{"start": 0' in problem.fix
 

@@ -14,14 +14,15 @@ from typing import Any
 
 import numpy as np
 
-from tunewheel.data import arrow, split
+from tunewheel.data import arrow, classes, split
+from tunewheel.data.annotations import Ends, Evidence, check_ends, entities_of
 from tunewheel.data.deal import Dealer, Division
 from tunewheel.data.gather import Seen
 from tunewheel.data.infer import Columns, Schema, Target, infer
 from tunewheel.data.manifest import Manifest, Source
 from tunewheel.data.problems import DataError, Problem, Problems
 from tunewheel.data.readers.base import Reader, Record
-from tunewheel.data.readers.folder import split_order
+from tunewheel.data.readers.names import split_order
 from tunewheel.data.rows import Shaper
 
 UNLABELLED = "unlabelled"
@@ -31,13 +32,17 @@ _CARVED = ("train", "dev", "test")
 
 @dataclass(frozen=True)
 class Input:
-    """A reader and what it reads. ``split`` None: rows are to be divided; ``sha256`` None: not a file."""
+    """A reader and what it reads. ``split`` None: rows are to be divided; ``sha256`` None: not a file.
+
+    ``classes`` are the names that stand beside the file for label numbers.
+    """
 
     name: str
     records: Iterable[Record]
     format: str
     sha256: str | None
     split: str | None
+    classes: classes.ClassList | None = None
 
 
 @dataclass(frozen=True)
@@ -52,8 +57,10 @@ class Plan:
     seed: int = 13
     parent: str | None = None
     targets: tuple[Target, ...] | None = None
+    ends: Ends | None = None
 
     def __post_init__(self) -> None:
+        check_ends(self.ends)
         if not (0 <= self.dev < 1 and 0 <= self.test < 1 and self.dev + self.test < 1):
             raise ValueError(f"dev and test are shares of the rows, together under 1, not {self.dev} and {self.test}")
 
@@ -71,8 +78,11 @@ def build(inputs: list[Input], plan: Plan, folder: Path, notes: list[str]) -> Ma
         item is first or not Columns(some).is_empty(schema.label) for item, some in zip(inputs, samples, strict=True)
     ]
     names = [item.split if has else UNLABELLED for item, has in zip(inputs, labelled, strict=True)]
-    first_pass = _FirstPass(schema, folder)
-    counts = [first_pass.read(item, has) for item, has in zip(inputs, labelled, strict=True)]
+    ends, about_ends = _ends([item for item, has in zip(inputs, labelled, strict=True) if has], schema, plan.ends)
+    listed = [None if schema.marks_spans else item.classes for item in inputs]
+    named = classes.fitting(listed, samples, schema.label)
+    first_pass = _FirstPass(schema, folder, ends)
+    counts = [first_pass.read(*each) for each in zip(inputs, labelled, named, strict=True)]
     first_pass.problems.raise_any()
     seen = first_pass.seen
     told += [
@@ -81,7 +91,7 @@ def build(inputs: list[Input], plan: Plan, folder: Path, notes: list[str]) -> Ma
         if not has
     ]
     told += [note for item in inputs for note in getattr(item.records, "notes", ())]
-    told += first_pass.notes
+    told += [*about_ends, *(found.note for found in named if found), *first_pass.notes]
     division, how = _divide(seen, names, plan, schema)
     dealer = Dealer(folder, seen, division, schema)
     splits = dealer.deal(first_pass.parts, first_pass.extras.types)
@@ -102,6 +112,20 @@ def build(inputs: list[Input], plan: Plan, folder: Path, notes: list[str]) -> Ma
         ),
         notes=tuple(dict.fromkeys(told)),
     )
+
+
+def _ends(inputs: list[Input], schema: Schema, given: Ends | None) -> tuple[Ends, list[str]]:
+    """Settle how the ends of entities are counted, from all rows unless the caller said, and what to say of it."""
+    if schema.shape != "entities" or schema.text is None or given == "exclusive":
+        return "exclusive", []
+    if given is not None:
+        return given, [f"ends of entities are {given}, as asked; one is added to each"]
+    evidence = Evidence()
+    for item in inputs:
+        _report_to(item, Problems())
+        for record in item.records:
+            evidence.add(record.values.get(schema.text), entities_of(record.values.get(schema.label)) or ())
+    return evidence.verdict, [evidence.note] if evidence.entities else []
 
 
 def _sample(item: Input) -> list[Mapping[str, Any]]:
@@ -129,17 +153,25 @@ def _no_rows(item: Input) -> DataError:
 class _FirstPass:
     """Checks rows, takes them down in ``seen`` and writes them to ``parts``, one an input."""
 
-    def __init__(self, schema: Schema, folder: Path) -> None:
-        self.schema, self.folder = schema, folder
+    def __init__(self, schema: Schema, folder: Path, ends: Ends) -> None:
+        self.schema, self.folder, self.ends = schema, folder, ends
         self.problems, self.seen, self.extras = Problems(), Seen(), arrow.ExtraTypes()
         self.parts: list[Path] = []
         self.notes: list[str] = []
 
-    def read(self, item: Input, labelled: bool) -> int:
+    def read(self, item: Input, labelled: bool, named: classes.Classes | None) -> int:
         """Read one input and return the number of its rows."""
         _report_to(item, self.problems)
         joiner = getattr(item.records, "joiner", " ")
-        shape = Shaper(self.schema, self.problems, item.name, labelled=labelled, joiner=joiner)
+        shape = Shaper(
+            self.schema,
+            self.problems,
+            item.name,
+            labelled=labelled,
+            joiner=joiner,
+            ends=self.ends,
+            classes=named,
+        )
         self.parts.append(self.folder / f"part-{len(self.parts)}.arrow")
         rows = 0
         with arrow.PartWriter(self.parts[-1], self.extras) as writer:

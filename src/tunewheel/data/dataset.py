@@ -14,14 +14,16 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 import numpy.typing as npt
 
-from tunewheel.data import arrow
+from tunewheel.data import arrow, sources
+from tunewheel.data.annotations import Ends
 from tunewheel.data.build import Input, Plan, build
 from tunewheel.data.gather import near_key, text_key
 from tunewheel.data.infer import Target
 from tunewheel.data.manifest import NAME, Manifest, Source
 from tunewheel.data.problems import DataError, Problem, nearest
-from tunewheel.data.readers.folder import Found, find, find_named, reader, split_order
+from tunewheel.data.readers.formats import Format
 from tunewheel.data.readers.memory import RowsReader
+from tunewheel.data.readers.names import split_order
 from tunewheel.store.files import temporary_folder
 
 if TYPE_CHECKING:
@@ -51,7 +53,8 @@ class Dataset:
         text: str | None = None,
         label: str | None = None,
         *,
-        format: Literal["jsonl", "json", "csv", "tsv", "conll"] | None = None,
+        format: Format | None = None,
+        ends: Ends | None = None,
         dev: float = 0.1,
         test: float = 0.1,
         seed: int = 13,
@@ -60,6 +63,10 @@ class Dataset:
     ) -> Self:
         """Read a file, a folder of splits, or a mapping of split names to files; a saved dataset is loaded.
 
+        A pattern (``news_*.json``) is all files it names; ``owner/name`` or ``owner/name:config`` is a data set of
+        the Hugging Face hub where no such path is; ``sqlite:///shop.db::SELECT text, label FROM tickets`` is a query
+        (`read_sql`). ``ends`` says how the ends of entities are counted where the rows leave it open.
+
         What is not named is inferred and said in `notes`. A dev or test split that is not given is taken from
         train (``dev`` and ``test`` are shares of train's rows; 0 takes none), stratified by label, identical
         texts and rows of one ``group`` kept together; NER by document where there are documents. ``cache`` is a
@@ -67,16 +74,36 @@ class Dataset:
         ``classification`` nor ``ner`` says by ``targets`` which of ``label``, ``labels`` and ``entities`` may hold
         its labels (`tunewheel.tasks.Task.targets`). Raises `DataError`.
         """
-        plan = Plan(task, text, label, dev, test, seed, targets=_tupled(targets))
-        if not isinstance(path, Mapping) and (Path(path) / NAME).is_file():
-            return cls.load(path)
-        if isinstance(path, Mapping):
-            found, notes = find_named(path, format), list[str]()
-        else:
-            found, notes = find(Path(path), format)
+        plan = Plan(task, text, label, dev, test, seed, ends=ends, targets=_tupled(targets))
+        if (stored := sources.stored(path)) is not None:
+            return cls.load(stored)
         wanted = tuple(name for name in (text, label) if name)
-        inputs = [_input(item, i, wanted) for i, item in enumerate(found)]
+        inputs, notes = sources.open_inputs(path, format, wanted)
         return cls._build(inputs, plan, cache, notes)
+
+    @classmethod
+    def read_sql(
+        cls,
+        url: str,
+        query: str,
+        task: str | None = None,
+        text: str | None = None,
+        label: str | None = None,
+        *,
+        ends: Ends | None = None,
+        dev: float = 0.1,
+        test: float = 0.1,
+        seed: int = 13,
+        cache: str | Path | None = None,
+        targets: Sequence[Target] | None = None,
+    ) -> Self:
+        """Read the rows of a query from SQLite or PostgreSQL, in a transaction that cannot write.
+
+        Rows are streamed; the source's hash is that of the rows. The password stands in no note, manifest or error;
+        PostgreSQL also takes it from ``PGPASSWORD`` or ``~/.pgpass``. Raises `DataError`.
+        """
+        plan = Plan(task, text, label, dev, test, seed, ends=ends, targets=_tupled(targets))
+        return cls._build([sources.query_input(url, query)], plan, cache, [])
 
     @classmethod
     def from_rows(
@@ -89,6 +116,7 @@ class Dataset:
         dev: float = 0.0,
         test: float = 0.0,
         seed: int = 13,
+        ends: Ends = "exclusive",
         cache: str | Path | None = None,
         parent: str | None = None,
         targets: Sequence[Target] | None = None,
@@ -115,7 +143,8 @@ class Dataset:
                     )
                 ]
             )
-        return cls._build(inputs, Plan(task, text, label, dev, test, seed, parent, _tupled(targets)), cache, [])
+        plan = Plan(task, text, label, dev, test, seed, parent, _tupled(targets), ends)
+        return cls._build(inputs, plan, cache, [])
 
     @classmethod
     def _build(cls, inputs: list[Input], plan: Plan, cache: str | Path | None, notes: list[str]) -> Self:
@@ -278,13 +307,6 @@ class Dataset:
 
 def _tupled(targets: Sequence[Target] | None) -> tuple[Target, ...] | None:
     return None if targets is None else tuple(targets)
-
-
-def _input(found: Found, number: int, wanted: tuple[str, ...]) -> Input:
-    # Documents are named by split, so that no two of a dataset share a name whatever their files are called.
-    documents = "-".join(filter(None, (found.split, str(number) if found.split is None and number else "")))
-    records = reader(found, wanted, documents or "document")
-    return Input(str(found.file.path), records, found.format, found.file.sha256, found.split)
 
 
 def _beside(folder: Path, name: str) -> Path:

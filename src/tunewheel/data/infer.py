@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -53,14 +54,23 @@ TOKENS = ("tokens", "words", "characters", "chars", "词", "字")
 TAGS = ("tags", "ner_tags", "ner", "labels", "label", "bio", "标签")
 IDS = ("id", "_id", "uuid", "guid")
 GROUP, DOCUMENT = "group", "document"
+PAIRS = (
+    *(("sentence1", "sentence2"), ("text_a", "text_b"), ("text1", "text2"), ("sentence_a", "sentence_b")),
+    *(("premise", "hypothesis"), ("question1", "question2"), ("句子1", "句子2")),
+)
+NAMES = ("label_desc", "label_name", "label_text", "class_name", "category_name", "intent_name", "标签名")
 STARTS = ("start", "start_offset", "start_position", "start_char", "begin")
 
+_LABEL_WORDS = frozenset(("label", "labels", "category", "intent", "class", "sentiment", "topic"))
 _KNOWN = frozenset((*TEXTS, *LABELS, *ENTITIES, *TOKENS, *TAGS, *IDS, GROUP, DOCUMENT))
 
 
 @dataclass(frozen=True)
 class Schema:
-    """The columns chosen; ``shape`` is how labels are written; ``tokens`` and ``document`` are for entities."""
+    """The columns chosen; ``shape`` is how labels are written; ``tokens`` and ``document`` are for entities.
+
+    ``pair`` is the second text where the task is about two; the row's text is both (`join_pair`).
+    """
 
     task: str
     shape: Shape
@@ -70,6 +80,7 @@ class Schema:
     id: str | None = None
     group: str | None = None
     document: str | None = None
+    pair: str | None = None
     notes: tuple[str, ...] = field(default=(), compare=False)
 
     @property
@@ -90,12 +101,28 @@ class Schema:
     @property
     def columns(self) -> dict[str, str]:
         """The file's own names of the columns, by what they are to us."""
-        return {"text": self.text or self.tokens or "text", "label": self.label}
+        text = self.text or self.tokens or "text"
+        return {"text": f"{text} + {self.pair}" if self.pair else text, "label": self.label}
 
 
 def known_column(name: str) -> bool:
     """Say whether a column name is one that is looked for."""
     return name.strip().lower() in _KNOWN
+
+
+def pair_of(names: Iterable[str]) -> tuple[str, str] | None:
+    """Find the two texts of a row about sentence pairs.
+
+    >>> pair_of(["id", "sentence1", "sentence2", "label"])
+    ('sentence1', 'sentence2')
+    """
+    known = set(names)
+    return next((pair for pair in PAIRS if known.issuperset(pair)), None)
+
+
+def join_pair(first: str, second: str) -> str:
+    """Make one text of two: a tab between them, which neither loses its place by."""
+    return f"{first}\t{second}"
 
 
 def from_cell(value: Any) -> Any:
@@ -136,6 +163,11 @@ class Columns:
         by_lower = {column.strip().lower(): column for column in reversed(self.names)}
         return [by_lower[name] for name in names if name in by_lower]
 
+    def ending_in(self, words: frozenset[str]) -> list[str]:
+        """Columns whose name ends in one of some words, such as ``sentiment_label``, where one alone does."""
+        found = [name for name in self.names if re.split(r"[_ ]", name.lower())[-1] in words]
+        return found if len(found) == 1 else []
+
     def shape(self, name: str) -> Shape | None:
         """How the labels of a column are written, None where it cannot hold labels."""
         shapes = Counter(_shape(from_cell(value)) for value in self.values[name] if not is_missing(value))
@@ -146,6 +178,23 @@ class Columns:
         if empty:
             return "entities" if name.lower() in ENTITIES else "labels"
         return "label"
+
+    def is_numbers(self, name: str) -> bool:
+        """Say whether all values are whole numbers, as integers or as digits."""
+        values = [value for value in self.values[name] if not is_missing(value)]
+        return bool(values) and all(
+            (isinstance(v, int) and not isinstance(v, bool)) or (isinstance(v, str) and v.isdigit()) for v in values
+        )
+
+    def names_of(self, numbers: str) -> str | None:
+        """The column that gives each number of another one name, and each name one number."""
+        for name in self.find(NAMES) if self.is_numbers(numbers) else ():
+            if len(self.values[name]) == len(self.values[numbers]):
+                both = {(str(n), value) for n, value in zip(self.values[numbers], self.values[name], strict=True)}
+                known = [pair for pair in both if isinstance(pair[1], str) and not is_missing(pair[1])]
+                if len(known) == len(both) == len({n for n, _ in both}) == len({value for _, value in both}):
+                    return name
+        return None
 
     def mean_length(self, name: str) -> float:
         """Mean number of characters, 0 for a column that is mostly not text."""
@@ -168,7 +217,18 @@ def _shape(value: Any) -> str:
         if isinstance(first, list):
             return "entities" if len(first) >= 3 else "other"
         return "labels"
-    return "other" if isinstance(value, dict) else "label"
+    return _object_shape(value) if isinstance(value, dict) else "label"
+
+
+def _object_shape(value: Mapping[str, Any]) -> str:
+    """CLUENER's ``{type: {surface: [[start, end]]}}``, or ``{type: [[start, end]]}``, holds entities."""
+    if not value:
+        return "empty"
+    by_type = [found for found in value.values() if found is not None]
+    lists = [spans for found in by_type for spans in (found.values() if isinstance(found, dict) else [found])]
+    spans = [span for several in lists if isinstance(several, list) for span in several]
+    sound = all(isinstance(several, list) for several in lists if several is not None)
+    return "entities" if sound and spans and all(isinstance(s, list) and len(s) == 2 for s in spans) else "other"
 
 
 def shapes_of(task: str | None, targets: Sequence[Target] | None) -> tuple[Shape, ...]:
@@ -213,10 +273,17 @@ def infer(
             )
     chosen, shape, both = _labels(file, columns, task, wanted, text, label)
     tokens = next(iter(columns.find(TOKENS)), None) if shape == "tags" else None
-    text = text or _text(file, columns, chosen, tokens)
+    pair = _pair(columns, text, shape)
+    text = text or (pair[0] if pair else _text(file, columns, chosen, tokens))
+    notes = [f"'{both}' holds entities too: --task ner learns those instead of '{chosen}'"] if both else []
     if chosen is None:
         chosen = _only_other(file, columns, text)
         shape = _fitting(file, chosen, "label", task, wanted)
+    elif label is None and shape == "label" and (name := columns.names_of(chosen)):
+        notes.append(f"'{chosen}' holds numbers, '{name}' their names: the names are the labels")
+        chosen = name
+    if pair:
+        notes.append(f"'{pair[0]}' and '{pair[1]}' make the text together, a tab between them")
     return Schema(
         task=task or ("ner" if shape in ("entities", "tags") else "classification"),
         shape=shape,
@@ -226,8 +293,18 @@ def infer(
         id=next((name for name in columns.find(IDS) if name not in (text, chosen)), None),
         group=next((name for name in columns.find((GROUP,)) if name not in (text, chosen)), None),
         document=next(iter(columns.find((DOCUMENT,))), None) if shape in ("entities", "tags") else None,
-        notes=((f"'{both}' holds entities too: --task ner learns those instead of '{chosen}'",) if both else ()),
+        pair=pair[1] if pair else None,
+        notes=tuple(notes),
     )
+
+
+def _pair(columns: Columns, text: str | None, shape: Shape) -> tuple[str, str] | None:
+    """Two texts that make one, unless the caller named a text or a column is plainly the text."""
+    pair = pair_of(columns.names)
+    if pair is None or text is not None or shape not in ("label", "labels"):
+        return None
+    plainly = [name for name in columns.find(TEXTS[:4]) if name not in pair]
+    return None if plainly else pair
 
 
 def _labels(
@@ -243,7 +320,7 @@ def _labels(
     spoken_for = {name for name, _ in found} | set(columns.find(TOKENS) if found else ())
     classes = [
         (name, shape)
-        for name in columns.find(LABELS)
+        for name in columns.find(LABELS) or columns.ending_in(_LABEL_WORDS)
         if name not in spoken_for and name != text and (shape := columns.shape(name)) in wanted
         if shape in ("label", "labels")
     ]

@@ -60,15 +60,20 @@ class Problems:
         self.first: list[Problem] = []
         self.total = 0
 
-    def add(self, problem: Problem) -> None:
-        """Count a problem and keep it if it is among the first."""
+    @property
+    def fatal(self) -> bool:
+        """Whether what was found keeps the data from being used."""
+        return self.total > 0
+
+    def add(self, problem: Problem, record: Any = None) -> None:
+        """Count a problem and keep it if it is among the first; ``record`` is the row as its file has it."""
         self.total += 1
         if len(self.first) < SHOWN:
             self.first.append(problem)
 
     def raise_any(self) -> None:
         """Raise `DataError` if anything was found."""
-        if self.total:
+        if self.fatal:
             raise DataError(self.first, self.total)
 
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Literal, Protocol
 
-from tunewheel.data.infer import TEXTS
+from tunewheel.data.infer import TEXTS, join_pair, pair_of
 from tunewheel.data.problems import DataError, Problem
 
 Format = Literal["jsonl", "csv", "tsv"]
@@ -58,12 +58,17 @@ def texts_of(
 ) -> Iterator[dict[str, Any]]:
     """Yield what a model reads of each row, and put the row into ``kept``; without ``column`` its name is inferred.
 
-    A model reads the text, and where the row has them its words' offsets (``tokens``) and its ``document``.
+    A model reads the text (of a pair of sentences both), and where the row has them its words' offsets (``tokens``)
+    and its ``document``.
     """
+    pair: tuple[str, str] | None = None
     for number, row in enumerate(rows, 1):
         if column is None:
-            column = next((name for name in TEXTS if isinstance(row.get(name), str)), "text")
+            pair = None if any(name in row for name in TEXTS[:4]) else pair_of(row)
+            column = pair[0] if pair else next((name for name in TEXTS if isinstance(row.get(name), str)), "text")
         text = row.get(column)
+        if pair is not None and isinstance(text, str) and isinstance(row.get(pair[1]), str):
+            text = join_pair(text, row[pair[1]])
         if not isinstance(text, str):
             found = "no such column" if column not in row else type(text).__name__
             fix = f"name the text's column with --text; the row has {', '.join(row) or 'none'}"
