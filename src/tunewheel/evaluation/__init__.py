@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from tunewheel.evaluation.comparison import Comparison, Difference, compare
 from tunewheel.evaluation.conlleval import conlleval_text
+from tunewheel.evaluation.figures import Calibration
 from tunewheel.evaluation.intervals import EvaluationError, Interval
 from tunewheel.evaluation.predictions import read_conll_predictions, read_predictions
 from tunewheel.evaluation.report import Mistake, Report
 from tunewheel.evaluation.scoring import evaluate, score_predictions
 
 __all__ = [
+    "Calibration",
     "Comparison",
     "Difference",
     "EvaluationError",

@@ -27,11 +27,11 @@ LEVEL = 0.95
 SMALL = 30
 """Below so many rows the percentile bootstrap of a proportion is too narrow."""
 
-PROPORTIONS = frozenset({"accuracy", "exact_match"})
+PROPORTIONS = frozenset({"accuracy", "exact_match", "in_scope_accuracy", "oos_recall", "oos_precision"})
 """Metrics that are a share of rows, each right or wrong: what Wilson's interval is made for."""
 
 
-_EQUAL = 1e-9
+EQUAL = 1e-9
 
 
 class EvaluationError(ValueError):
@@ -142,23 +142,23 @@ def intervals(
 ) -> dict[str, Interval]:
     """Give every metric of the task its 95 % interval, headline figures first.
 
-    Shares of rows (`PROPORTIONS`) take Wilson's interval below `SMALL` rows. So does any metric whose
-    resamples are all equal, as they are at exactly 0 and 1: there the bootstrap would claim certainty. Its
-    trials are the rows (or documents) that hold anything for the metric to count, a careful choice because
-    entities of one row are not independent.
+    Shares of rows (`PROPORTIONS`) take Wilson's interval where fewer than `SMALL` rows hold anything to count
+    (`Task.counted`). So does any metric whose resamples are all equal, as they are at exactly 0 and 1: there the
+    bootstrap would claim certainty. Its trials are the rows (or documents) that hold anything for the metric to
+    count, a careful choice because entities of one row are not independent.
     """
     sample = Sample.of(scores, documents)
     values = task.metrics(scores)
     draws = distribution(task, sample.scores, sample.bootstrap(np.random.default_rng(seed), resamples))
-    rows = len(next(iter(scores.values())))
     order = [*task.headline, *(name for name in values if name not in task.headline)]
     found = {}
     for name in order:
         value = values[name]
         low, high = percentiles(draws[name])
-        small = name in PROPORTIONS and documents is None and rows < SMALL
-        if small or high - low < _EQUAL:
-            found[name] = Interval(value, *wilson(value, _trials(name, scores, documents)), "wilson")
+        trials = _trials(task, name, scores, documents)
+        small = name in PROPORTIONS and documents is None and trials < SMALL
+        if small or high - low < EQUAL:
+            found[name] = Interval(value, *wilson(value, trials), "wilson")
         else:
             method: Method = "bootstrap" if documents is None else "document bootstrap"
             # Resamples that miss a rare label bias macro figures: never leave the value outside.
@@ -166,19 +166,9 @@ def intervals(
     return found
 
 
-def _trials(metric: str, scores: Scores, documents: Array | None) -> int:
+def _trials(task: Task, metric: str, scores: Scores, documents: Array | None) -> int:
     """Rows, or documents, that hold anything for ``metric`` to count."""
-    counted = {
-        "precision": ("found",),
-        "recall": ("gold",),
-        "f1": ("gold", "found"),
-        "macro_f1": ("gold", "found"),
-    }
-    keys = counted.get(metric, ()) if "found" in scores else ()
-    rows = len(next(iter(scores.values())))
-    holds = np.ones(rows, dtype=bool)
-    if keys:
-        holds = np.logical_or.reduce([scores[key].reshape(rows, -1).any(axis=1) for key in keys])
+    holds = task.counted(metric, scores)
     return int(holds.sum()) if documents is None else len(np.unique(documents[holds]))
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 
+from tunewheel.evaluation.figures import Calibration
 from tunewheel.evaluation.intervals import Array, EvaluationError, Interval
 from tunewheel.store.files import write_whole
 
@@ -44,9 +45,10 @@ class Report:
 
     ``metrics`` holds every figure of the task with its interval, headline first; ``clean`` the same on the
     rows whose text does not stand in train (None unless both kinds of rows exist; ``seen_rows`` None: not
-    looked at). ``table`` has one dict a label: label, precision, recall, f1, support, predicted.
-    ``confusion`` counts [gold, predicted]. ``scores`` and ``ids`` are the per-row record that
-    `tunewheel.evaluation.compare` works on.
+    looked at). ``figures`` are those of probabilities: areas under curves and how texts out of scope are told;
+    ``calibration`` says how far confidences may be believed (both as far as confidences are known). ``table``
+    has one dict a label: label, precision, recall, f1, support, predicted. ``confusion`` counts [gold,
+    predicted]. ``scores`` and ``ids`` are the per-row record that `tunewheel.evaluation.compare` works on.
     """
 
     task: Task
@@ -68,6 +70,8 @@ class Report:
     resamples: int
     seed: int
     facts: dict[str, str] = field(default_factory=dict)
+    figures: dict[str, Interval] = field(default_factory=dict)
+    calibration: Calibration | None = None
 
     @property
     def headline(self) -> dict[str, Interval]:
@@ -93,6 +97,11 @@ class Report:
         """How many rows would show a ``difference``: the interval shrinks with the root of the rows."""
         return max(1, ceil(self.rows * (self.resolution / difference) ** 2))
 
+    @property
+    def power(self) -> dict[str, float]:
+        """What so few rows can show: the smallest ``difference``, and the ``rows_for_one_point`` of a hundred."""
+        return {"difference": self.resolution, "rows_for_one_point": self.rows_to_resolve(0.01)}
+
     def as_dict(self) -> dict[str, Any]:
         """The report as JSON values, without the per-row record."""
         return {
@@ -103,6 +112,9 @@ class Report:
             "rows": self.rows,
             "metrics": {name: asdict(interval) for name, interval in self.metrics.items()},
             "headline": list(self.task.headline),
+            "power": self.power,
+            "figures": {name: asdict(interval) for name, interval in self.figures.items()},
+            "calibration": self.calibration and asdict(self.calibration),
             "table": self.table,
             "confusion": None if self.confusion is None else self.confusion.tolist(),
             "clean": self.clean and {name: asdict(interval) for name, interval in self.clean.items()},
@@ -159,6 +171,8 @@ class Report:
             metrics=_intervals(stored["metrics"]),
             confusion=None if stored["confusion"] is None else np.array(stored["confusion"], dtype=np.int64),
             clean=stored["clean"] and _intervals(stored["clean"]),
+            figures=_intervals(stored.get("figures", {})),
+            calibration=Calibration.from_dict(stored["calibration"]) if stored.get("calibration") else None,
             worst=[Mistake(**mistake) for mistake in stored["worst"]],
             scores={key.removeprefix(_SCORE): a for key, a in arrays.items() if key.startswith(_SCORE)},
             ids=arrays["ids"],

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from tunewheel.evaluation.figures import Draws, calibration, figures
 from tunewheel.evaluation.intervals import Array, EvaluationError, Interval, intervals, number_documents
 from tunewheel.evaluation.report import Report, find_mistakes
 
@@ -61,7 +62,7 @@ def evaluate(
         resamples=resamples,
         seed=seed,
         seconds=seconds,
-        facts=facts,
+        facts={**model.task.facts(), **(facts or {})},
     )
 
 
@@ -108,6 +109,8 @@ def score_predictions(
     ids = [str(row.get("id", place)) for place, row in enumerate(listed)]
     wrong = find_mistakes(listed, predictions, ids)
 
+    draws = Draws(len(listed), documents, seed, resamples)
+
     def measured(part: Array) -> dict[str, Interval]:
         inside = None if documents is None else documents[part]
         chosen = {key: array[part] for key, array in scores.items()}
@@ -133,6 +136,8 @@ def score_predictions(
         resamples=resamples,
         seed=seed,
         facts=dict(facts or {}),
+        figures=figures(task, listed, predictions, draws),
+        calibration=calibration(task, listed, predictions, draws),
     )
 
 
