@@ -62,6 +62,7 @@ def train(
     base: str | None = None,
     method: Literal["full"] = "full",
     class_weights: Literal["none", "balanced"] = "none",
+    out_of_scope: str | Literal[False] | None = None,
     crf: bool | None = None,
     context: int = 0,
     recipe: Recipe | None = None,
@@ -109,6 +110,7 @@ def train(
     base = base or default_base(dataset, say)
     options: dict[str, Any] = {
         "class_weights": class_weights,
+        "out_of_scope": _scope(dataset, out_of_scope, say),
         "crf": base == "bilstm" if crf is None else crf,
         "context": context,
     }
@@ -117,6 +119,7 @@ def train(
         "name": chosen,
         **{"task": dataset.task, "text": text, "label": label, "format": format, "dev": dev, "test": test},
         **{"base": base, "method": method, **options},
+        "out_of_scope": options["out_of_scope"] or out_of_scope,
         **asdict(recipe),
     }
     training = _Training(workspace, dataset, chosen, base, options, settings, recipe, lang, say)
@@ -164,6 +167,22 @@ def default_base(dataset: Dataset, say: Say) -> str:
     base = "bilstm" if share > 1 / 3 else "minilm"
     say("base", f"{base}, for text with {share:.0%} Chinese characters (--base to change)")
     return base
+
+
+def _scope(dataset: Dataset, asked: str | Literal[False] | None, say: Say) -> str | None:
+    """The label of texts that are about something else, said aloud; asked for or inferred from its name."""
+    from tunewheel.tasks.scope import scope_label
+
+    if dataset.task != "classification" or dataset.multi_label:
+        if asked:
+            raise LoopError(f"out_of_scope={asked}: only a classification with one label a text can tell such texts")
+        return None
+    label = scope_label(dataset.labels, asked)
+    if label is not None:
+        counts = ", ".join(f"{list(dataset[split]['label']).count(label):,} {split}" for split in dataset.splits)
+        how = "" if asked else " (--set out_of_scope=false to learn it like any other)"
+        say("scope", f"{label!r} means out of scope: {counts} rows, none trained on{how}")
+    return label
 
 
 @dataclass(frozen=True)
@@ -258,6 +277,8 @@ class _Training:
             report_to=report_to,
         )
         self.say("train", _speed(trained))
+        for heading, fact in model.task.facts().items():
+            self.say(heading, fact)
         return self._registered(model, before, self._evaluated(model, self.name, key), trained, key)
 
     def _evaluated(self, model: Model, name: str, key: str) -> Report | None:
@@ -378,7 +399,8 @@ def score_file(
     if predictions.suffix in {".jsonl", ".ndjson", ".json"}:
         dataset, chosen = _scored_rows(data, split, _given(options), home)
         rows = list(dataset[chosen])
-        task = task_class(dataset.task).from_dataset(dataset, split=chosen)
+        scope = _scope(dataset, None, lambda heading, line: None)
+        task = task_class(dataset.task).from_dataset(dataset, split=chosen, out_of_scope=scope)
         found = read_predictions(predictions, task, rows)
         return score_predictions(task, rows, found, name=predictions.name, dataset=dataset.fingerprint)
     gold, found = read_conll_predictions(predictions)

@@ -16,13 +16,13 @@ from tunewheel.tasks.base import (
     Prediction,
     Probabilities,
     Row,
+    Scope,
     Scores,
     Task,
     TaskError,
     Window,
 )
 from tunewheel.tasks.calibration import Claims
-from tunewheel.tasks.scope import Scope
 
 __all__ = [
     "IGNORED",

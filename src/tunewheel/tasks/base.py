@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 
 from tunewheel.tasks.calibration import Claims
-from tunewheel.tasks.scope import Scope
 
 Row = Mapping[str, Any]
 Prediction = dict[str, Any]
@@ -94,6 +93,13 @@ class Probabilities(NamedTuple):
     values: npt.NDArray[Any]
     gold: npt.NDArray[Any]
     exclusive: bool
+
+
+class Scope(NamedTuple):
+    """How much each row looks like the known labels (``score`` [n]), and whether it is one of them (``inside`` [n])."""
+
+    score: npt.NDArray[Any]
+    inside: npt.NDArray[Any]
 
 
 class Task(ABC):

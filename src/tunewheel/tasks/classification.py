@@ -15,6 +15,7 @@ from tunewheel.tasks.base import (
     Prediction,
     Probabilities,
     Row,
+    Scope,
     Scores,
     Task,
     TaskError,
@@ -31,7 +32,7 @@ from tunewheel.tasks.calibration import (
     temper,
     temper_each,
 )
-from tunewheel.tasks.scope import FEWEST, Scope, ScopeScore, choose_score, scope_scores
+from tunewheel.tasks.scope import FEWEST, ScopeScore, choose_score, scope_scores
 
 STRIDE = 32
 """Pieces that neighbouring windows of a long text share."""

@@ -7,11 +7,14 @@ Need?" (the largest logit); Liu et al. (2020), "Energy-based Out-of-distribution
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+
+from tunewheel.tasks.base import TaskError
 
 Array = npt.NDArray[Any]
 ScopeScore = Literal["probability", "logit", "energy"]
@@ -23,11 +26,19 @@ NAMES = ("oos", "out_of_scope", "out-of-scope", "超出范围")
 """Labels that are taken for "none of these" unless told otherwise."""
 
 
-class Scope(NamedTuple):
-    """How much each row looks like the known labels (``score`` [n]), and whether it is one of them (``inside`` [n])."""
+def scope_label(labels: Sequence[str], asked: str | Literal[False] | None) -> str | None:
+    """The label that means out of scope: the one asked for, else one that is named so; False: none is.
 
-    score: Array
-    inside: Array
+    >>> scope_label(["card", "OOS"], None), scope_label(["card", "oos"], False)
+    ('OOS', None)
+    """
+    if asked is None:
+        return next((label for label in labels if label.casefold() in NAMES), None)
+    if asked and asked not in labels:
+        near = get_close_matches(asked, labels, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise TaskError(f"out_of_scope={asked}: no row has that label{hint}")
+    return asked or None
 
 
 def scope_scores(probabilities: Array, raw: Array, energy: Array) -> dict[ScopeScore, Array]:
