@@ -43,7 +43,8 @@ class Calibration:
     """How far confidences may be believed.
 
     ``ece``: expected calibration error over `BINS` bins of equal width (Naeini et al. 2015, Guo et al. 2017), ``bins``
-    those that hold any of the ``claims``; ``brier`` where every label's probability is known.
+    those that hold any of the ``claims``; ``brier`` where every label's probability is known. Chance alone makes some
+    error in every bin, so the interval of ``ece`` is a basic one; with a few hundred claims it still is too narrow.
     """
 
     ece: Interval
