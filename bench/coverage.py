@@ -17,15 +17,15 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from common import arguments, finish
 
+from common import arguments, finish
 from tunewheel.evaluation import Report, compare
 from tunewheel.evaluation.intervals import intervals
 from tunewheel.tasks.classification import Classification
 from tunewheel.tasks.ner import Ner
 
 SIZES = (100, 300, 1000, 3000)
-PAIRED = (300, 1000)
+PAIRED = (1000,)
 LABELS = tuple("abcdef")
 PRIOR = np.array([0.3, 0.25, 0.2, 0.12, 0.08, 0.05])
 TYPES = ("LOC", "ORG", "PER")
@@ -128,7 +128,7 @@ def main() -> None:
     """Simulate, count, print."""
     parser = arguments(__doc__ or "")
     parser.add_argument("--simulations", type=int, default=1000)
-    parser.add_argument("--resamples", type=int, default=300)
+    parser.add_argument("--resamples", type=int, default=200)
     options = parser.parse_args()
     simulations, resamples = (20, 50) if options.quick else (options.simulations, options.resamples)
     held: dict[str, float] = {}

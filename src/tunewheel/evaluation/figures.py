@@ -68,6 +68,11 @@ class Draws:
     seed: int
     resamples: int
 
+    @property
+    def units(self) -> int:
+        """How many rows, or documents, a resample draws."""
+        return self.rows if self.documents is None else int(self.documents.max()) + 1
+
     def interval(
         self, figure: Callable[[Array], Array], *, width: int = 1, trials: int, basic: bool = False
     ) -> Interval:
@@ -92,7 +97,7 @@ class Draws:
         drawn = drawn[~np.isnan(drawn)]
         if not len(drawn) or drawn.max() - drawn.min() < EQUAL:
             return Interval(value, *wilson(min(1.0, max(0.0, value)), trials), "wilson")
-        low, high = percentiles(drawn)
+        low, high = percentiles(drawn, self.units)
         if basic:
             low, high = max(0.0, 2 * value - high), min(1.0, 2 * value - low)
         method: Method = "bootstrap" if self.documents is None else "document bootstrap"
@@ -101,7 +106,7 @@ class Draws:
     def _blocks(self, count: int) -> Iterator[Array]:
         """Row weights [some, rows] until ``count`` resamples are drawn, little memory at a time."""
         rng = np.random.default_rng(self.seed)
-        units = self.rows if self.documents is None else int(self.documents.max()) + 1
+        units = self.units
         size = max(1, int(_BLOCK / self.rows))
         for start in range(0, count, size):
             weights = rng.multinomial(units, np.full(units, 1 / units), size=min(size, count - start)).astype(float)
