@@ -71,6 +71,8 @@ MEANING = """
     base: `minilm`, `bilstm`, a folder or a hub id; by the language of the text by default
     method: how the base is adapted; `full` trains all weights
     class_weights: `balanced` lets rare labels weigh more in the loss
+    out_of_scope: the label of texts that are about something else, not trained on; inferred from its name
+        (`oos`, `out_of_scope`, `超出范围`) by default; `false`: learned like any other
     crf: a conditional random field decides over entity labels; on for `bilstm` by default
     context: neighbouring rows of one `document` share a window of so many pieces (entities only; 0: each alone)
     slices: columns whose values the report scores apart; those with 2 to 12 values by default

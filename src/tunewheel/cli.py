@@ -332,9 +332,20 @@ def _show_turn(turn: Turn) -> None:
     page = turn.folder / "report.html"
     headed(stdout, "registered", f"{version}{standing}" + (f"   report {page}" if page.is_file() else ""))
     if not version.aliases:
-        headed(stdout, "", "the champion stays: the new version is not measurably better on the same test rows")
+        headed(stdout, "", f"the champion stays: {_standing(turn)}")
         headed(stdout, "next", f"tunewheel promote {version} --why '…'   to put it in front all the same")
     headed(stdout, "next", f"tunewheel predict {version.name} new.jsonl · tunewheel models")
+
+
+def _standing(turn: Turn) -> str:
+    """Why a new version did not become champion."""
+    from tunewheel.evaluation.terminal import resolution
+
+    if turn.champion is None or turn.report is None:
+        return "the two were not scored on the same test rows and labels, so nothing says which is better"
+    if next(iter(turn.champion.verdicts.values())) == "undecided":
+        return f"undecided, the same test rows show no difference ({resolution(turn.report)})"
+    return "the new version is measurably worse on the same test rows"
 
 
 def _print_conlleval(report: Report) -> None:

@@ -40,6 +40,7 @@ def train(
     base: str | None = None,
     method: Literal["full"] = "full",
     class_weights: Literal["none", "balanced"] = "none",
+    out_of_scope: str | Literal[False] | None = None,
     crf: bool | None = None,
     context: int = 0,
     slices: Sequence[str] | None = None,
@@ -92,6 +93,7 @@ def train(
     base = base or default_base(dataset, say)
     options: dict[str, Any] = {
         "class_weights": class_weights,
+        "out_of_scope": _scope(dataset, out_of_scope, say),
         "crf": base == "bilstm" if crf is None else crf,
         "context": context,
     }
@@ -101,6 +103,7 @@ def train(
         **{"task": dataset.task, "text": text, "label": label, "format": format, "ends": ends},
         **{"dev": dev, "test": test},
         **{"base": base, "method": method, **options},
+        "out_of_scope": options["out_of_scope"] or out_of_scope,
         **{"slices": None if slices is None else list(slices), "robustness": list(robustness)},
         **asdict(recipe),
     }
@@ -163,6 +166,22 @@ def default_base(dataset: Dataset, say: Say) -> str:
     return base
 
 
+def _scope(dataset: Dataset, asked: str | Literal[False] | None, say: Say) -> str | None:
+    """The label of texts that are about something else, said aloud; asked for or inferred from its name."""
+    from tunewheel.tasks.scope import scope_label
+
+    if dataset.task != "classification" or dataset.multi_label:
+        if asked:
+            raise LoopError(f"out_of_scope={asked}: only a classification with one label a text can tell such texts")
+        return None
+    label = scope_label(dataset.labels, asked)
+    if label is not None:
+        counts = ", ".join(f"{list(dataset[split]['label']).count(label):,} {split}" for split in dataset.splits)
+        how = "" if asked else " (--set out_of_scope=false to learn it like any other)"
+        say("scope", f"{label!r} means out of scope: {counts} rows, none trained on{how}")
+    return label
+
+
 def evaluate(
     data: str | Path,
     models: Sequence[str],
@@ -223,7 +242,8 @@ def score_file(
     if predictions.suffix in {".jsonl", ".ndjson", ".json"}:
         dataset, chosen = _scored_rows(data, split, _given(options), Workspace.open(home, database))
         rows = list(dataset[chosen])
-        task = task_class(dataset.task).from_dataset(dataset, split=chosen)
+        scope = _scope(dataset, None, lambda heading, line: None)
+        task = task_class(dataset.task).from_dataset(dataset, split=chosen, out_of_scope=scope)
         found = read_predictions(predictions, task, rows)
         return score_predictions(task, rows, found, name=predictions.name, dataset=dataset.fingerprint, slices=slices)
     gold, found = read_conll_predictions(predictions)

@@ -44,6 +44,7 @@ class TrainSettings(BaseModel):
     base: str | None = None
     method: Literal["full"] = "full"
     class_weights: Literal["none", "balanced"] = "none"
+    out_of_scope: str | Literal[False] | None = None
     crf: bool | None = None
     context: int = Field(0, ge=0)
     slices: Names | None = None

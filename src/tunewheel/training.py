@@ -155,6 +155,8 @@ class Training:
             report_to=report_to,
         )
         self.say("train", _speed(trained))
+        for heading, fact in model.task.facts().items():
+            self.say(heading, fact)
         report = self._evaluated(model, self.name, key, robustness=self.robustness)
         return self._registered(model, before, report, trained, key)
 

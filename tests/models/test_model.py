@@ -210,3 +210,30 @@ def test_rows_that_share_a_window_keep_their_own_vectors(tiny_base):
     alone = model.predictor().vectors([{"text": row["text"]} for row in rows])
     nearest = ((together[:, None] - alone[None]) ** 2).sum(-1).argmin(1)
     assert nearest.tolist() == [0, 1, 2]
+
+
+def test_adaptation_calibrates_and_tells_dev_before_and_after(tiny_base, tmp_path):
+    rows = intent_rows(60)
+    # Every sixth dev label is wrong on purpose, so that there is something to calibrate.
+    dev = [{**row, "label": "lost"} if i % 6 == 1 else row for i, row in enumerate(intent_rows(90))]
+    ready = prepare(Classification(("balance", "lost")), str(tiny_base), rows, QUICK)
+    model, trained = ready.train(rows, dev, tmp_path / "run")
+    assert model.task.temperature
+    assert set(model.origin.dev) - set(trained.dev) == {"ece", "ece_uncalibrated"}
+    card = (model.save(tmp_path / "model") / "README.md").read_text(encoding="utf-8")
+    assert "| ece |" in card
+    assert f"Calibration: temperature {model.task.temperature:.3f}" in card
+
+
+def test_a_model_learns_what_it_does_not_know(tiny_base, tmp_path):
+    outside = [{"id": f"o{i}", "text": f"天气 the sky {i}", "label": "oos"} for i in range(30)]
+    rows = [*intent_rows(60), *outside]
+    ready = prepare(Classification(("balance", "lost"), out_of_scope="oos"), str(tiny_base), rows, QUICK)
+    model, _ = ready.train(rows, rows, tmp_path / "run")
+    assert model.network.config.outputs == 2
+    assert model.task.scope_threshold is not None
+    (answer,) = model.predict(["my card is gone"])
+    assert set(answer) == {"label", "confidence", "probabilities", "scope"}
+    assert set(answer["probabilities"]) == {"balance", "lost"}
+    card = (model.save(tmp_path / "model") / "README.md").read_text(encoding="utf-8")
+    assert "answered with `oos`" in card

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tunewheel.evaluation.comparison import Comparison, Difference, compare
 from tunewheel.evaluation.conlleval import conlleval_text, counts_entities
+from tunewheel.evaluation.figures import Calibration
 from tunewheel.evaluation.intervals import EvaluationError, Interval
 from tunewheel.evaluation.perturbations import PERTURBATIONS, perturb
 from tunewheel.evaluation.predictions import read_conll_predictions, read_predictions
@@ -14,6 +15,7 @@ from tunewheel.evaluation.slices import Slice
 
 __all__ = [
     "PERTURBATIONS",
+    "Calibration",
     "Comparison",
     "Difference",
     "EvaluationError",

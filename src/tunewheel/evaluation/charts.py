@@ -10,6 +10,7 @@ import numpy as np
 from tunewheel.evaluation.messages import Lang, message, slice_name
 
 if TYPE_CHECKING:
+    from tunewheel.evaluation.figures import Calibration
     from tunewheel.evaluation.intervals import Array, Interval
     from tunewheel.evaluation.slices import Slice
 
@@ -205,6 +206,42 @@ def slice_chart(slices: Sequence[Slice], whole: Interval, metric: str, named: st
     }
     paint = {"slices": {"marker": marker, "error_x": spread}}
     return {"id": "slices", "data": [trace], "paint": paint, "layout": layout}
+
+
+def reliability_chart(calibration: Calibration, lang: Lang) -> dict[str, Any]:
+    """Share right against mean confidence of each bin (DeGroot & Fienberg 1983); a dot's area is its claims."""
+    words = {key: message(key, lang) for key in ("claimed", "came true", "claims")}
+    bins = calibration.bins
+    most = max(one.claims for one in bins)
+    dots = {
+        "type": "scatter",
+        "mode": "markers",
+        "uid": "bins",
+        "x": [round(one.confidence, 4) for one in bins],
+        "y": [round(one.right, 4) for one in bins],
+        "customdata": [f"{one.claims:,}" for one in bins],
+        "hovertemplate": (
+            f"{words['claimed']} %{{x:.3f}}<br>{words['came true']} %{{y:.3f}}"
+            f"<br>{words['claims']} %{{customdata}}<extra></extra>"
+        ),
+        "cliponaxis": False,
+    }
+    line = {"type": "scatter", "mode": "lines", "uid": "line", "x": [0, 1], "y": [0, 1], "hoverinfo": "skip"}
+    sizes = [round(7 + 21 * (one.claims / most) ** 0.5, 1) for one in bins]
+    axis = {"range": [0, 1], "fixedrange": True, "gridcolor": "css:--line", "zerolinecolor": "css:--line"}
+    layout = {
+        "height": 420,
+        "margin": {"l": 56, "r": 24, "t": 16, "b": 48},
+        "hoverlabel": _HOVER,
+        "showlegend": False,
+        "xaxis": axis | {"title": {"text": words["claimed"]}},
+        "yaxis": axis | {"title": {"text": words["came true"]}},
+    }
+    paint = {
+        "line": {"line": {"color": "css:--grey", "dash": "dot", "width": 1.5}},
+        "bins": {"marker": {"color": "css:--accent", "size": sizes, "opacity": 0.85}},
+    }
+    return {"id": "calibration", "data": [line, dots], "paint": paint, "layout": layout}
 
 
 def _ticks(names: Sequence[str]) -> list[str]:

@@ -9,7 +9,15 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tunewheel.evaluation.charts import BARS, CELLS, confusion_chart, label_chart, most_confused, weakest
+from tunewheel.evaluation.charts import (
+    BARS,
+    CELLS,
+    confusion_chart,
+    label_chart,
+    most_confused,
+    reliability_chart,
+    weakest,
+)
 from tunewheel.evaluation.intervals import SMALL, Interval
 from tunewheel.evaluation.messages import Lang, message, metric_name
 from tunewheel.evaluation.sections import robustness_section, slices_section
@@ -74,7 +82,7 @@ class _Page:
         yield f"<title>{title}</title>\n<style>{CSS}</style>\n</head>\n<body>\n<main>\n"
         yield from self.header(title)
         yield from self.cards()
-        parts = (self.changes, self.clean, self.labels, self.slices, self.robustness, self.confusion)
+        parts = (self.changes, self.clean, self.labels, self.slices, self.robustness, self.confusion, self.calibration)
         for part in (*parts, self.errors, self.colophon):
             body = "".join(part())
             if body:
@@ -107,6 +115,7 @@ class _Page:
     def cards(self) -> Iterator[str]:
         headline = self.report.headline
         others = {name: interval for name, interval in self.report.metrics.items() if name not in headline}
+        others |= self.report.figures
         for group, style in ((headline, "card"), (others, "card lesser")):
             if group:
                 cards = "".join(self.card(name, interval, style) for name, interval in group.items())
@@ -148,7 +157,11 @@ class _Page:
         yield f'<p class="soft">{note}{near}</p>\n'
         heads = [self.say("metric"), self.say("all rows", n=f"{report.rows:,}")]
         heads.append(self.say("clean rows", n=f"{report.clean_rows:,}"))
-        lines = [[self.metric(n), _percent(i), _percent(report.clean[n])] for n, i in report.metrics.items()]
+        lines = [
+            [self.metric(n), _percent(i), _percent(report.clean[n])]
+            for n, i in report.metrics.items()
+            if n in report.clean
+        ]
         yield _table(heads, lines, numbers=(1, 2))
 
     def labels(self) -> Iterator[str]:
@@ -188,6 +201,17 @@ class _Page:
         cells = len(chart["data"][0]["z"])
         width = f"min-width: min(900px, {chart['layout']['height']}px); max-width: {280 + 120 * cells}px"
         yield f'</p>\n<div class="scroll"><div class="chart" id="confusion" style="{width}"></div></div>\n'
+
+    def calibration(self) -> Iterator[str]:
+        found = self.report.calibration
+        if found is None:
+            return
+        yield f"<h2>{self.say('calibration')}</h2>\n"
+        note = self.say("calibration note", ece=_percent(found.ece), claims=f"{found.claims:,}")
+        if found.brier:
+            note += " " + self.say("brier", brier=str(found.brier))
+        self.charts.append(reliability_chart(found, self.lang))
+        yield f'<p class="soft">{note}</p>\n<div class="chart" id="calibration" style="max-width: 560px"></div>\n'
 
     def errors(self) -> Iterator[str]:
         report = self.report

@@ -16,6 +16,13 @@ METRICS: dict[str, tuple[str, str]] = {
     "weighted_f1": ("weighted F1", "加权 F1"),
     "precision": ("precision", "精确率"),
     "recall": ("recall", "召回率"),
+    "auroc": ("AUROC", "AUROC"),
+    "auprc": ("AUPRC", "AUPRC"),
+    "in_scope_accuracy": ("in-scope accuracy", "范围内准确率"),
+    "oos_recall": ("out-of-scope recall", "超出范围召回率"),
+    "oos_precision": ("out-of-scope precision", "超出范围精确率"),
+    "oos_auroc": ("out-of-scope AUROC", "超出范围 AUROC"),
+    "oos_fpr95": ("out-of-scope FPR at 95 % TPR", "超出范围 FPR（TPR 为 95%）"),
     "token_accuracy": ("token accuracy (O counted in)", "词元准确率（含 O）"),
 }
 
@@ -116,6 +123,16 @@ TEXT: dict[str, tuple[str, str]] = {
     "language en": ("en", "英文"),
     "language mixed": ("mixed", "中英混合"),
     "language other": ("other", "其他"),
+    "calibration": ("How far confidences may be believed", "置信度的可信程度"),
+    "calibration note": (
+        "Of the claims in a bin, the share that is right (dots) against their mean confidence; on the line both agree. "
+        "Expected calibration error {ece} over {claims} claims.",
+        "每个区间内判断的正确比例（圆点）与平均置信度；落在对角线上即二者一致。{claims} 个判断的期望校准误差为 {ece}。",
+    ),
+    "brier": ("Brier score {brier}.", "Brier 分数 {brier}。"),
+    "claimed": ("mean confidence", "平均置信度"),
+    "came true": ("share right", "正确比例"),
+    "claims": ("claims", "判断数"),
     "worst": ("Most confident errors", "最自信的错误"),
     "worst note": ("{shown} of {all} wrong rows.", "{all} 条错误中的 {shown} 条。"),
     "no errors": ("No row is wrong.", "没有错误样本。"),

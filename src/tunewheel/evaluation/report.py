@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 
+from tunewheel.evaluation.figures import Calibration
 from tunewheel.evaluation.intervals import Array, EvaluationError, Interval
 from tunewheel.evaluation.slices import Slice
 from tunewheel.store.files import write_whole
@@ -46,10 +47,12 @@ class Report:
 
     ``metrics`` holds every figure of the task with its interval, headline first; ``clean`` the same on the
     rows whose text does not stand in train (None unless both kinds of rows exist; ``seen_rows`` None: not
-    looked at; ``near_rows`` of them stand there but for case, punctuation or width). ``table`` has one dict a
-    label: label, precision, recall, f1, support, predicted. ``confusion`` counts [gold, predicted]. ``scores``
-    and ``ids`` are the per-row record that `tunewheel.evaluation.compare` works on. ``slices`` are parts of the
-    rows scored apart, ``robustness`` the scores on changed rows.
+    looked at; ``near_rows`` of them stand there but for case, punctuation or width). ``figures`` are those of
+    probabilities: areas under curves and how texts out of scope are told; ``calibration`` says how far confidences
+    may be believed (both as far as confidences are known). ``table`` has one dict a label: label, precision, recall,
+    f1, support, predicted. ``confusion`` counts [gold, predicted]. ``scores`` and ``ids`` are the per-row record that
+    `tunewheel.evaluation.compare` works on. ``slices`` are parts of the rows scored apart, ``robustness`` the scores
+    on changed rows.
     """
 
     task: Task
@@ -74,6 +77,8 @@ class Report:
     slices: list[Slice] = field(default_factory=list)
     robustness: list[Robustness] = field(default_factory=list)
     near_rows: int = 0
+    figures: dict[str, Interval] = field(default_factory=dict)
+    calibration: Calibration | None = None
 
     @property
     def headline(self) -> dict[str, Interval]:
@@ -99,6 +104,11 @@ class Report:
         """How many rows would show a ``difference``: the interval shrinks with the root of the rows."""
         return max(1, ceil(self.rows * (self.resolution / difference) ** 2))
 
+    @property
+    def power(self) -> dict[str, float]:
+        """What so few rows can show: the smallest ``difference``, and the ``rows_for_one_point`` of a hundred."""
+        return {"difference": self.resolution, "rows_for_one_point": self.rows_to_resolve(0.01)}
+
     def as_dict(self) -> dict[str, Any]:
         """The report as JSON values, without the per-row record."""
         return {
@@ -109,6 +119,9 @@ class Report:
             "rows": self.rows,
             "metrics": {name: asdict(interval) for name, interval in self.metrics.items()},
             "headline": list(self.task.headline),
+            "power": self.power,
+            "figures": {name: asdict(interval) for name, interval in self.figures.items()},
+            "calibration": self.calibration and asdict(self.calibration),
             "table": self.table,
             "confusion": None if self.confusion is None else self.confusion.tolist(),
             "clean": self.clean and {name: asdict(interval) for name, interval in self.clean.items()},
@@ -168,6 +181,8 @@ class Report:
             metrics=_intervals(stored["metrics"]),
             confusion=None if stored["confusion"] is None else np.array(stored["confusion"], dtype=np.int64),
             clean=stored["clean"] and _intervals(stored["clean"]),
+            figures=_intervals(stored.get("figures", {})),
+            calibration=Calibration.from_dict(stored["calibration"]) if stored.get("calibration") else None,
             worst=[Mistake(**mistake) for mistake in stored["worst"]],
             scores={key.removeprefix(_SCORE): a for key, a in arrays.items() if key.startswith(_SCORE)},
             ids=arrays["ids"],

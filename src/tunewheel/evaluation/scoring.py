@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from tunewheel.evaluation.figures import Draws, calibration, figures
 from tunewheel.evaluation.intervals import Array, EvaluationError, Interval, intervals, number_documents
 from tunewheel.evaluation.report import Report, find_mistakes
 from tunewheel.evaluation.slices import RESAMPLES, find_slices
@@ -75,7 +76,7 @@ def evaluate(
         resamples=resamples,
         seed=seed,
         seconds=seconds,
-        facts=facts,
+        facts={**model.task.facts(), **(facts or {})},
     )
     draws = min(resamples, DRAWS)
     measured = [measure(each, model, scoring, listed, predictions, resamples=draws, seed=seed) for each in tried]
@@ -129,7 +130,15 @@ def score_predictions(
         resamples=min(resamples, RESAMPLES),
         seed=seed,
     )
-    return replace(report, slices=parts, seconds=seconds, facts=dict(facts or {}))
+    draws = Draws(report.rows, report.documents, seed, resamples)
+    return replace(
+        report,
+        slices=parts,
+        figures=figures(task, listed, predictions, draws),
+        calibration=calibration(task, listed, predictions, draws),
+        seconds=seconds,
+        facts=dict(facts or {}),
+    )
 
 
 def scored(

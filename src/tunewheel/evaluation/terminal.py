@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tunewheel.evaluation.comparison import Comparison, Verdict
+from tunewheel.evaluation.figures import Calibration
 from tunewheel.evaluation.intervals import SMALL, Interval
 from tunewheel.evaluation.messages import message, metric_name
 from tunewheel.evaluation.report import Report
@@ -25,6 +26,8 @@ def report_view(report: Report) -> Group:
     if report.dataset:
         title.append(f"  dataset {report.dataset[:12]}", "dim")
     parts: list[RenderableType] = [title, _indent(_metrics(report))]
+    if report.calibration:
+        parts.append(_indent(Text(believed(report.calibration), "dim")))
     if report.seen_rows:
         parts.append(_indent(_clean(report)))
     parts.append(_indent(Text(resolution(report), "dim")))
@@ -71,6 +74,12 @@ def resolution(report: Report) -> str:
     return f"{report.rows:,} rows resolve {100 * report.resolution:.1f} points; {needed:,.0f} would resolve 1.0"
 
 
+def believed(calibration: Calibration) -> str:
+    """How far confidences may be believed, like ``calibration error 0.021 [0.012, 0.030] over 941 claims``."""
+    brier = f"; Brier score {calibration.brier}" if calibration.brier else ""
+    return f"calibration error {calibration.ece} over {calibration.claims:,} claims{brier}"
+
+
 def small_sample(report: Report) -> str | None:
     """A warning when there are too few rows, or documents, for the bootstrap."""
     units, name = independent(report)
@@ -95,7 +104,7 @@ def plain(view: RenderableType, width: int = 110) -> str:
 
 def _metrics(report: Report) -> Table:
     table = _grid(3)
-    for name, interval in report.metrics.items():
+    for name, interval in {**report.metrics, **report.figures}.items():
         style = "bold" if name in report.headline else ""
         method = "" if interval.method == "bootstrap" else interval.method
         table.add_row(Text(_named(report, name), style), _figure(interval, style), Text(method, "dim"))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tunewheel.models.model import Model
+    from tunewheel.tasks import Task
 
 
 def model_card(model: Model) -> str:
@@ -14,6 +15,7 @@ def model_card(model: Model) -> str:
     origin, task = model.origin, model.task
     tag = f"pipeline_tag: {task.pipeline}\n" if task.pipeline else ""
     dev = "\n".join(f"| {name} | {value:.4f} |" for name, value in origin.dev.items())
+    fitted = "".join(f"\n{name.capitalize()}: {fact}.\n" for name, fact in task.facts().items())
     shown = ", ".join(f"`{label}`" for label in task.labels[:50])
     more = f" and {len(task.labels) - 50} more" if len(task.labels) > 50 else ""
     return f"""---
@@ -48,11 +50,11 @@ Figures with intervals are in the version's report; these chose the checkpoint, 
 | metric | value |
 |---|---|
 {dev or "| (no dev rows) | |"}
+{fitted}
 
 ## Limits
 
-It knows the labels above and no others, and answers with one of them even for a text that has nothing to do with
-any. What it learned, it learned from the dataset above: where your text differs, measure before you trust it.
+{_scope(task)} What it learned, it learned from the dataset above: where your text differs, measure before you trust it.
 
 ## Settings
 
@@ -60,3 +62,18 @@ any. What it learned, it learned from the dataset above: where your text differs
 {json.dumps(dict(origin.settings), indent=2, ensure_ascii=False)}
 ```
 """
+
+
+def _scope(task: Task) -> str:
+    """What becomes of a text that has nothing to do with any label."""
+    config = task.config()
+    if config.get("scope_threshold") is None:
+        return (
+            "It knows the labels above and no others, and answers with one of them even for a text that has nothing to "
+            "do with any."
+        )
+    return (
+        f"It knows the labels above and no others. A text that looks like none is answered with "
+        f"`{config['out_of_scope']}`: where the prediction's `scope` (its {config['scope_score']}) is below "
+        f"{config['scope_threshold']:.4g}. Its `confidence` then is 1 minus the nearest label's probability."
+    )

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tunewheel.data.infer import TARGETS, Target
+from tunewheel.tasks.calibration import Claims
 
 Row = Mapping[str, Any]
 Prediction = dict[str, Any]
@@ -83,6 +84,25 @@ class Head:
     class_weights: tuple[float, ...] | None = None
 
 
+class Probabilities(NamedTuple):
+    """What each label's probability was: ``values`` and ``gold`` (bool) are [m, labels], ``row`` [m] says of which row.
+
+    ``exclusive``: a row has one label, so its values sum to 1.
+    """
+
+    row: npt.NDArray[Any]
+    values: npt.NDArray[Any]
+    gold: npt.NDArray[Any]
+    exclusive: bool
+
+
+class Scope(NamedTuple):
+    """How much each row looks like the known labels (``score`` [n]), and whether it is one of them (``inside`` [n])."""
+
+    score: npt.NDArray[Any]
+    inside: npt.NDArray[Any]
+
+
 class Task(ABC):
     """The adaptation layer: how rows become model inputs and how outputs become predictions and scores.
 
@@ -105,6 +125,8 @@ class Task(ABC):
     """What a model answers with, for the model card's reader."""
     pipeline: ClassVar[str | None] = None
     """What model hubs call the task."""
+    calibrated_by: ClassVar[tuple[str, ...]] = ()
+    """Keys of `config` that `fit` sets and that move confidences only, never an answer."""
 
     labels: tuple[str, ...]
 
@@ -187,8 +209,35 @@ class Task(ABC):
         """Whether neighbouring rows are read together, so that a stream must not be cut between them."""
         return False
 
+    def learns(self, row: Row) -> bool:
+        """Whether a labelled row is one to train on; ``encode(…, labelled=True)`` leaves the others out."""
+        return True
+
+    def counted(self, metric: str, scores: Scores) -> npt.NDArray[Any]:
+        """Which rows (bool [n]) hold anything for ``metric`` to count; by default all do."""
+        return np.ones(len(next(iter(scores.values()))), dtype=bool)
+
+    def claims(self, rows: Sequence[Row], predictions: Sequence[Prediction]) -> Claims | None:
+        """What was claimed with which confidence, and whether rightly; None where no confidence is known."""
+        return None
+
+    def probabilities(self, rows: Sequence[Row], predictions: Sequence[Prediction]) -> Probabilities | None:
+        """The probability of every label; None where a prediction lacks it."""
+        return None
+
+    def scope(self, rows: Sequence[Row], predictions: Sequence[Prediction]) -> Scope | None:
+        """How much each row looked like the known labels; None where that was not looked at, or all rows are alike."""
+        return None
+
+    def facts(self) -> dict[str, str]:
+        """What a report should state of how this task was fitted."""
+        return {}
+
     def fit(self, rows: Sequence[Row], predictions: Sequence[Prediction]) -> Self:
-        """Return the task with its decision thresholds fitted on dev; the default has none."""
+        """Return the task with calibration and thresholds fitted on dev; the default has none.
+
+        ``predictions`` are this task's own for ``rows``. What stands under `calibrated_by` changes no answer.
+        """
         return self
 
 

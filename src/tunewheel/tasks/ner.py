@@ -27,6 +27,7 @@ from tunewheel.tasks.base import (
     ratio,
     split_windows,
 )
+from tunewheel.tasks.calibration import UNCALIBRATED, Claims, fit_platt, platt
 
 STRIDE = 48
 """Pieces that neighbouring windows of a long text share: each is read with at least half of it on both sides."""
@@ -84,7 +85,8 @@ class Ner(Task):
 
     Every piece of a word is labelled, so that a text whose words nobody has marked is read as well as one whose words
     are given; a word's label is that of its first piece. With ``context`` > 0 neighbouring rows of one ``document``
-    share a window of up to that many pieces; rows without a document stand alone.
+    share a window of up to that many pieces; rows without a document stand alone. ``platt`` is the curve (slope and
+    shift on the logit) through which confidences go; it is fitted on dev.
 
     >>> task = Ner(types=("PER",))
     >>> gold = [{"text": "Ann ran", "entities": [{"start": 0, "end": 3, "label": "PER"}]}]
@@ -98,13 +100,17 @@ class Ner(Task):
     selection: ClassVar[str] = "f1"
     answers: ClassVar[str] = "entities as character spans"
     pipeline: ClassVar[str | None] = "token-classification"
+    calibrated_by: ClassVar[tuple[str, ...]] = ("platt",)
 
-    def __init__(self, types: Sequence[str], *, crf: bool = False, context: int = 0) -> None:
+    def __init__(
+        self, types: Sequence[str], *, crf: bool = False, context: int = 0, platt: Sequence[float] | None = None
+    ) -> None:
         if not types or len(set(types)) != len(types):
             raise TaskError(f"entity types must be distinct and not empty, got {list(types)!r}")
         self.labels = tuple(types)
         self.crf = crf
         self.context = context
+        self.platt = (float(platt[0]), float(platt[1])) if platt is not None else None
         self._index = {label: i for i, label in enumerate(self.labels)}
 
     @classmethod
@@ -123,8 +129,9 @@ class Ner(Task):
         return cls(**config)
 
     def config(self) -> dict[str, Any]:
-        """Entity types, whether a CRF decides, and the context."""
-        return {"types": list(self.labels), "crf": self.crf, "context": self.context}
+        """Entity types, whether a CRF decides, the context, and the curve of confidences."""
+        curve = list(self.platt) if self.platt else None
+        return {"types": list(self.labels), "crf": self.crf, "context": self.context, "platt": curve}
 
     def head(self) -> Head:
         """One output a piece for ``O`` and for B and I of each type."""
@@ -231,7 +238,7 @@ class Ner(Task):
         for start, stop, label in tag_spans(tags):
             code = 1 + 2 * self._index[label]
             # As sure as of its weakest word: one wrong word makes the whole span wrong.
-            confidence = float(p[start:stop, code : code + 2].sum(axis=1).min())
+            confidence = float(platt(p[start:stop, code : code + 2].sum(axis=1).min(), self.platt))
             begin, end = words[known[start]][0], words[known[stop - 1]][1]
             found.append({"start": begin, "end": end, "label": label, "confidence": confidence})
         return found
@@ -286,6 +293,40 @@ class Ner(Task):
             "macro_f1": float(per_type[present].mean()) if present.any() else 0.0,
             "token_accuracy": float(ratio(w @ scores["tokens_correct"], w @ scores["tokens"])),
         }
+
+    def counted(self, metric: str, scores: Scores) -> npt.NDArray[Any]:
+        """Rows with entities of the kind that ``metric`` counts."""
+        keys = {"precision": ("found",), "recall": ("gold",), "f1": ("gold", "found"), "macro_f1": ("gold", "found")}
+        if metric not in keys:
+            return super().counted(metric, scores)
+        return np.asarray(np.logical_or.reduce([scores[key].any(axis=1) for key in keys[metric]]))
+
+    def claims(self, rows: Sequence[Row], predictions: Sequence[Prediction]) -> Claims | None:
+        """Every entity found, right when both borders and the type are."""
+        found = [
+            (i, entity["confidence"], (entity["start"], entity["end"], entity["label"]) in gold)
+            for i, (gold, prediction) in enumerate(zip(map(entity_set, rows), predictions, strict=True))
+            for entity in prediction["entities"]
+            if "confidence" in entity
+        ]
+        if not found:
+            return None
+        row, confidence, correct = zip(*found, strict=True)
+        return Claims(np.array(row), np.array(confidence, dtype=np.float64), np.array(correct, dtype=bool))
+
+    def fit(self, rows: Sequence[Row], predictions: Sequence[Prediction]) -> Self:
+        """Fit the curve of confidences on the entities found in dev (Platt 1999)."""
+        claims = self.claims(rows, predictions)
+        curve = fit_platt(claims.confidence, claims.correct) if claims else None
+        if curve and self.platt:  # these confidences went through the old curve already
+            curve = (curve[0] * self.platt[0], curve[0] * self.platt[1] + curve[1])
+        return type(self)(**{**self.config(), "platt": curve or self.platt})
+
+    def facts(self) -> dict[str, str]:
+        """How confidences were calibrated."""
+        if self.platt is None:
+            return {"calibration": UNCALIBRATED}
+        return {"calibration": f"Platt scaling, slope {self.platt[0]:.3f}, shift {self.platt[1]:+.3f}, fitted on dev"}
 
     def table(self, scores: Scores) -> list[dict[str, Any]]:
         """Precision, recall, F1, support and found count of every entity type."""
