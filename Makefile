@@ -32,6 +32,7 @@ bench: $(BIN)/.installed  ## measure speed and quality: make bench DATA=folder (
 	$(BIN)/python bench/train_speed.py --data $(DATA)
 	$(BIN)/python bench/predict_speed.py --data $(DATA)
 	$(BIN)/python bench/quality.py --data $(DATA)
+	$(BIN)/python bench/coverage.py
 
 format: $(BIN)/.installed  ## put the code into shape
 	$(BIN)/ruff check --fix src tests bench tools
