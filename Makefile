@@ -35,6 +35,7 @@ bench: $(BIN)/.installed  ## measure speed and quality: make bench DATA=folder (
 	$(BIN)/python bench/formats.py --data $(DATA)
 	services=$$(tools/services.sh start) && eval "$$services" && $(BIN)/python bench/kill.py
 	$(BIN)/python bench/windows.py --data $(DATA)
+	$(BIN)/python bench/coverage.py
 
 format: $(BIN)/.installed  ## put the code into shape
 	$(BIN)/ruff check --fix src tests bench tools examples

@@ -25,7 +25,7 @@ from tunewheel.tasks.classification import Classification
 from tunewheel.tasks.ner import Ner
 
 SIZES = (100, 300, 1000, 3000)
-PAIRED = (1000,)
+PAIRED = (300, 1000)
 LABELS = tuple("abcdef")
 PRIOR = np.array([0.3, 0.25, 0.2, 0.12, 0.08, 0.05])
 TYPES = ("LOC", "ORG", "PER")
@@ -36,11 +36,61 @@ TOGETHER = 0.5
 """Share of the rows or entities that two models answer alike."""
 
 
+class QuickClassification(Classification):
+    """Accuracy and macro F1 alone, from sums prepared once: millions of resamples in minutes."""
+
+    def __init__(self, labels: tuple[str, ...] = LABELS) -> None:
+        super().__init__(labels)
+        self.prepared: dict[int, tuple[Any, np.ndarray]] = {}
+
+    def sums(self, scores: dict[str, Any]) -> np.ndarray:
+        """One row a record: right as each label, gold or predicted as each label."""
+        gold, found = (np.eye(len(self.labels))[scores[key]] for key in ("gold", "predicted"))
+        return np.concatenate([gold * found, gold + found], axis=1)
+
+    def totals(self, scores: dict[str, Any], weights: Any) -> np.ndarray:
+        key = id(scores["gold"])
+        if key not in self.prepared:
+            self.prepared[key] = scores["gold"], self.sums(scores)
+        sums = self.prepared[key][1]
+        return sums.sum(axis=0) if weights is None else np.asarray(weights @ sums)
+
+    def metrics(self, scores: dict[str, Any], weights: Any = None) -> dict[str, float]:
+        hit, both = np.split(self.totals(scores, weights), 2)
+        present = both > 0
+        return {"accuracy": 2 * hit.sum() / both.sum(), "macro_f1": float((2 * hit[present] / both[present]).mean())}
+
+
+class QuickNer(Ner):
+    """Entity F1 alone, likewise."""
+
+    headline = ("f1",)
+    totals = QuickClassification.totals
+
+    def __init__(self, types: tuple[str, ...] = TYPES) -> None:
+        super().__init__(types)
+        self.prepared: dict[int, tuple[Any, np.ndarray]] = {}
+
+    def sums(self, scores: dict[str, Any]) -> np.ndarray:
+        return np.stack([scores["correct"].sum(axis=1), (scores["gold"] + scores["found"]).sum(axis=1)], axis=1)
+
+    def metrics(self, scores: dict[str, Any], weights: Any = None) -> dict[str, float]:
+        correct, both = self.totals(scores, weights)
+        return {"f1": float(2 * correct / both) if both else 0.0}
+
+
+def checked(task: Any, full: Any, scores: dict[str, Any]) -> Any:
+    """The quick task, once it gives the figures that the package's own gives."""
+    for name, value in task.metrics(scores).items():
+        assert abs(value - full.metrics(scores)[name]) < 1e-12, name
+    return task
+
+
 @dataclass(frozen=True)
 class Intents:
     """A classifier right in 0.6 to 0.95 of a label's rows, its errors falling on labels as frequent as they are."""
 
-    task = Classification(LABELS)
+    kind, full = QuickClassification, Classification(LABELS)
     metrics = ("accuracy", "macro_f1")
 
     @property
@@ -70,7 +120,7 @@ class Intents:
 class Entities:
     """A recogniser that finds 0.85 of the entities on average, document by document anywhere from hardly to all."""
 
-    task = Ner(TYPES)
+    kind, full = QuickNer, Ner(TYPES)
     metrics = ("f1",)
 
     def truth(self) -> dict[str, float]:
@@ -102,7 +152,8 @@ def covered(job: tuple[str, int, int], resamples: int) -> dict[str, bool]:
     name, rows, seed = job
     world = WORLDS[name]
     scores, _, documents = world.draw(np.random.default_rng([seed, rows]), rows)
-    found = intervals(world.task, scores, documents, resamples=resamples, seed=seed)
+    task = checked(world.kind(), world.full, scores)
+    found = intervals(task, scores, documents, resamples=resamples, seed=seed)
     return {metric: found[metric].low <= true <= found[metric].high for metric, true in world.truth().items()}
 
 
@@ -111,7 +162,8 @@ def accused(job: tuple[str, int, int], resamples: int) -> dict[str, tuple[bool, 
     name, rows, seed = job
     world = WORLDS[name]
     one, other, documents = world.draw(np.random.default_rng([seed, rows, 1]), rows)
-    before, after = (_report(world.task, scores, documents) for scores in (one, other))
+    task = checked(world.kind(), world.full, one)
+    before, after = (_report(task, scores, documents) for scores in (one, other))
     found = compare(before, after, resamples=resamples, seed=seed).differences
     return {metric: (found[metric].p < 0.05, found[metric].verdict != "undecided") for metric in world.metrics}
 
@@ -128,7 +180,7 @@ def main() -> None:
     """Simulate, count, print."""
     parser = arguments(__doc__ or "")
     parser.add_argument("--simulations", type=int, default=1000)
-    parser.add_argument("--resamples", type=int, default=200)
+    parser.add_argument("--resamples", type=int, default=400)
     options = parser.parse_args()
     simulations, resamples = (20, 50) if options.quick else (options.simulations, options.resamples)
     held: dict[str, float] = {}
