@@ -4,10 +4,10 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 DATA   ?= ../shared/data
 
-.PHONY: help demo test check bench format clean
+.PHONY: help demo test check bench format clean services services-stop
 
 help:           ## list the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 $(BIN)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -22,8 +22,8 @@ test: $(BIN)/.installed  ## install, then run the whole test suite
 	$(BIN)/python -m pytest
 
 check: $(BIN)/.installed  ## style, types, import rule, documentation
-	$(BIN)/ruff format --check src tests bench tools
-	$(BIN)/ruff check src tests bench tools
+	$(BIN)/ruff format --check src tests bench tools examples
+	$(BIN)/ruff check src tests bench tools examples
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python tools/check_docs.py
@@ -32,10 +32,20 @@ bench: $(BIN)/.installed  ## measure speed and quality: make bench DATA=folder (
 	$(BIN)/python bench/train_speed.py --data $(DATA)
 	$(BIN)/python bench/predict_speed.py --data $(DATA)
 	$(BIN)/python bench/quality.py --data $(DATA)
+	$(BIN)/python bench/formats.py --data $(DATA)
+	services=$$(tools/services.sh start) && eval "$$services" && $(BIN)/python bench/kill.py
+	$(BIN)/python bench/windows.py --data $(DATA)
+	$(BIN)/python bench/coverage.py
 
 format: $(BIN)/.installed  ## put the code into shape
-	$(BIN)/ruff check --fix src tests bench tools
-	$(BIN)/ruff format src tests bench tools
+	$(BIN)/ruff check --fix src tests bench tools examples
+	$(BIN)/ruff format src tests bench tools examples
+
+services:       ## start a throw-away PostgreSQL and print the variable that leads the tests to it
+	@tools/services.sh start
+
+services-stop:  ## stop it and remove its data
+	@tools/services.sh stop
 
 clean:          ## remove what make made
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

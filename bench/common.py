@@ -38,15 +38,15 @@ def machine() -> str:
     """The processor, its cores and the versions that speed depends on."""
     import torch
 
-    name = platform.processor() or platform.machine()
+    name, bf16 = platform.processor() or platform.machine(), "without"
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
-        found = [line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
+        told = cpuinfo.read_text()
+        found = [line.split(":", 1)[1].strip() for line in told.splitlines() if "model name" in line]
         name = found[0] if found else name
+        bf16 = "with" if {"avx512_bf16", "amx_bf16"} & set(told.split()) else "without"
     if torch.cuda.is_available():
         name += f" + {torch.cuda.get_device_name()}"
-    features = torch.backends.cpu.get_capabilities() if hasattr(torch.backends.cpu, "get_capabilities") else {}
-    bf16 = "with" if features.get("avx512_bf16") or features.get("amx_bf16") else "without"
     return f"{name}, {os.cpu_count()} cores, {bf16} bf16 units, torch {torch.__version__.split('+')[0]}"
 
 

@@ -56,7 +56,7 @@ def main() -> None:
     seeds = options.seeds[:1] if options.quick else options.seeds
     if options.only != "banking":
         dataset = Dataset.read(options.data / "conll2003")
-        recipe = {"epochs": epochs or 4, "learning_rate": 2e-4, "batch_tokens": 512, "freeze_embeddings": True}
+        recipe = {"epochs": epochs or 5, "learning_rate": 2e-4, "batch_tokens": 512, "freeze_embeddings": True}
         runs = [one_run(dataset, Recipe(**recipe, seed=seed), rows, context=160) for seed in seeds]
         result["conll"] = {"runs": runs, "mean": statistics.fmean(run["test"] for run in runs)}
         record("conll2003 testb F1", runs, options)

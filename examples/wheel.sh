@@ -30,6 +30,11 @@ say "Score any file of predictions the same way"
 tunewheel predict intents "$en/test.jsonl" -o "$TUNEWHEEL_HOME/predicted.jsonl"
 tunewheel evaluate "$en" --task classification --predictions "$TUNEWHEEL_HOME/predicted.jsonl" --json | cut -c 1-200
 
+say "Where it came from, and the training rows behind its surest errors; then from a file to all that learned from it"
+tunewheel trace intents@champion
+tunewheel trace intents --errors 2 --nearest 2
+tunewheel trace "$en/train.jsonl"
+
 say "Put a version in front by hand, and take that back"
 tunewheel promote intents:1 --why "to show how"
 tunewheel promote intents:2 --why "to show how"

@@ -50,6 +50,7 @@ def settings() -> str:
     for name, info in TrainSettings.model_fields.items():
         if name != "recipe":
             default = "required" if info.is_required() else "auto" if info.default is None else info.default
+            default = "none" if default == () else default
             rows.append(f"| `{name}` | {default} | {meaning[name]} |")
     for field in fields(Recipe):
         default = "auto" if field.default is None else field.default
@@ -58,11 +59,14 @@ def settings() -> str:
 
 
 MEANING = """
-    data: a file or a folder of splits
+    data: a file, a folder of splits, a pattern (`news_*.json`), a hub id (`owner/name:config`) or a database's URL and
+        query (`sqlite:///shop.db::SELECT text, label FROM tickets`)
     name: the model's name; the file's or folder's by default
-    task: `classification` or `ner`; inferred from the columns by default
+    task: a task's name; `classification` or `ner` is inferred from the columns by default
     text, label: the columns that hold them; inferred by default
-    format: `jsonl`, `json`, `csv`, `tsv` or `conll`; by the file's ending or its content by default
+    format: `jsonl`, `json`, `csv`, `tsv`, `conll`, `parquet`, `parallel` (a text a line, its tags or label in the same
+        line of another file), `marked` (`text@label`) or `lines` (a file a label); by ending or content by default
+    ends: `inclusive` or `exclusive`: how the ends of entities are counted; by the rows by default
     dev, test: shares of train that become dev and test where the files bring none
     group: the column whose equal values never stand in two splits; a column called `group` by default
     time: the column of dates; the newest rows become test, the next dev (ISO, `2018年5月11日`, seconds since 1970 …)
@@ -71,8 +75,13 @@ MEANING = """
     base: `minilm`, `bilstm`, a folder or a hub id; by the language of the text by default
     method: how the base is adapted; `full` trains all weights
     class_weights: `balanced` lets rare labels weigh more in the loss
+    out_of_scope: the label of texts that are about something else, not trained on; inferred from its name
+        (`oos`, `out_of_scope`, `超出范围`) by default; `false`: learned like any other
     crf: a conditional random field decides over entity labels; on for `bilstm` by default
     context: neighbouring rows of one `document` share a window of so many pieces (entities only; 0: each alone)
+    slices: columns whose values the report scores apart; those with 2 to 12 values by default
+    robustness: `typos`, `case`, `full_width`, `traditional` (extra `zh`), `punctuation`, `entities` or `all`: score the
+        test rows so changed too
     epochs: passes over the training rows; as many as about 600 updates need by default
     learning_rate: peak rate; 2e-4 up to 400 wide, 5e-5 up to 800, 2e-5 above, 3e-3 without pretraining by default
     batch_tokens: tokens a batch is filled to, padding counted in; 256 to 1,024 by the size of the data by default
@@ -88,6 +97,7 @@ MEANING = """
     accumulation: batches an update
     shape_rate: factor of the learning rate for the word-shape table
     freeze_embeddings: leave the word table as it is
+    head_first: fit the head on the frozen backbone before anything else learns (classification only)
     word_shapes: a table for what a lower-casing tokenizer forgets; on for lower-casing bases by default
     window: most tokens read at once; longer texts are read in overlapping windows
     eval_steps: updates between two evaluations on dev; once an epoch by default

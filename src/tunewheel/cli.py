@@ -12,7 +12,7 @@ from rich.console import Console
 
 if TYPE_CHECKING:
     from tunewheel.evaluation import Report
-    from tunewheel.loop import Turn
+    from tunewheel.training import Turn
 
 app = typer.Typer(
     help="Turns labelled text into a language model that does its job, and keeps it doing that job.",
@@ -22,6 +22,15 @@ app = typer.Typer(
 )
 
 Home = Annotated[Path, typer.Option("--home", envvar="TUNEWHEEL_HOME", help="The workspace folder.")]
+Database = Annotated[
+    str | None,
+    typer.Option(
+        "--database",
+        envvar="TUNEWHEEL_DATABASE",
+        metavar="URL",
+        help="The workspace's database, such as postgresql://user@host/base; SQLite in its folder by default.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, for programs.")]
 Lang = Annotated[Literal["en", "zh"], typer.Option(help="Language of the report page.")]
 OnError = Annotated[
@@ -63,6 +72,7 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Print the ver
 def demo(
     data_only: Annotated[bool, typer.Option("--data-only", help="Only write the sample's files.")] = False,
     home: Home = HOME,
+    database: Database = None,
     lang: Lang = "en",
 ) -> None:
     """Turn the wheel once on the bundled sample: offline, in minutes."""
@@ -71,14 +81,16 @@ def demo(
     if data_only:
         stdout.print(f"the sample stands in {unpack(home / 'demo')}")
     else:
-        run(home, lang, stdout)
+        run(home, lang, stdout, database)
 
 
 @app.command()
 def train(
-    data: Annotated[str | None, typer.Argument(help="A file, or a folder of splits.")] = None,
+    data: Annotated[
+        str | None, typer.Argument(help="A file, a folder of splits, a hub id or DATABASE-URL::QUERY.")
+    ] = None,
     name: Annotated[str | None, typer.Option(help="The model's name; the file's by default.")] = None,
-    task: Annotated[str | None, typer.Option(help="classification or ner; inferred by default.")] = None,
+    task: Annotated[str | None, typer.Option(help="A task's name; classification or ner is inferred.")] = None,
     text: Annotated[str | None, typer.Option(help="The column that holds the text.")] = None,
     label: Annotated[str | None, typer.Option(help="The column that holds the label.")] = None,
     group: Annotated[str | None, typer.Option(help="The column whose values no two splits share.")] = None,
@@ -106,6 +118,7 @@ def train(
     report_to: Annotated[list[str] | None, typer.Option(help="tensorboard, mlflow or wandb.")] = None,
     again: Annotated[bool, typer.Option(help="Train anew although the same work is done.")] = False,
     home: Home = HOME,
+    database: Database = None,
     lang: Lang = "en",
     as_json: Json = False,
 ) -> None:
@@ -123,6 +136,7 @@ def train(
     turn = loop.train(
         **resolved.arguments(),
         home=home,
+        database=database,
         report_to=report_to or (),
         again=again,
         lang=lang,
@@ -143,14 +157,23 @@ def evaluate(
     ] = None,
     predictions: Annotated[Path | None, typer.Option(help="Score this file of predictions instead.")] = None,
     split: Annotated[str | None, typer.Option(help="The split to score.")] = None,
-    task: Annotated[str | None, typer.Option(help="classification or ner; inferred by default.")] = None,
+    task: Annotated[str | None, typer.Option(help="A task's name; classification or ner is inferred.")] = None,
     text: Annotated[str | None, typer.Option(help="The column that holds the text.")] = None,
     label: Annotated[str | None, typer.Option(help="The column that holds the label.")] = None,
+    slices: Annotated[
+        list[str] | None,
+        typer.Option("--slice", metavar="COLUMN", help="Score each value of it apart; may be repeated."),
+    ] = None,
+    robustness: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Score changed rows too: typos, case … or all; may be repeated."),
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Folder for report.json and report.html.")
     ] = None,
     on_error: OnError = "raise",
     home: Home = HOME,
+    database: Database = None,
     lang: Lang = "en",
     as_json: Json = False,
 ) -> None:
@@ -159,12 +182,17 @@ def evaluate(
     from tunewheel.display import headed
     from tunewheel.evaluation.terminal import comparison_view, report_view
 
-    options: dict[str, Any] = {"split": split, "task": task, "text": text, "label": label, "home": home}
-    options |= {"on_error": on_error, "say": lambda heading, line: headed(stderr, heading, line)}
+    options: dict[str, Any] = {
+        **{"split": split, "task": task, "text": text, "label": label},
+        **{"home": home, "database": database, "slices": slices or None, "on_error": on_error},
+        "say": lambda heading, line: headed(stderr, heading, line),
+    }
     if predictions is not None:
+        if robustness:
+            raise typer.BadParameter("changed rows need a --model to answer them", param_hint="--robustness")
         reports = [loop.score_file(data, predictions, **options)]
     elif model:
-        reports = loop.evaluate(data, model, **options)
+        reports = loop.evaluate(data, model, **options, robustness=robustness or ())
     else:
         raise typer.BadParameter("give --model, or --predictions FILE", param_hint="--model")
     from tunewheel.evaluation import compare
@@ -196,14 +224,15 @@ def predict(
     precision: Annotated[Literal["fp32", "bf16"], typer.Option(help="Arithmetic of the network.")] = "fp32",
     on_error: OnError = "raise",
     home: Home = HOME,
+    database: Database = None,
 ) -> None:
     """Predict a stream of rows of any size, in order; every column is kept, `prediction` is added."""
     from tunewheel import loop
     from tunewheel.display import headed
 
     options: dict[str, Any] = {"text": text, "format": format, "precision": precision, "on_error": on_error}
-    say = lambda heading, line: headed(stderr, heading, line)  # noqa: E731
-    count = loop.predict(model, file, output, **options, home=home, say=say)
+    options |= {"home": home, "database": database, "say": lambda heading, line: headed(stderr, heading, line)}
+    count = loop.predict(model, file, output, **options)
     stderr.print(f"{count:,} rows predicted" + (f", written to {output}" if output else ""))
 
 
@@ -211,6 +240,7 @@ def predict(
 def models(
     name: Annotated[str | None, typer.Argument(help="Versions of one model only.")] = None,
     home: Home = HOME,
+    database: Database = None,
     as_json: Json = False,
 ) -> None:
     """List the registered versions, their scores and aliases."""
@@ -219,7 +249,7 @@ def models(
     from tunewheel.registry import Registry
     from tunewheel.store import Workspace
 
-    found = Registry(Workspace.open(home)).versions(name)
+    found = Registry(Workspace.open(home, database)).versions(name)
     if as_json:
         _print_json([_version(version) for version in found])
         return
@@ -244,17 +274,52 @@ def models(
 
 
 @app.command()
+def trace(
+    what: Annotated[
+        str | None, typer.Argument(help="name:3, name@champion, a file, a dataset's fingerprint or a row's id.")
+    ] = None,
+    row: Annotated[str | None, typer.Option(help="A row's id; with a version: its nearest training rows.")] = None,
+    text: Annotated[str | None, typer.Option(help="The whole text of a row.")] = None,
+    errors: Annotated[
+        int | None, typer.Option(metavar="N", help="A version's N surest errors and their nearest training rows.")
+    ] = None,
+    nearest: Annotated[int, typer.Option(help="Training rows shown for each.")] = 5,
+    home: Home = HOME,
+    database: Database = None,
+    as_json: Json = False,
+) -> None:
+    """Walk the lineage both ways: versions, data, files, rows, and training rows behind an error."""
+    from tunewheel import lineage
+    from tunewheel.lineage.view import trace_view
+
+    place: dict[str, Any] = {"home": home, "database": database}
+    if what is not None and (errors is not None or row is not None):
+        found = lineage.trace_errors(what, errors=errors, row=row, nearest=nearest, **place)
+    elif errors is not None:
+        raise typer.BadParameter("say whose: tunewheel trace VERSION --errors N", param_hint="--errors")
+    elif what is not None and text is not None:
+        raise typer.BadParameter("a text is looked for in all datasets: leave WHAT out", param_hint="--text")
+    else:
+        found = lineage.trace(what, row=row, text=text, **place)
+    if as_json:
+        _print_json(found)
+    else:
+        stdout.print(trace_view(found))
+
+
+@app.command()
 def promote(
     version: Annotated[str, typer.Argument(help="name:3")],
     alias: Annotated[str, typer.Option(help="The alias to move.")] = "champion",
     why: Why = "promoted by hand",
     home: Home = HOME,
+    database: Database = None,
 ) -> None:
     """Point an alias at a version; what it replaced is kept in the history."""
     from tunewheel.registry import Registry
     from tunewheel.store import Workspace
 
-    stdout.print(str(Registry(Workspace.open(home)).promote(version, alias=alias, why=why)))
+    stdout.print(str(Registry(Workspace.open(home, database)).promote(version, alias=alias, why=why)))
 
 
 @app.command()
@@ -263,12 +328,13 @@ def rollback(
     alias: Annotated[str, typer.Option(help="The alias to move back.")] = "champion",
     why: Why = "rolled back by hand",
     home: Home = HOME,
+    database: Database = None,
 ) -> None:
     """Undo the latest promotion of an alias; again, the one before it."""
     from tunewheel.registry import Registry
     from tunewheel.store import Workspace
 
-    version = Registry(Workspace.open(home)).rollback(name, alias=alias, why=why)
+    version = Registry(Workspace.open(home, database)).rollback(name, alias=alias, why=why)
     stdout.print(f"{version} is {alias} again")
 
 
@@ -287,15 +353,26 @@ def _show_turn(turn: Turn) -> None:
     page = turn.folder / "report.html"
     headed(stdout, "registered", f"{version}{standing}" + (f"   report {page}" if page.is_file() else ""))
     if not version.aliases:
-        headed(stdout, "", "the champion stays: the new version is not measurably better on the same test rows")
+        headed(stdout, "", f"the champion stays: {_standing(turn)}")
         headed(stdout, "next", f"tunewheel promote {version} --why '…'   to put it in front all the same")
     headed(stdout, "next", f"tunewheel predict {version.name} new.jsonl · tunewheel models")
 
 
-def _print_conlleval(report: Report) -> None:
-    if report.task.name == "ner":
-        from tunewheel.evaluation import conlleval_text
+def _standing(turn: Turn) -> str:
+    """Why a new version did not become champion."""
+    from tunewheel.evaluation.terminal import resolution
 
+    if turn.champion is None or turn.report is None:
+        return "the two were not scored on the same test rows and labels, so nothing says which is better"
+    if next(iter(turn.champion.verdicts.values())) == "undecided":
+        return f"undecided, the same test rows show no difference ({resolution(turn.report)})"
+    return "the new version is measurably worse on the same test rows"
+
+
+def _print_conlleval(report: Report) -> None:
+    from tunewheel.evaluation import conlleval_text, counts_entities
+
+    if counts_entities(report):
         stdout.print(conlleval_text(report), markup=False)
 
 
@@ -344,6 +421,7 @@ def _expected() -> tuple[type[Exception], ...]:
     homes = {
         "tunewheel.data.problems": ("DataError",),
         "tunewheel.evaluation.intervals": ("EvaluationError",),
+        "tunewheel.lineage.find": ("TraceError",),
         "tunewheel.loop": ("LoopError",),
         "tunewheel.models.backbones": ("BackboneError",),
         "tunewheel.models.model": ("ModelError",),

@@ -17,23 +17,26 @@ from tunewheel import loop
 from tunewheel.display import Bar, headed
 from tunewheel.models.recipe import Recipe
 from tunewheel.store import write_whole
+from tunewheel.training import Turn
 
 SPLITS = ("train", "dev", "test")
 
 
-def run(home: Path, lang: Literal["en", "zh"], console: Console) -> None:
+def run(home: Path, lang: Literal["en", "zh"], console: Console, database: str | None = None) -> None:
     """Train an English intent classifier and a Chinese entity recogniser on the sample, and let both answer."""
     data = unpack(home / "demo")
     console.print(Rule("intents of an English bank help desk, on a pretrained base"))
-    intents = _train(console, home, lang, data / "en", name="intents", task="classification")
+    shared: dict[str, Any] = {"home": home, "database": database, "lang": lang}
+    intents = _train(console, data / "en", **shared, name="intents", task="classification")
     console.print(Rule("entities in Chinese, with a model that starts from nothing"))
-    entities = _train(console, home, lang, data / "zh", name="entities", task="ner", recipe=Recipe(epochs=15))
+    entities = _train(console, data / "zh", **shared, name="entities", task="ner", recipe=Recipe(epochs=15))
     console.print(Rule("they answer"))
     _answers(console, intents, ["The machine ate my card this morning", "why was I charged twice for one coffee"])
     _answers(console, entities, ["昨天我在云杉超市刷尾号4412的储蓄卡付了三百块"])
     headed(console, "reports", f"{intents.folder / 'report.html'}\n{entities.folder / 'report.html'}")
     headed(console, "data", f"{data}   rows written for this project, synthetic; train on yours the same way")
     where = "" if home == Path(".tunewheel") else f" --home {home}"
+    where += " --database …" if database else ""  # which may hold a password
     headed(console, "next", f"tunewheel models{where} · tunewheel train YOUR_FILE{where}")
 
 
@@ -56,13 +59,11 @@ def sample(split: str) -> Iterator[dict[str, Any]]:
         yield json.loads(line)
 
 
-def _train(console: Console, home: Path, lang: Literal["en", "zh"], data: Path, **options: Any) -> loop.Turn:
+def _train(console: Console, data: Path, **options: Any) -> Turn:
     from tunewheel.evaluation.terminal import comparison_view, report_view
 
     turn = loop.train(
         data,
-        home=home,
-        lang=lang,
         progress=Bar(console),
         say=lambda heading, line: headed(console, heading, line),
         **options,
@@ -74,7 +75,7 @@ def _train(console: Console, home: Path, lang: Literal["en", "zh"], data: Path, 
     return turn
 
 
-def _answers(console: Console, turn: loop.Turn, texts: list[str]) -> None:
+def _answers(console: Console, turn: Turn, texts: list[str]) -> None:
     table = Table(box=None, show_header=False, padding=(0, 2))
     table.add_column(overflow="fold")
     table.add_column(overflow="fold")

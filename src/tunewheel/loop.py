@@ -2,51 +2,28 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
-import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal
 
 from tunewheel.models.recipe import Recipe
+from tunewheel.training import Say, Training, Turn
 
 if TYPE_CHECKING:
     from tunewheel.data import Dataset
-    from tunewheel.evaluation import Comparison, Report
-    from tunewheel.models import Adaptation, Model, Progress, Trained
-    from tunewheel.registry import Registry, Version
+    from tunewheel.evaluation import Report
+    from tunewheel.models import Model, Progress
     from tunewheel.store import Workspace
-
-Say = Callable[[str, str], None]
-"""Takes a heading and a line about it; the commands print it, a program may ignore it."""
+    from tunewheel.tasks import Prediction, Task
 
 _CHINESE = re.compile(r"[\u3400-\u9fff]")
 
 
 class LoopError(ValueError):
     """A verb cannot be carried out on what it was given."""
-
-
-@dataclass(frozen=True)
-class Turn:
-    """What one `train` made: the model, its version, its report and how it compares with what stood before.
-
-    ``before`` is the same network with a fresh head, ``champion`` the comparison with the version that was champion.
-    ``trained`` is None when an earlier, equal run had done the work.
-    """
-
-    model: Model
-    version: Version
-    report: Report | None
-    comparison: Comparison | None
-    champion: Comparison | None
-    trained: Trained | None
-    folder: Path
 
 
 def train(
@@ -57,6 +34,7 @@ def train(
     text: str | None = None,
     label: str | None = None,
     format: str | None = None,
+    ends: Literal["inclusive", "exclusive"] | None = None,
     dev: float = 0.1,
     test: float = 0.1,
     group: str | None = None,
@@ -66,10 +44,14 @@ def train(
     base: str | None = None,
     method: Literal["full"] = "full",
     class_weights: Literal["none", "balanced"] = "none",
+    out_of_scope: str | Literal[False] | None = None,
     crf: bool | None = None,
     context: int = 0,
+    slices: Sequence[str] | None = None,
+    robustness: Sequence[str] = (),
     recipe: Recipe | None = None,
     home: str | Path = ".tunewheel",
+    database: str | None = None,
     report_to: Sequence[str] = (),
     again: bool = False,
     lang: Literal["en", "zh"] = "en",
@@ -92,6 +74,7 @@ def train(
     >>> turn = tw.train("tickets.jsonl", base="minilm")        # doctest: +SKIP
     >>> turn.model.predict(["my card was swallowed"])          # doctest: +SKIP
     """
+    from tunewheel.data.sources import shown
     from tunewheel.registry import check_name
     from tunewheel.store import Workspace
 
@@ -101,9 +84,9 @@ def train(
     _check_trackers(report_to)
     chosen = name or default_name(data)
     check_name(chosen)
-    workspace = Workspace.open(home)
+    workspace = Workspace.open(home, database)
     reading: dict[str, Any] = {
-        **{"task": task, "text": text, "label": label, "format": format, "dev": dev, "test": test},
+        **{"task": task, "text": text, "label": label, "format": format, "ends": ends, "dev": dev, "test": test},
         **{"seed": recipe.seed, "group": group, "time": time, "on_error": on_error},
     }
     dataset = read_revision(data, workspace, chosen, parent, say, **reading)
@@ -112,18 +95,23 @@ def train(
     base = base or default_base(dataset, say)
     options: dict[str, Any] = {
         "class_weights": class_weights,
+        "out_of_scope": _scope(dataset, out_of_scope, say),
         "crf": base == "bilstm" if crf is None else crf,
         "context": context,
     }
     settings = {
-        "data": str(data) if isinstance(data, str | Path) else dataset.fingerprint,
+        "data": shown(data) if isinstance(data, str | Path) else dataset.fingerprint,
         "name": chosen,
-        **{"task": dataset.task, "text": text, "label": label, "format": format, "dev": dev, "test": test},
-        **{"group": group, "time": time, "on_error": on_error, "parent": parent},
+        **{"task": dataset.task, "text": text, "label": label, "format": format, "ends": ends},
+        **{"dev": dev, "test": test, "group": group, "time": time, "on_error": on_error, "parent": parent},
         **{"base": base, "method": method, **options},
+        "out_of_scope": options["out_of_scope"] or out_of_scope,
+        **{"slices": None if slices is None else list(slices), "robustness": list(robustness)},
         **asdict(recipe),
     }
-    training = _Training(workspace, dataset, chosen, base, options, settings, recipe, lang, say)
+    training = Training(
+        workspace, dataset, chosen, base, options, settings, recipe, lang, say, slices=slices, robustness=robustness
+    )
     return training.run(progress, report_to, again=again)
 
 
@@ -142,13 +130,22 @@ def _check_trackers(names: Sequence[str]) -> None:
 
 
 def read_dataset(data: str | Path | Dataset, workspace: Workspace, **options: Any) -> Dataset:
-    """The dataset itself, or read from a file or folder through the workspace's cache; rejected rows go to reports."""
-    from tunewheel.data import Dataset
+    """The dataset itself, or read from what ``data`` names through the workspace's cache; bad rows go to its reports.
 
-    if isinstance(data, Dataset):
-        return data
-    rejected = workspace.reports_dir / f"{default_name(data)}.rejected.jsonl"
-    return Dataset.read(data, cache=workspace.cache_dir, rejected=rejected, **options)
+    A task that is named says which columns may hold its labels. Raises `tunewheel.tasks.TaskError` if there is none of
+    that name, `LoopError` for a dataset of another task.
+    """
+    from tunewheel.data import Dataset
+    from tunewheel.tasks import task_class
+
+    task = options.get("task")
+    targets = None if task is None else task_class(task).targets()
+    if not isinstance(data, Dataset):
+        rejected = workspace.reports_dir / f"{default_name(data)}.rejected.jsonl"
+        data = Dataset.read(data, cache=workspace.cache_dir, rejected=rejected, targets=targets, **options)
+    if task is not None and data.task != task:
+        raise LoopError(f"the dataset was built for the task {data.task!r}, not {task!r}; build it again for that one")
+    return data
 
 
 def read_revision(
@@ -184,11 +181,12 @@ def read_revision(
 
 
 def default_name(data: str | Path | Dataset) -> str:
-    """A model name made from the data's file or folder name."""
+    """A model name made from the name of the data's file, folder, database or hub data set."""
     if not isinstance(data, str | Path):
         return "model"
-    stem = Path(data).resolve().name.split(".")[0]
-    return re.sub(r"[^\w.-]+", "-", stem).strip("-._") or "model"
+    from tunewheel.data.sources import stem
+
+    return stem(data)
 
 
 def default_base(dataset: Dataset, say: Say) -> str:
@@ -203,184 +201,20 @@ def default_base(dataset: Dataset, say: Say) -> str:
     return base
 
 
-@dataclass(frozen=True)
-class _Training:
-    """One piece of work, named by its data and settings: done once, taken up again when it was cut off."""
+def _scope(dataset: Dataset, asked: str | Literal[False] | None, say: Say) -> str | None:
+    """The label of texts that are about something else, said aloud; asked for or inferred from its name."""
+    from tunewheel.tasks.scope import scope_label
 
-    workspace: Workspace
-    dataset: Dataset
-    name: str
-    base: str
-    options: Mapping[str, Any]
-    settings: Mapping[str, Any]
-    recipe: Recipe
-    lang: Literal["en", "zh"]
-    say: Say
-
-    def run(self, progress: Progress | None, report_to: Sequence[str], *, again: bool) -> Turn:
-        from tunewheel.store import fail_run, finish_run, get_run, start_run
-
-        key = self._key(again)
-        with self.workspace.lock(key):
-            done = get_run(self.workspace, key)
-            if done and done.version:
-                finish_run(self.workspace, key)
-                return self._found(done.version, key)
-            self._keep_dataset()
-            start_run(self.workspace, key, command="train", settings=self.settings, dataset=self.dataset.fingerprint)
-            try:
-                turn = self._adapt(key, progress, report_to)
-            except Exception as error:
-                fail_run(self.workspace, key, f"{type(error).__name__}: {error}")
-                raise
-            finish_run(self.workspace, key)
-            shutil.rmtree(self._folder(key), ignore_errors=True)
-        return turn
-
-    def _key(self, again: bool) -> str:
-        """The same data and settings give the same key, ``again`` a fresh one."""
-        from tunewheel.store import get_run
-
-        # What the rows and splits came to stands in the dataset's fingerprint.
-        told = {k: v for k, v in self.settings.items() if k not in ("data", "on_error", "parent")}
-        content = json.dumps([self.dataset.fingerprint, told], sort_keys=True)
-        first = key = hashlib.sha256(content.encode()).hexdigest()[:16]
-        tries = 1
-        # A repeat that was cut off must be found again: it is the first key without a version.
-        while again and (run := get_run(self.workspace, key)) is not None and run.version:
-            tries += 1
-            key = f"{first}-{tries}"
-        return key
-
-    def _folder(self, key: str) -> Path:
-        return self.workspace.runs_dir / key
-
-    def _keep_dataset(self) -> None:
-        """Put the rows among the artifacts, so that the lineage outlives the user's file."""
-        from tunewheel.store import record_dataset
-
-        dataset = self.dataset
-        with TemporaryDirectory(dir=self.workspace.cache_dir) as beside:
-            dataset.save(Path(beside) / "dataset")
-            artifact = self.workspace.artifacts.put(Path(beside) / "dataset")
-        record_dataset(
-            self.workspace,
-            dataset.fingerprint,
-            name=str(self.settings["data"]),
-            parent=dataset.parent,
-            artifact=artifact,
-            summary={split: len(dataset[split]) for split in dataset.splits},
-        )
-
-    def _adapt(self, key: str, progress: Progress | None, report_to: Sequence[str]) -> Turn:
-        from tunewheel.models import prepare
-        from tunewheel.tasks import task_class
-
-        dataset = self.dataset
-        ready = prepare(
-            task_class(dataset.task).from_dataset(dataset, **self.options),
-            self.base,
-            list(dataset["train"]),
-            self.recipe,
-            dataset=dataset.fingerprint,
-            parents=(dataset.parent,) if dataset.parent else (),
-            split=asdict(dataset.split),
-            settings=self.settings,
-        )
-        self.say("base", _described(ready, self.base))
-        before = self._evaluated(ready.model, f"{self.name} before tuning", key)
-        model, trained = ready.train(
-            list(dataset["train"]),
-            list(dataset["dev"]) if "dev" in dataset.splits else [],
-            self._folder(key) / "checkpoints",
-            progress=progress,
-            report_to=report_to,
-        )
-        self.say("train", _speed(trained))
-        return self._registered(model, before, self._evaluated(model, self.name, key), trained, key)
-
-    def _evaluated(self, model: Model, name: str, key: str) -> Report | None:
-        from tunewheel.evaluation import evaluate
-        from tunewheel.models.machine import library_versions
-
-        dataset = self.dataset
-        split = next((s for s in ("test", "dev") if s in dataset.splits and len(dataset[s])), None)
-        if split is None:
-            return None
-        facts = {"split": split, "run": key, "base": self.base, **library_versions()}
-        seen = dataset.overlap("train", split)
-        return evaluate(model, dataset[split], name=name, dataset=dataset.fingerprint, seen=seen, facts=facts)
-
-    def _registered(
-        self, model: Model, before: Report | None, report: Report | None, trained: Trained, key: str
-    ) -> Turn:
-        from tunewheel.evaluation import compare
-        from tunewheel.registry import CHAMPION, Registry
-
-        registry = Registry(self.workspace)
-        folder, champion = self._folder(key), _champion(registry, self.name)
-        comparison = compare(before, report) if before and report else None
-        against = _against(champion, report)
-        better = against is not None and next(iter(against.verdicts.values())) == "better"
-        for stale in ("model", "report"):
-            shutil.rmtree(folder / stale, ignore_errors=True)
-        model.save(folder / "model")
-        if report:
-            report.save(folder / "report", comparison=comparison, lang=self.lang)
-        version = registry.register(
-            folder / "model",
-            name=self.name,
-            task=model.task.name,
-            method=model.origin.method,
-            base=self.base,
-            dataset=self.dataset.fingerprint,
-            run=key,
-            metrics={name: interval.value for name, interval in report.metrics.items()} if report else {},
-            report=folder / "report" if report else None,
-            alias=CHAMPION if champion is None or better else None,
-            why=f"better than {champion} on the same test rows" if champion else "the first version",
-        )
-        return Turn(model, version, report, comparison, against, trained, _show(self.workspace, version))
-
-    def _found(self, reference: str, key: str) -> Turn:
-        from tunewheel.evaluation import Report
-        from tunewheel.models import Model
-        from tunewheel.registry import Registry
-
-        self.say("done", f"{reference} came of this data and these settings already (--again to train anew)")
-        shutil.rmtree(self._folder(key), ignore_errors=True)
-        version = Registry(self.workspace).resolve(reference)
-        report = Report.load(version.report) if version.report else None
-        return Turn(Model.load(version.path), version, report, None, None, None, _show(self.workspace, version))
-
-
-def _champion(registry: Registry, name: str) -> Version | None:
-    from tunewheel.registry import CHAMPION, RegistryError
-
-    try:
-        return registry.resolve(f"{name}@{CHAMPION}")
-    except RegistryError:
+    if dataset.task != "classification" or dataset.multi_label:
+        if asked:
+            raise LoopError(f"out_of_scope={asked}: only a classification with one label a text can tell such texts")
         return None
-
-
-def _against(champion: Version | None, report: Report | None) -> Comparison | None:
-    """The champion's report against the new one, where both stand on the same test rows."""
-    from tunewheel.evaluation import EvaluationError, Report, compare
-
-    if champion is None or champion.report is None or report is None:
-        return None
-    try:
-        return compare(Report.load(champion.report), report)
-    except EvaluationError:
-        return None
-
-
-def _show(workspace: Workspace, version: Version) -> Path:
-    """Copy a version's report to where people look for it."""
-    shown = workspace.reports_dir / f"{version.name}-{version.number}"
-    if version.report and not shown.exists():
-        shutil.copytree(version.report, shown)
-    return shown
+    label = scope_label(dataset.labels, asked)
+    if label is not None:
+        counts = ", ".join(f"{list(dataset[split]['label']).count(label):,} {split}" for split in dataset.splits)
+        how = "" if asked else " (--set out_of_scope=false to learn it like any other)"
+        say("scope", f"{label!r} means out of scope: {counts} rows, none trained on{how}")
+    return label
 
 
 def evaluate(
@@ -388,21 +222,45 @@ def evaluate(
     models: Sequence[str],
     *,
     split: str | None = None,
+    slices: Sequence[str] | None = None,
+    robustness: Sequence[str] = (),
     home: str | Path = ".tunewheel",
+    database: str | None = None,
     say: Say = lambda heading, line: None,
     **options: Any,
 ) -> list[Report]:
-    """Score one model or several on a split of ``data`` (its test split, else all of a single file's rows)."""
-    from tunewheel.evaluation import evaluate as score
+    """Score one model or several on a split of ``data`` (its test split, else all of a single file's rows).
 
-    loaded = [load(name, home=home) for name in models]
-    dataset, chosen = _scored_rows(data, split, {"task": loaded[0].task.name, **_given(options)}, home)
+    Where this workspace keeps the rows a model learned from, those of its rows that ``data`` holds too are told apart.
+    """
+    from tunewheel.evaluation import evaluate as score
+    from tunewheel.registry import kept_dataset
+    from tunewheel.store import Workspace
+
+    loaded = [load(name, home=home, database=database) for name in models]
+    given = {"task": loaded[0].task.name, **_given(options)}
+    workspace = Workspace.open(home, database)
+    dataset, chosen = _scored_rows(data, split, given, workspace)
     for note in dataset.notes:
         say("data", note)
-    return [
-        score(model, dataset[chosen], name=name, dataset=dataset.fingerprint, facts={"split": chosen})
-        for name, model in zip(models, loaded, strict=True)
-    ]
+    reports = []
+    for name, model in zip(models, loaded, strict=True):
+        learned = kept_dataset(workspace, model.origin.dataset)
+        reports.append(
+            score(
+                model,
+                dataset[chosen],
+                name=name,
+                dataset=dataset.fingerprint,
+                seen=dataset.overlap("train", chosen, of=learned) if learned else None,
+                near=dataset.overlap("train", chosen, of=learned, near=True) if learned else None,
+                slices=slices,
+                robustness=robustness,
+                donors=learned["train"] if learned else None,
+                facts={"split": chosen},
+            )
+        )
+    return reports
 
 
 def score_file(
@@ -410,26 +268,30 @@ def score_file(
     predictions: Path,
     *,
     split: str | None = None,
+    slices: Sequence[str] | None = None,
     home: str | Path = ".tunewheel",
+    database: str | None = None,
     say: Say = lambda heading, line: None,
     **options: Any,
 ) -> Report:
     """Score a file of predictions against ``data``; a column file brings its gold tags in its last column but one."""
     from tunewheel.evaluation import read_conll_predictions, read_predictions, score_predictions
+    from tunewheel.store import Workspace
     from tunewheel.tasks import task_class
 
     if predictions.suffix in {".jsonl", ".ndjson", ".json"}:
-        dataset, chosen = _scored_rows(data, split, _given(options), home)
+        dataset, chosen = _scored_rows(data, split, _given(options), Workspace.open(home, database))
         for note in dataset.notes:
             say("data", note)
         rows = list(dataset[chosen])
-        task = task_class(dataset.task).from_dataset(dataset, split=chosen)
+        scope = _scope(dataset, None, lambda heading, line: None)
+        task = task_class(dataset.task).from_dataset(dataset, split=chosen, out_of_scope=scope)
         found = read_predictions(predictions, task, rows)
-        return score_predictions(task, rows, found, name=predictions.name, dataset=dataset.fingerprint)
+        return score_predictions(task, rows, found, name=predictions.name, dataset=dataset.fingerprint, slices=slices)
     gold, found = read_conll_predictions(predictions)
     types = sorted({entity["label"] for row in [*gold, *found] for entity in row["entities"]})
     task = task_class("ner").from_config({"types": types or ["O"]})
-    return score_predictions(task, gold, found, name=predictions.name)
+    return score_predictions(task, gold, found, name=predictions.name, slices=slices)
 
 
 def predict(
@@ -442,6 +304,7 @@ def predict(
     precision: Literal["fp32", "bf16"] = "fp32",
     on_error: Literal["raise", "skip"] = "raise",
     home: str | Path = ".tunewheel",
+    database: str | None = None,
     say: Say = lambda heading, line: None,
 ) -> int:
     """Predict rows from ``source`` into ``target`` (None: standard input and output) at constant memory, in order.
@@ -451,10 +314,10 @@ def predict(
     rows go to a file beside it, ``….rejected.jsonl``.
     """
     from tunewheel.data.rejected import rejecting
-    from tunewheel.data.streams import Unfit, Passage, format_of, read_stream, write_stream
+    from tunewheel.data.streams import Passage, Unfit, format_of, read_stream, write_stream
 
     form = format_of(source, format)
-    loaded = load(model, home=home)
+    loaded = load(model, home=home, database=database)
     column = text or loaded.origin.settings.get("text")
     shown = str(source or "<stdin>")
     written = format_of(target, format or (form if target is None else None))
@@ -465,7 +328,7 @@ def predict(
         for found in passage.rejoin(loaded.predictor(precision).stream):
             if not isinstance(found, Unfit):
                 row, prediction = found
-                write({**row, **_answer(prediction, table=written != "jsonl")})
+                write({**row, **_answer(loaded.task, prediction, table=written != "jsonl")})
                 count += 1
             elif rejected:
                 rejected.add(found.problems[0], found.row)
@@ -482,29 +345,24 @@ def _beside(path: Path | None) -> Path:
     return path.with_name(f"{path.name}.rejected.jsonl") if path else Path("rejected.jsonl")
 
 
-def _answer(prediction: Mapping[str, Any], *, table: bool) -> dict[str, Any]:
-    """The columns that a prediction adds; a table gets the label alone and its confidence."""
+def _answer(task: Task, prediction: Prediction, *, table: bool) -> dict[str, Any]:
+    """The columns that a prediction adds; a table gets the answer alone and its confidence."""
     if not table:
-        return {"prediction": dict(prediction)}
-    for key in ("label", "labels", "entities"):
-        if key in prediction:
-            return {
-                "prediction": prediction[key],
-                **{k: prediction[k] for k in ("confidence",) if k in prediction},
-            }
-    return {"prediction": dict(prediction)}
+        return {"prediction": prediction}
+    sure = {"confidence": prediction["confidence"]} if "confidence" in prediction else {}
+    return {"prediction": task.answer(prediction), **sure}
 
 
 def _scored_rows(
-    data: str | Path, split: str | None, options: Mapping[str, Any], home: str | Path
+    data: str | Path, split: str | None, options: Mapping[str, Any], workspace: Workspace
 ) -> tuple[Dataset, str]:
     """The dataset as its files have it, and the split to score: the one named, else test, else its only one."""
-    from tunewheel.store import Workspace
+    from tunewheel.data.sources import shown
 
-    dataset = read_dataset(data, Workspace.open(home), dev=0.0, test=0.0, **options)
+    dataset = read_dataset(data, workspace, dev=0.0, test=0.0, **options)
     chosen = split or ("test" if "test" in dataset.splits else dataset.splits[0])
     if chosen not in dataset.splits:
-        raise LoopError(f"{data} has no split {chosen!r}; it has {', '.join(dataset.splits)}")
+        raise LoopError(f"{shown(data)} has no split {chosen!r}; it has {', '.join(dataset.splits)}")
     return dataset, chosen
 
 
@@ -512,7 +370,7 @@ def _given(options: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def load(model: str | Path, *, home: str | Path = ".tunewheel") -> Model:
+def load(model: str | Path, *, home: str | Path = ".tunewheel", database: str | None = None) -> Model:
     """Load a model by folder, ``name``, ``name:3`` or ``name@champion``."""
     from tunewheel.models import Model
     from tunewheel.registry import Registry
@@ -522,17 +380,4 @@ def load(model: str | Path, *, home: str | Path = ".tunewheel") -> Model:
         return Model.load(model)
     if "/" in str(model):
         raise LoopError(f"{model}: no model folder (no tunewheel.json in it)")
-    return Model.load(Registry(Workspace.open(home)).resolve(str(model)).path)
-
-
-def _described(ready: Adaptation, base: str) -> str:
-    r = ready.recipe
-    return (
-        f"{base} ({ready.model.parameters / 1e6:.1f} M parameters), full fine-tuning, {r.precision}, "
-        f"{r.epochs} epochs, learning rate {r.learning_rate:g}, {r.batch_tokens} tokens a batch"
-    )
-
-
-def _speed(trained: Trained) -> str:
-    line = f"{trained.updates:,} updates in {trained.seconds:.0f} s, {trained.tokens_per_second:,.0f} tok/s"
-    return line + (f", taken up at update {trained.resumed_from:,}" if trained.resumed_from else "")
+    return Model.load(Registry(Workspace.open(home, database)).resolve(str(model)).path)

@@ -6,15 +6,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
+from tunewheel.data.annotations import Ends
+from tunewheel.data.readers.formats import Format
 from tunewheel.models.recipe import Recipe
 
 _RECIPE = TypeAdapter(Recipe)
 _RECIPE_KEYS = tuple(field.name for field in fields(Recipe))
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(lambda value: [value] if isinstance(value, str) else value)]
+"""One name, or a list of them."""
 
 
 class SettingsError(ValueError):
@@ -31,7 +37,8 @@ class TrainSettings(BaseModel):
     task: str | None = None
     text: str | None = None
     label: str | None = None
-    format: Literal["jsonl", "json", "csv", "tsv", "conll"] | None = None
+    format: Format | None = None
+    ends: Ends | None = None
     dev: float = Field(0.1, ge=0, lt=1)
     test: float = Field(0.1, ge=0, lt=1)
     group: str | None = None
@@ -41,8 +48,11 @@ class TrainSettings(BaseModel):
     base: str | None = None
     method: Literal["full"] = "full"
     class_weights: Literal["none", "balanced"] = "none"
+    out_of_scope: str | Literal[False] | None = None
     crf: bool | None = None
     context: int = Field(0, ge=0)
+    slices: Names | None = None
+    robustness: Names = ()
     recipe: Recipe = Recipe()
 
     def arguments(self) -> dict[str, Any]:

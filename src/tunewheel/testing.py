@@ -53,20 +53,26 @@ class PlainEncoder:
 def check_task(task: Task, rows: Sequence[Row], *, room: int = 96) -> None:
     """Prove a task's contract on labelled rows; raises `ContractError` at the first broken promise.
 
-    Checked: configuration survives JSON; nothing given is changed; the same rows give the same windows; no piece of a
-    row is lost and no window is too long; outputs that say what the labels say decode to those labels and score 1;
-    a row is answered alike alone and among others; metrics stay in [0, 1], do not depend on the rows' order, and
-    count a row of weight two as two rows. ``room`` should be small enough to cut some row into several windows.
+    Checked: configuration survives JSON; it is said which column holds the labels; nothing given is changed; the same
+    rows give the same windows; no piece of a row is lost and no window is too long; outputs that say what the labels
+    say decode to those labels, score 1 and are no mistakes; a row is answered alike alone and among others; metrics
+    stay in [0, 1], do not depend on the rows' order, and count a row of weight two as two rows; calibration
+    (`Task.calibrated_by`) moves no answer. Rows that the task does not learn (`Task.learns`) are read and answered like
+    any other, and stand in no labelled window. ``room`` should be
+    small enough to cut some row into several windows.
     """
     if not rows:
         raise ContractError("give at least one labelled row")
     encoder = PlainEncoder(room)
     _check_config(task)
     before = copy.deepcopy(list(rows))
-    windows = _check_encoding(task, rows, encoder)
-    _check_round_trip(task, rows, encoder, windows)
-    _check_alone(task, rows, encoder)
-    _check_metrics(task, rows, encoder)
+    _check_answers(task, rows, encoder)
+    learned = [row for row in rows if task.learns(row)]
+    windows = _check_encoding(task, learned, encoder)
+    _check_round_trip(task, learned, encoder, windows)
+    _check_alone(task, learned, encoder)
+    _check_metrics(task, learned, encoder)
+    _check_fit(task, learned, encoder)
     _require(list(rows) == before, "a row was changed; tasks must leave their input as it is")
 
 
@@ -83,6 +89,20 @@ def _check_config(task: Task) -> None:
     _require(again.head() == task.head(), "a task built from its config must ask for the same head")
     missing = [name for name in ("name", "columns", "headline", "selection") if not getattr(task, name, None)]
     _require(not missing, f"a task must say its {', '.join(missing)}")
+    _require("text" in task.columns and bool(task.targets()), "columns must be text and what holds the labels")
+
+
+def _check_answers(task: Task, rows: Sequence[Row], encoder: PlainEncoder) -> None:
+    windows = task.encode(rows, encoder)
+    _require_all_pieces(rows, encoder, windows)
+    head = task.head()
+    shapes = [head.outputs if head.level == "sequence" else (len(w.ids), head.outputs) for w in windows]
+    answers = task.decode(rows, encoder, windows, [np.zeros(shape) for shape in shapes])
+    _require(len(answers) == len(rows), f"{len(rows)} rows gave {len(answers)} predictions")
+    _require(task.decode([], encoder, [], []) == [], "no rows must give no predictions")
+    learned = {part.row for w in task.encode(rows, encoder, labelled=True) for part in w.parts}
+    wanted = {i for i, row in enumerate(rows) if task.learns(row)}
+    _require(learned == wanted, "encode(labelled=True) must give windows for exactly the rows that the task learns")
 
 
 def _check_encoding(task: Task, rows: Sequence[Row], encoder: PlainEncoder) -> list[Window]:
@@ -90,17 +110,21 @@ def _check_encoding(task: Task, rows: Sequence[Row], encoder: PlainEncoder) -> l
     again = task.encode(rows, encoder, labelled=True)
     _require(windows == again, "encode must give the same windows for the same rows")
     _require(task.encode([], encoder) == [], "no rows must give no windows")
+    _require(all(w.labels is not None for w in windows), "labelled=True must give every window its labels")
+    _require_all_pieces(rows, encoder, windows)
+    return windows
+
+
+def _require_all_pieces(rows: Sequence[Row], encoder: PlainEncoder, windows: Sequence[Window]) -> None:
     seen: list[set[int]] = [set() for _ in rows]
     for window in windows:
         _require(len(window.ids) <= encoder.room, f"a window holds {len(window.ids)} pieces, room is {encoder.room}")
-        _require(window.labels is not None, "labelled=True must give every window its labels")
         for part in window.parts:
             seen[part.row].update(range(part.start, part.stop))
     pieces = encoder([row["text"] for row in rows])
     for index, row in enumerate(rows):
         lost = len(pieces[index].ids) - len(seen[index])
         _require(lost == 0, f"{lost} pieces of row {index} ({row['text'][:40]!r}) stand in no window")
-    return windows
 
 
 def _perfect(task: Task, window: Window) -> Any:
@@ -127,6 +151,9 @@ def _check_round_trip(task: Task, rows: Sequence[Row], encoder: PlainEncoder, wi
     for name in task.headline:
         value = task.metrics(scores)[name]
         _require(abs(value - 1) < 1e-9, f"outputs that say what the labels say must score 1, {name} is {value:.4f}")
+    for index, (row, prediction) in enumerate(zip(rows, predictions, strict=True)):
+        _require(task.mistake(row, prediction) is None, f"row {index} is answered as it is labelled, yet a mistake")
+        json.dumps(task.answer(prediction))
 
 
 def _check_alone(task: Task, rows: Sequence[Row], encoder: PlainEncoder) -> None:
@@ -168,6 +195,30 @@ def _check_metrics(task: Task, rows: Sequence[Row], encoder: PlainEncoder) -> No
     _require(
         _close(doubled, task.metrics(scores, 1.0 + np.arange(n) % 2)), "a row of weight two must count as two rows"
     )
+
+
+def _check_fit(task: Task, rows: Sequence[Row], encoder: PlainEncoder) -> None:
+    """Fit on answers of many shades, right and wrong; with nothing but calibration taken over, all answers stay."""
+    rng = np.random.default_rng(0)
+    many = [row for row in rows for _ in range(1 + 200 // len(rows))]
+    windows = task.encode(many, encoder, labelled=True)
+    outputs = [0.1 * _perfect(task, w) + rng.normal(size=np.shape(_perfect(task, w))) for w in windows]
+    answers = task.decode(many, encoder, windows, outputs)
+    before = copy.deepcopy(answers)
+    fitted = task.fit(many, answers).config()
+    _require(answers == before, "fit must leave the predictions it is given as they are")
+    kept = {key: fitted[key] for key in task.calibrated_by}
+    calibrated = type(task).from_config({**task.config(), **kept})
+    after = calibrated.decode(many, encoder, windows, outputs)
+    same = [_answer(one) == _answer(other) for one, other in zip(answers, after, strict=True)]
+    _require(all(same), f"calibration ({', '.join(kept)}) changed {same.count(False)} of {len(same)} answers")
+
+
+def _answer(prediction: Any) -> Any:
+    """A prediction without its numbers between whole ones: confidences and probabilities."""
+    if isinstance(prediction, dict):
+        return {key: _answer(value) for key, value in prediction.items() if not isinstance(value, float)}
+    return [_answer(value) for value in prediction] if isinstance(prediction, list) else prediction
 
 
 def _close(one: dict[str, float], other: dict[str, float]) -> bool:

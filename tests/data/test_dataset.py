@@ -206,6 +206,16 @@ def test_overlap_looks_past_white_space_but_not_case() -> None:
     assert "2 test texts also stand in train" in dataset.notes
 
 
+def test_overlap_with_another_dataset_and_nearly() -> None:
+    learned = Dataset.from_rows(
+        {"train": [{"text": text, "label": "x"} for text in ("My card, please!", "３张卡；丢了")]}
+    )
+    texts = ["my card please", "My card, please!", "3张卡,丢了", "张卡丢了", "..."]
+    later = Dataset.from_rows({"new": [{"text": text, "label": "x"} for text in texts]})
+    assert later.overlap("train", "new", of=learned).tolist() == [False, True, False, False, False]
+    assert later.overlap("train", "new", of=learned, near=True).tolist() == [True, True, True, False, False]
+
+
 def test_save_and_load(tmp_path: Path) -> None:
     dataset = Dataset.from_rows({"train": numbered(9), "test": numbered(3)}, parent="abc")
     folder = dataset.save(tmp_path / "deep" / "d")
@@ -304,3 +314,22 @@ def test_reading_loads_no_torch(write: Write) -> None:
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "False False"
+
+
+def test_every_row_knows_its_file(write: Write, tmp_path: Path) -> None:
+    for part in ("one", "two"):
+        write(f"d/train_{part}.jsonl", [{"text": f"{part} 卡 {i}", "label": "ab"[i % 2]} for i in range(20)])
+    files = {"train": tmp_path / "d" / "train_one.jsonl", "test": tmp_path / "d" / "train_two.jsonl"}
+    for data in (
+        Dataset.read(files, dev=0.2),
+        Dataset.read(files, dev=0.2, cache=tmp_path / "cache"),
+        Dataset.load(Dataset.read(files, dev=0.2).save(tmp_path / "kept")),
+    ):
+        for split in data.splits:
+            sources = [data.source_of(split, row) for row in range(data.rows[split])]
+            for source, text in zip(sources, data[split]["text"], strict=True):
+                assert source is not None
+                assert Path(source.path).name == f"train_{text.split()[0]}.jsonl"
+        assert data.source_of("test", 20) is None
+    several = Dataset.from_rows({"train": [{"text": "a", "label": "x"}, {"text": "b", "label": "y"}]})
+    assert [several.source_of("train", row).path for row in (0, 1)] == ["train", "train"]  # type: ignore[union-attr]

@@ -216,11 +216,11 @@ def test_named_columns_that_are_not_there(write: Write) -> None:
     assert only(path, text="mesage").fix == "did you mean 'message'?"
     assert only(path, label="wrong").fix == "give --label the name of a column"
     assert only(path, task="ner").expected.startswith("a column of entities")
-    assert only(path, task="ner", label="intent").expected == "labels for ner"
+    assert only(path, task="ner", label="intent").expected == "a column of entities or tags for ner"
 
 
 def test_labels_as_objects_are_explained(write: Write) -> None:
-    problem = only(write("a.jsonl", [{"text": "x", "label": {"PER": {"Anna": [[0, 3]]}}}]))
+    problem = only(write("a.jsonl", [{"text": "x", "label": {"name": "angry"}}]))
     assert problem.column == "label"
     assert '"entities": [{"start": 0' in problem.fix
 
@@ -239,8 +239,10 @@ def test_misuse_is_a_value_error(write: Write) -> None:
     path = write("a.jsonl", GOOD)
     with pytest.raises(ValueError, match="did you mean 'jsonl'"):
         Dataset.read(path, format="json-l")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="task must be"):
-        Dataset.read(path, task="tagging")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"targets=\('label',\)"):
+        Dataset.read(path, task="tagging")
+    with pytest.raises(ValueError, match="did you mean 'classification'"):
+        Dataset.read(path, task="clasification")
     with pytest.raises(ValueError, match="together under 1"):
         Dataset.read(path, dev=0.5, test=0.5)
 

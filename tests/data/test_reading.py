@@ -78,7 +78,7 @@ def test_json_in_one_array_pretty_printed_or_one_after_another(write: Write) -> 
 
 @pytest.mark.parametrize("block", [1, 7, 64])
 def test_json_is_parsed_across_blocks(write: Write, monkeypatch: pytest.MonkeyPatch, block: int) -> None:
-    monkeypatch.setattr("tunewheel.data.readers.jsonl._BLOCK", block)
+    monkeypatch.setattr("tunewheel.data.readers.scanner._BLOCK", block)
     rows = [{"text": f"t{i} [{{,", "label": "x", "o": {"a": [1, {}]}} for i in range(9)]
     dataset = Dataset.read(write("a.json", json.dumps(rows, indent=1)), **WHOLE)
     assert pairs(dataset) == [(row["text"], "x") for row in rows]
@@ -222,10 +222,11 @@ def test_other_columns_are_kept_with_their_types(write: Write) -> None:
     assert table["l"][:] == ["[]", None]
 
 
-def test_ends_that_look_inclusive_are_noted(write: Write) -> None:
+def test_ends_in_memory_that_look_inclusive_are_noted() -> None:
     rows = [{"text": f"Anna met Bob {i}", "entities": [[0, 3, "PER"], [9, 11, "PER"]]} for i in range(3)]
-    notes = Dataset.read(write("a.jsonl", rows), **WHOLE).notes
+    notes = Dataset.from_rows({"train": rows}).notes
     assert any("6 of 6 entities end inside a word" in note for note in notes)
+    assert Dataset.from_rows({"train": rows}, ends="inclusive")["train"]["entities"][0][1]["end"] == 12
 
 
 def test_lists_in_csv_cells(write: Write) -> None:

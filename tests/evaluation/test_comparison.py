@@ -88,6 +88,18 @@ def test_documents_are_swapped_whole(binary_report):
     assert found.verdict == "undecided"
 
 
+def test_texts_out_of_scope_count_in_a_comparison():
+    task = Classification(("a", "b"), out_of_scope="超出范围")
+    gold = ["a", "b", "超出范围"] * 40
+    rows = [{"id": str(i), "text": "t", "label": g} for i, g in enumerate(gold)]
+    never = score_predictions(task, rows, [{"label": "a" if g == "超出范围" else g} for g in gold])
+    always = score_predictions(task, rows, [{"label": g} for g in gold])
+    assert set(compare(never, always).verdicts.values()) == {"better"}
+    assert compare(never, never).verdicts["accuracy"] == "undecided"
+    with pytest.raises(EvaluationError, match="different labels"):
+        compare(never, score_predictions(Classification(("a", "b")), rows, [{"label": g} for g in gold]))
+
+
 def test_entities_compare_too():
     task = Ner(("PER",))
     entity = {"start": 0, "end": 3, "label": "PER"}

@@ -99,7 +99,7 @@ def test_everything_is_there(page):
         assert wanted in page.visible
     for wanted in ("fingerprint-1", "torch", "2.13.0", "<note>", "100 rows/s", "accuracy", "macro F1"):
         assert wanted in page.visible
-    assert page.charts().keys() == {"labels", "confusion"}
+    assert page.charts().keys() == {"labels", "confusion", "calibration"}
     assert [trace["uid"] for trace in page.charts()["labels"]["data"]] == ["before", "after"]
     places = {attributes.get("id") for _, attributes in page.tags}
     assert page.charts().keys() <= places
@@ -111,6 +111,8 @@ def test_chinese():
     assert ("html", {"lang": "zh-CN"}) in page.tags
     assert "置信区间" in page.visible
     assert "准确率" in page.visible
+    assert "期望校准误差" in page.visible
+    assert page.charts()["calibration"]["layout"]["xaxis"]["title"]["text"] == "平均置信度"
     assert "Noto Sans CJK SC" in page.styles[0]
     for english in ("interval", "gold", "confidence", "rows"):
         assert english not in page.visible
@@ -157,6 +159,26 @@ def test_several_labels_and_no_label(tmp_path):
     assert "none" in page.visible
 
 
+def test_the_reliability_chart_takes_its_colours_from_the_page():
+    chart = Page(render_html(classified())).charts()["calibration"]
+    assert {trace["uid"] for trace in chart["data"]} == chart["paint"].keys() == {"line", "bins"}
+    assert chart["paint"]["bins"]["marker"]["color"].startswith("css:--")
+    dots = chart["data"][1]
+    assert dots["x"] == [0.7]
+    assert dots["y"] == [pytest.approx(0.9, abs=0.05)]
+    assert dots["customdata"] == ["200"]
+
+
+def test_clean_rows_without_texts_out_of_scope():
+    """Figures that only the seen rows have are not asked of the clean ones."""
+    task = Classification(("a", "b"), out_of_scope="oos")
+    gold = ["oos"] * 10 + ["a", "b"] * 30
+    rows = [{"text": "x", "label": label} for label in gold]
+    report = score_predictions(task, rows, [{"label": label} for label in gold], resamples=20, seen=np.arange(70) < 10)
+    assert "out-of-scope recall" in Page(render_html(report)).visible
+    assert "超出范围召回率" in Page(render_html(report, lang="zh")).visible
+
+
 def test_many_labels_show_the_weakest():
     table = [
         {"label": f"l{i:03}", "precision": 1.0, "recall": 1.0, "f1": i / 200, "support": i, "predicted": 0}
@@ -177,3 +199,12 @@ def test_many_labels_show_the_most_confused():
     assert chart["layout"]["xaxis"]["ticktext"] == [f"l{i}" for i in busy]
     # The shade is the share of all gold rows of the label, not only of those shown.
     assert chart["data"][0]["z"][0][0] == pytest.approx(counts[busy[0], busy[0]] / counts[busy[0]].sum(), abs=1e-4)
+
+
+def test_several_labels_a_row_are_labels_not_entity_types():
+    rows = [{"id": str(i), "text": "x", "labels": [["a"], ["a", "b"]][i % 2]} for i in range(40)]
+    report = score_predictions(
+        Classification(("a", "b"), multi_label=True), rows, [{"labels": ["a"]}] * 40, resamples=20
+    )
+    assert "各标签 F1" in render_html(report, lang="zh")
+    assert "F1 by label" in render_html(report)

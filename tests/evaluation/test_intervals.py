@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest
+from scipy.stats import binomtest, norm
+from scipy.stats import t as student
 
 from tunewheel.evaluation import score_predictions
-from tunewheel.evaluation.intervals import Sample, distribution, intervals, number_documents, wilson
+from tunewheel.evaluation.intervals import Sample, distribution, intervals, number_documents, percentiles, wilson
 from tunewheel.tasks.classification import Classification
 from tunewheel.tasks.ner import Ner
 
@@ -14,6 +15,13 @@ from tunewheel.tasks.ner import Ner
 def test_wilson_equals_scipy(right, trials):
     theirs = binomtest(right, trials).proportion_ci(method="wilson")
     assert wilson(right / trials, trials) == pytest.approx((theirs.low, theirs.high))
+
+
+@pytest.mark.parametrize("units", [6, 10, 100, 10_000])
+def test_percentiles_reach_as_far_as_a_studentised_interval(units):
+    resamples = norm.ppf(np.arange(1, 100_000) / 100_000)  # of a figure whose bootstrap deviation is 1
+    reach = student.ppf(0.975, units - 1) * (units / (units - 1)) ** 0.5
+    assert percentiles(resamples, units) == pytest.approx((-reach, reach), rel=0.003)
 
 
 def test_coverage_of_the_bootstrap(share):

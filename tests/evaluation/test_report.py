@@ -36,7 +36,7 @@ def test_evaluate_measures_a_model():
     assert (report.model, report.dataset, report.rows, report.mistakes) == ("tickets:1", "abc123", 50, 1)
     assert report.confusion.tolist() == [[49, 1], [0, 0]]
     assert report.seconds >= 0
-    assert report.facts == {"torch": "2.13"}
+    assert report.facts == {"torch": "2.13"} | Oracle.task.facts()
     assert [row["label"] for row in report.table] == ["a", "b"]
 
 
@@ -64,6 +64,19 @@ def test_clean_part_is_scored_alone():
     assert (report.seen_rows, report.clean_rows) == (40, 10)
     with pytest.raises(EvaluationError, match=r"shape \(3,\), but there are 50 rows"):
         evaluate(Oracle(), ROWS, seen=[True] * 3)
+
+
+def test_rows_that_stand_in_train_but_for_case_are_not_clean(tmp_path):
+    place = np.arange(50)
+    report = evaluate(Oracle(), ROWS, seen=(place >= 10) & (place < 40), near=place >= 10)
+    assert report.clean == evaluate(Oracle(), ROWS, seen=place >= 10).clean
+    assert (report.seen_rows, report.near_rows, report.clean_rows) == (40, 10, 10)
+    assert "40 of 50 texts also stand in train (10 of them but for case, punctuation or width)" in str(report)
+    assert "其中 10 条仅大小写" in report.save(tmp_path, lang="zh").read_text(encoding="utf-8")
+    assert Report.load(tmp_path, task=report.task).near_rows == 10
+    assert evaluate(Oracle(), ROWS, near=place >= 10).near_rows == 40
+    with pytest.raises(EvaluationError, match="`near` has shape"):
+        evaluate(Oracle(), ROWS, near=[True])
 
 
 def test_wrong_counts_are_refused():
@@ -113,6 +126,8 @@ def test_save_and_load(tmp_path):
     assert saved.save(tmp_path / "report").name == "report.html"
     loaded = Report.load(tmp_path / "report", task=saved.task)
     assert loaded.as_dict() == saved.as_dict()
+    assert (loaded.calibration, loaded.figures) == (saved.calibration, saved.figures)
+    assert saved.calibration.claims == 50
     assert (loaded.metrics, loaded.clean, loaded.worst) == (saved.metrics, saved.clean, saved.worst)
     assert loaded.ids.tolist() == saved.ids.tolist()
     assert loaded.documents.tolist() == saved.documents.tolist()
@@ -153,6 +168,18 @@ def test_resolution_is_the_two_sample_half_width(binary_report):
     report = binary_report(np.arange(1000) % 10 > 0, resamples=4000)
     assert report.resolution == pytest.approx(2**0.5 * 1.96 * (0.9 * 0.1 / 1000) ** 0.5, rel=0.06)
     assert report.rows_to_resolve(0.01) == pytest.approx(2 * 0.09 * (1.96 / 0.01) ** 2, rel=0.12)
+
+
+def test_a_report_without_figures_of_probabilities_is_still_read(tmp_path):
+    evaluate(Oracle(), ROWS).save(tmp_path)
+    stored = json.loads((tmp_path / "report.json").read_text())
+    assert stored["power"].keys() == {"difference", "rows_for_one_point"}
+    for key in ("figures", "calibration", "power"):
+        del stored[key]
+    (tmp_path / "report.json").write_text(json.dumps(stored))
+    old = Report.load(tmp_path, task=Oracle.task)
+    assert (old.figures, old.calibration) == ({}, None)
+    assert compare(old, evaluate(Oracle(), ROWS), resamples=20).verdicts["accuracy"] == "undecided"
 
 
 def test_importing_loads_no_plotly_and_no_torch():

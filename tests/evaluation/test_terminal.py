@@ -34,6 +34,12 @@ def test_nothing_clean_is_said(binary_report):
     assert "no clean rows to score" in str(binary_report([True, False] * 20, seen=[True] * 40))
 
 
+def test_how_far_confidences_may_be_believed_is_said(binary_report):
+    right = np.arange(200) % 10 > 0
+    assert "calibration error 0." in str(binary_report(right))
+    assert "over 200 claims" in str(binary_report(right))
+
+
 def test_token_accuracy_says_that_o_counts():
     row = {"text": "Ann ran", "entities": [{"start": 0, "end": 3, "label": "PER"}]}
     report = score_predictions(Ner(("PER",)), [row] * 40, [{"entities": []}] * 40, resamples=10)

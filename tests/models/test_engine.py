@@ -182,6 +182,28 @@ def test_a_checkpoint_that_was_cut_off_is_passed_over(tmp_path):
     assert last_checkpoint(tmp_path / "nowhere") is None
 
 
+def test_a_checkpoint_that_was_cut_off_crowds_out_no_whole_one(tiny_base, tmp_path, monkeypatch):
+    """The Trainer keeps two; a run killed twice while saving must still find the one before."""
+    from tunewheel.models.checkpoints import Keeper, last_checkpoint
+
+    recipe, on_save = replace(QUICK, epochs=2, checkpoint_seconds=0.0), Keeper.on_save
+
+    def cut_off_at(wanted):
+        def saving(self, args, state, control, **rest):
+            if state.global_step == wanted:
+                raise InterruptedError
+            on_save(self, args, state, control, **rest)
+
+        monkeypatch.setattr(Keeper, "on_save", saving)
+        with pytest.raises(InterruptedError):
+            trained(tiny_base, tmp_path, recipe)
+
+    cut_off_at(3)
+    (tmp_path / "checkpoint-3").rename(tmp_path / "checkpoint-9")  # another time, another update
+    cut_off_at(3)
+    assert last_checkpoint(tmp_path).name == "checkpoint-2"
+
+
 def test_class_weights_and_smoothing_reach_the_loss(tiny_base):
     rows = intent_rows(4)
 

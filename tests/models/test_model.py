@@ -3,6 +3,7 @@
 import json
 import random
 
+import numpy as np
 import pytest
 
 from tiny import entity_rows, intent_rows
@@ -166,3 +167,73 @@ def test_minilm_is_checked_at_load(monkeypatch):
     monkeypatch.setattr(backbones, "MINILM_SHA256", "0" * 64)
     with pytest.raises(BackboneError, match="reinstall"):
         load_backbone("minilm", [])
+
+
+def test_vectors_are_means_over_a_texts_own_pieces(intents):
+    """Against the network itself, one text at a time, in both languages and with a text of nothing."""
+    import torch
+
+    texts = ["my card is gone", "余额多少", "", "a " * 9]
+    found = intents.predictor().vectors({"text": text} for text in texts)
+    assert found.shape == (4, 32)
+    assert found.dtype == np.float32
+    assert not found[2].any()
+    head, tail = len(intents.encoder.prefix), len(intents.encoder.suffix)
+    for text, vector in zip(texts, found, strict=True):
+        if text:
+            window = intents.task.encode([{"text": text}], intents.encoder)
+            with torch.inference_mode():
+                hidden = intents.network.eval().hidden(**intents.encoder.collate(window))
+            assert vector == pytest.approx(hidden[0, head:-tail].mean(0).numpy(), abs=1e-5)
+
+
+def test_a_vector_depends_on_no_other_row_and_windows_are_averaged(intents, entities, monkeypatch):
+    rows = [*entity_rows(30), {"text": " ".join(f"paid 王芳 {i}" for i in range(40))}]
+    vectors = entities.predictor().vectors(rows)
+    alone = np.concatenate([entities.predictor().vectors([row]) for row in rows])
+    assert vectors == pytest.approx(alone, abs=1e-5)
+    monkeypatch.setattr("tunewheel.models.predictor.CHUNK", 7)
+    assert entities.predictor().vectors(rows) == pytest.approx(vectors, abs=1e-5)
+    assert len(entities.task.encode(rows[-1:], entities.encoder)) > 2
+    # A layer norm ends the backbone: the root mean square of a hidden state is 1, of a mean of them at most that.
+    assert 0 < (vectors[-1] ** 2).mean() <= 1.01
+    assert intents.predictor().vectors([]).shape == (0, 32)
+
+
+def test_rows_that_share_a_window_keep_their_own_vectors(tiny_base):
+    rows = [{**row, "document": "d"} for row in entity_rows(3)]
+    model = prepare(Ner(("person",), context=60), str(tiny_base), rows, Recipe(window=64)).model
+    assert len(model.task.encode(rows, model.encoder)) == 1
+    together = model.predictor().vectors(rows)
+    assert not np.allclose(together[0], together[1], atol=1e-4)
+    # Read in context they are not what they are alone, but nearer to themselves than to their neighbours.
+    alone = model.predictor().vectors([{"text": row["text"]} for row in rows])
+    nearest = ((together[:, None] - alone[None]) ** 2).sum(-1).argmin(1)
+    assert nearest.tolist() == [0, 1, 2]
+
+
+def test_adaptation_calibrates_and_tells_dev_before_and_after(tiny_base, tmp_path):
+    rows = intent_rows(60)
+    # Every sixth dev label is wrong on purpose, so that there is something to calibrate.
+    dev = [{**row, "label": "lost"} if i % 6 == 1 else row for i, row in enumerate(intent_rows(90))]
+    ready = prepare(Classification(("balance", "lost")), str(tiny_base), rows, QUICK)
+    model, trained = ready.train(rows, dev, tmp_path / "run")
+    assert model.task.temperature
+    assert set(model.origin.dev) - set(trained.dev) == {"ece", "ece_uncalibrated"}
+    card = (model.save(tmp_path / "model") / "README.md").read_text(encoding="utf-8")
+    assert "| ece |" in card
+    assert f"Calibration: temperature {model.task.temperature:.3f}" in card
+
+
+def test_a_model_learns_what_it_does_not_know(tiny_base, tmp_path):
+    outside = [{"id": f"o{i}", "text": f"天气 the sky {i}", "label": "oos"} for i in range(30)]
+    rows = [*intent_rows(60), *outside]
+    ready = prepare(Classification(("balance", "lost"), out_of_scope="oos"), str(tiny_base), rows, QUICK)
+    model, _ = ready.train(rows, rows, tmp_path / "run")
+    assert model.network.config.outputs == 2
+    assert model.task.scope_threshold is not None
+    (answer,) = model.predict(["my card is gone"])
+    assert set(answer) == {"label", "confidence", "probabilities", "scope"}
+    assert set(answer["probabilities"]) == {"balance", "lost"}
+    card = (model.save(tmp_path / "model") / "README.md").read_text(encoding="utf-8")
+    assert "answered with `oos`" in card

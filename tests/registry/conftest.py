@@ -1,35 +1,13 @@
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-import tunewheel
 from tunewheel.registry import Registry, Version
 from tunewheel.store import Workspace
-
-Start = Callable[..., "subprocess.Popen[str]"]
-
-
-@pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A fresh workspace, made once: migrating takes longer than most tests."""
-    home = tmp_path_factory.mktemp("template") / "home"
-    Workspace.open(home).close()
-    return home
-
-
-@pytest.fixture
-def workspace(template: Path, tmp_path: Path) -> Iterator[Workspace]:
-    shutil.copytree(template, tmp_path / "home")
-    with Workspace.open(tmp_path / "home") as opened:
-        yield opened
 
 
 @pytest.fixture
@@ -56,21 +34,3 @@ def add(registry: Registry, model: Path) -> Callable[..., Version]:
         )
 
     return add
-
-
-@pytest.fixture
-def start() -> Iterator[Start]:
-    """Starts Python on a script; what still runs at the end of the test is killed."""
-    running: list[subprocess.Popen[str]] = []
-
-    def start(script: str, *arguments: object) -> subprocess.Popen[str]:
-        command = [sys.executable, "-W", "error", "-c", script, *map(str, arguments)]
-        environment = os.environ | {"PYTHONPATH": str(Path(tunewheel.__file__).parents[1])}
-        pipe = subprocess.PIPE
-        running.append(subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, stderr=pipe, text=True))
-        return running[-1]
-
-    yield start
-    for process in running:
-        process.kill()
-        process.communicate()

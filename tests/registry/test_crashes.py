@@ -17,10 +17,10 @@ from sqlalchemy import insert
 from tunewheel.registry import Registry
 from tunewheel.registry import registry as module
 from tunewheel.store import Workspace, artifacts
-registry = Registry(Workspace(sys.argv[1]))
+registry = Registry(Workspace(sys.argv[1], sys.argv[2] or None))
 def register(**options):
     options = {"name": "tickets", "task": "ner", "method": "full", "alias": "champion"} | options
-    return registry.register(sys.argv[2], **options)
+    return registry.register(sys.argv[3], **options)
 """
 
 
@@ -28,7 +28,7 @@ def test_processes_registering_at_once_get_consecutive_numbers(
     registry: Registry, workspace: Workspace, model: Path, start: Any
 ) -> None:
     script = REGISTER + "print('ready', flush=True); input()\nfor _ in range(5): print(register().number)"
-    processes = [start(script, workspace.home, model) for _ in range(4)]
+    processes = [start(script, workspace, model) for _ in range(4)]
     for process in processes:
         assert process.stdout.readline() == "ready\n"
     for process in processes:
@@ -47,6 +47,29 @@ def test_processes_registering_at_once_get_consecutive_numbers(
     assert registry.aliases("tickets") == {"champion": 20}
 
 
+def test_processes_promoting_at_once_leave_one_unbroken_history(
+    registry: Registry, workspace: Workspace, add: Any, start: Any
+) -> None:
+    for _ in range(3):
+        add()
+    script = REGISTER + (
+        "print('ready', flush=True); input()\n"
+        "for turn in range(8):\n"
+        "    registry.promote(f'tickets:{1 + (turn + int(sys.argv[3])) % 3}', why='x')\n"
+    )
+    processes = [start(script, workspace, number) for number in range(3)]
+    for process in processes:
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        process.stdin.write("\n")
+        process.stdin.flush()
+    for process in processes:
+        assert process.communicate() == ("", "")
+    moves = registry.history("tickets")
+    assert [move.replaced for move in moves] == [None, *(move.number for move in moves[:-1])]
+    assert registry.aliases("tickets") == {"champion": moves[-1].number}
+
+
 @pytest.mark.parametrize(
     "fault",
     [
@@ -61,7 +84,7 @@ def test_killed_before_the_transaction_ends_there_is_no_version_and_repeating_fi
     registry: Registry, workspace: Workspace, model: Path, start: Any, fault: str
 ) -> None:
     start_run(workspace, "k", command="train", settings={})
-    killed = start(REGISTER + fault + "\nregister(run='k')", workspace.home, model)
+    killed = start(REGISTER + fault + "\nregister(run='k')", workspace, model)
     assert killed.wait() == 9, killed.stderr.read()
     assert registry.versions() == []
     assert get_run(workspace, "k").version is None  # type: ignore[union-attr]
@@ -79,12 +102,12 @@ def test_killed_at_any_moment_every_visible_version_is_whole(
         "number = 0\n"
         "while True:\n"
         "    number += 1\n"
-        "    Path(sys.argv[2], 'config.json').write_text(f'{os.getpid()} {number}')\n"
+        "    Path(sys.argv[3], 'config.json').write_text(f'{os.getpid()} {number}')\n"
         "    print(register().ref, flush=True)\n"
     )
     said = 0
     for wait in range(2):
-        process = start(script, workspace.home, model)
+        process = start(script, workspace, model)
         for _ in range(3 + wait):
             assert process.stdout.readline().startswith("tickets:")
         process.send_signal(signal.SIGKILL)

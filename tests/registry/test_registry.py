@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tunewheel.registry import Registry, RegistryError
-from tunewheel.store import ArtifactError, Workspace, finish_run, get_run, record_dataset, start_run
+from tunewheel.store import ArtifactError, Workspace, finish_run, get_run, list_datasets, record_dataset, start_run
 
 
 def test_a_version_keeps_all_it_was_given(
@@ -267,3 +267,26 @@ def test_lineage_survives_a_dataset_that_is_its_own_ancestor(
     record_dataset(workspace, "b", name="b", parent="a")
     add(dataset="a")
     assert [parent["fingerprint"] for parent in registry.lineage("tickets")["parents"]] == ["b"]
+
+
+def test_lineage_goes_forward_to_revisions_siblings_and_aliases(
+    registry: Registry, workspace: Workspace, add: Any
+) -> None:
+    record_dataset(workspace, "raw", name="tickets.jsonl")
+    record_dataset(workspace, "clean", name="clean", parent="raw")
+    add(dataset="clean", alias="champion", why="the first")
+    add(dataset="clean", metrics={"f1": 0.5})
+    add("other", dataset="raw")
+    registry.promote("tickets:2", why="better")
+    found = registry.lineage("tickets:1")
+    assert [(other["ref"], other["aliases"]) for other in found["siblings"]] == [("tickets:2", ["champion"])]
+    assert [(move["number"], move["replaced"], move["why"]) for move in found["history"]] == [
+        (1, None, "the first"),
+        (2, 1, "better"),
+    ]
+    raw = registry.dataset_lineage("raw")
+    assert json.loads(json.dumps(raw)) == raw
+    assert [child["fingerprint"] for child in raw["children"]] == ["clean"]
+    assert [version["ref"] for version in raw["versions"]] == ["other:1"]
+    assert registry.dataset_lineage("never")["dataset"] == {"fingerprint": "never", "recorded": False}
+    assert [record.fingerprint for record in list_datasets(workspace)] == ["raw", "clean"]

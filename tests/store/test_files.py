@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tunewheel.store import write_whole
-from tunewheel.store.files import alive, sweep, temporary_name
+from tunewheel.store.files import alive, sweep, temporary_folder, temporary_name
 
 
 def test_text_and_bytes_are_written_and_replaced(tmp_path: Path) -> None:
@@ -92,3 +92,13 @@ def test_alive() -> None:
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
     assert not alive(dead.pid)
+
+
+def test_a_temporary_folder_is_its_owners_and_clears_away_what_died(tmp_path: Path, start: Any) -> None:
+    make = "import sys; from pathlib import Path; from tunewheel.store.files import temporary_folder\n"
+    died = start(make + "temporary_folder(Path(sys.argv[1]), '.工.tmp-')", tmp_path / "cache")
+    assert died.wait() == 0
+    [left] = (tmp_path / "cache").iterdir()
+    folder = temporary_folder(tmp_path / "cache", ".工.tmp-")
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert list((tmp_path / "cache").iterdir()) == [folder] != [left]

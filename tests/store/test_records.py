@@ -63,3 +63,11 @@ def test_a_dataset_keeps_its_first_record_and_gains_what_it_lacked(workspace: Wo
     assert more.created == first.created
     assert record_dataset(workspace, "d", name="x", parent="q", artifact="b", summary={"rows": 4}) == more
     assert get_dataset(workspace, "d") == more
+
+
+def test_a_second_file_with_the_same_rows_joins_the_first(workspace: Workspace) -> None:
+    first, second = {"path": "a.csv", "sha256": "1"}, {"path": "b.csv", "sha256": "2"}
+    record_dataset(workspace, "s", name="a.csv", summary={"splits": {"train": 3}}, sources=[first])
+    record_dataset(workspace, "s", name="b.csv", sources=[first, second])
+    known = record_dataset(workspace, "s", name="a.csv")
+    assert known.summary == {"splits": {"train": 3}, "sources": [first, second]}

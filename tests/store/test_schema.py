@@ -31,12 +31,12 @@ def test_the_revisions_are_alembics() -> None:
     assert script.get_current_head() == REVISIONS[-1]
 
 
-def test_the_migrations_lead_to_the_tables_declared(workspace: Workspace) -> None:
+def test_the_migrations_lead_to_the_tables_declared(workspace: Workspace, request: pytest.FixtureRequest) -> None:
     with workspace.begin() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, metadata) == []
         migrated = inspect(connection)
-        other = create_engine("sqlite://")
+        other = create_engine(request.getfixturevalue("postgres").create() if workspace.database else "sqlite://")
         metadata.create_all(other)
         declared = inspect(other)
         for table in metadata.tables:
@@ -56,7 +56,7 @@ def test_the_way_back(workspace: Workspace) -> None:
         command.downgrade(config(connection), "base")
         assert inspect(connection).get_table_names() == ["alembic_version"]
     workspace.close()
-    with Workspace.open(workspace.home).read() as connection:
+    with Workspace.open(workspace.home, workspace.database) as again, again.read() as connection:
         assert set(inspect(connection).get_table_names()) == {"alembic_version", *metadata.tables}
 
 

@@ -49,9 +49,13 @@ MULTI = [
     [
         (Classification(("balance", "lost")), ROWS),
         (Classification(("balance", "lost"), weights=(0.5, 2.0)), ROWS),
+        (Classification(("balance", "lost"), temperature=2.5), ROWS),
+        (Classification(("balance", "lost"), out_of_scope="超出范围"), [*ROWS, {"text": "天气", "label": "超出范围"}]),
         (Classification(("a", "b", "c"), multi_label=True), MULTI),
+        (Classification(("a", "b", "c"), multi_label=True, threshold=0.35, temperature=0.7), MULTI),
         (Ner(("LOC", "PER")), NER_ROWS),
         (Ner(("LOC", "PER"), crf=True), NER_ROWS),
+        (Ner(("LOC", "PER"), platt=(0.8, -0.2)), NER_ROWS),
     ],
 )
 def test_every_built_in_task_keeps_the_contract(task, rows):
@@ -79,6 +83,33 @@ class Flattering(Classification):
 class Blind(Classification):
     def decode(self, rows, encoder, windows, outputs):
         return super().decode(rows, encoder, windows, [-o for o in outputs])
+
+
+class Turning(Classification):
+    """Lets its temperature decide on answers."""
+
+    def _several(self, raw):
+        answer = super()._several(raw)
+        return {**answer, "labels": [label for label, p in answer["probabilities"].items() if p >= self.threshold]}
+
+
+def test_the_contract_finds_a_calibration_that_moves_answers():
+    with pytest.raises(ContractError, match=r"calibration \(temperature\) changed \d+ of"):
+        check_task(Turning(("a", "b", "c"), multi_label=True, threshold=0.35), MULTI)
+
+
+class Greedy(Classification):
+    def learns(self, row):
+        return True
+
+    def encode(self, rows, encoder, *, labelled=False):
+        return Classification(("a", "b"), out_of_scope="oos").encode(rows, encoder, labelled=labelled)
+
+
+def test_the_contract_finds_rows_that_are_lost_from_training():
+    rows = [{"text": "one", "label": "a"}, {"text": "two", "label": "oos"}]
+    with pytest.raises(ContractError, match="exactly the rows that the task learns"):
+        check_task(Greedy(("a", "b"), out_of_scope="oos"), rows)
 
 
 @pytest.mark.parametrize(
@@ -224,3 +255,36 @@ def test_balanced_weights_make_rare_labels_count():
     task = Classification.from_dataset(Rows(), class_weights="balanced")
     assert task.head().class_weights == pytest.approx((40 / (2 * 30), 40 / (2 * 10)))
     assert Classification.from_dataset(Rows()).head().class_weights is None
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "agrees"),
+    [
+        (("Ann ran", [(0, 3, "PER")]), ("then Ann sat", [(5, 8, "PER")]), True),
+        (("Ann ran", [(0, 3, "PER")]), ("then Ann sat", []), False),
+        (("Ann ran", []), ("then Ann sat", [(5, 8, "PER")]), False),
+        (("Ann ran", [(0, 3, "PER")]), ("Annual report", []), True),
+        (("张三来了", [(0, 2, "PER")]), ("请找张三", [(2, 4, "ORG")]), False),
+        (("张三来了", [(0, 2, "PER")]), ("请找张三", [(2, 4, "PER")]), True),
+        (("张三来了", [(0, 2, "PER")]), ("今天下雨", []), True),
+    ],
+)
+def test_entities_agree_where_both_texts_hold_the_same_words(one, other, agrees):
+    rows = [
+        {"text": text, "entities": [{"start": a, "end": b, "label": label} for a, b, label in spans]}
+        for text, spans in (one, other)
+    ]
+    assert Ner(("ORG", "PER")).agrees(*rows) is agrees
+
+
+def test_labels_agree_in_any_order():
+    assert Classification(("a", "b"), multi_label=True).agrees({"labels": ["a", "b"]}, {"labels": ["b", "a"]})
+    assert not Classification(("a", "b")).agrees({"label": "a"}, {"label": "b"})
+
+
+def test_a_task_must_say_which_column_holds_its_labels():
+    class Deaf(Classification):
+        columns = ("text", "mood")
+
+    with pytest.raises(TaskError, match="one of label, labels, entities must hold the labels"):
+        check_task(Deaf(("a", "b")), [{"text": "x", "label": "a"}])

@@ -13,11 +13,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tunewheel.data import arrow
+from tunewheel.data import arrow, classes
+from tunewheel.data.annotations import Ends, Evidence, check_ends, entities_of
 from tunewheel.data.deal import Dealer
 from tunewheel.data.divide import UNLABELLED, Divider, oddities
 from tunewheel.data.gather import Seen
-from tunewheel.data.infer import DOCUMENT, GROUP, IDS, Columns, Schema, infer
+from tunewheel.data.infer import DOCUMENT, GROUP, IDS, Columns, Schema, Target, infer
 from tunewheel.data.inherit import Heritage
 from tunewheel.data.manifest import Manifest, Source
 from tunewheel.data.problems import DataError, Problem, Problems, listed, nearest
@@ -31,13 +32,17 @@ _SAMPLE = 1000
 
 @dataclass(frozen=True)
 class Input:
-    """A reader and what it reads. ``split`` None: rows are to be divided; ``sha256`` None: not a file."""
+    """A reader and what it reads. ``split`` None: rows are to be divided; ``sha256`` None: not a file.
+
+    ``classes`` are the names that stand beside the file for label numbers.
+    """
 
     name: str
     records: Iterable[Record]
     format: str
     sha256: str | None
     split: str | None
+    classes: classes.ClassList | None = None
 
 
 @dataclass(frozen=True)
@@ -55,12 +60,15 @@ class Plan:
     test: float = 0.1
     seed: int = 13
     parent: str | None = None
+    targets: tuple[Target, ...] | None = None
+    ends: Ends | None = None
     group: str | None = None
     time: str | None = None
     heritage: Heritage | None = None
     rejected: Path | None = None
 
     def __post_init__(self) -> None:
+        check_ends(self.ends)
         if not (0 <= self.dev < 1 and 0 <= self.test < 1 and self.dev + self.test < 1):
             raise ValueError(f"dev and test are shares of the rows, together under 1, not {self.dev} and {self.test}")
 
@@ -78,26 +86,24 @@ def _build(inputs: list[Input], plan: Plan, folder: Path, notes: list[str], prob
     if not sample:
         raise _no_rows(first)
     schema = _schema(first.name, sample, plan)
-    told = [*schema.notes, *notes]
     labelled = [
         item is first or not Columns(some).is_empty(schema.label) for item, some in zip(inputs, samples, strict=True)
     ]
     names = [item.split if has else UNLABELLED for item, has in zip(inputs, labelled, strict=True)]
-    first_pass = _FirstPass(schema, folder, problems)
-    sources = [first_pass.read(item, name, some) for item, name, some in zip(inputs, names, samples, strict=True)]
+    ends, about_ends = _ends([item for item, has in zip(inputs, labelled, strict=True) if has], schema, plan.ends)
+    listed_names = [None if schema.marks_spans else item.classes for item in inputs]
+    named = classes.fitting(listed_names, samples, schema.label)
+    first_pass = _FirstPass(schema, folder, problems, ends)
+    sources = [first_pass.read(*each) for each in zip(inputs, names, samples, named, strict=True)]
     problems.raise_any()
     seen = first_pass.seen
-    told += [
-        f"{item.name} has no '{schema.label}': kept as the split '{UNLABELLED}'"
-        for item, has in zip(inputs, labelled, strict=True)
-        if not has
-    ]
-    told += [note for item in inputs for note in getattr(item.records, "notes", ())]
-    told += first_pass.notes
     divider = Divider(seen, schema, names, plan.dev, plan.test, plan.seed, plan.heritage)
     division, how = divider()
     dealer = Dealer(folder, seen, division, schema)
     splits = dealer.deal(first_pass.parts, first_pass.extras.types)
+    told = [_task_note(schema, seen), *schema.notes, *notes, *_unlabelled(inputs, labelled, schema)]
+    told += [note for item in inputs for note in getattr(item.records, "notes", ())]
+    told += [*about_ends, *(found.note for found in named if found), *first_pass.notes]
     if dealer.original_ids:
         told.append("the files' ids are not one a row: kept as 'original_id'; ids are made from the texts")
     if isinstance(problems, Rejected) and problems.rows:
@@ -112,9 +118,17 @@ def _build(inputs: list[Input], plan: Plan, folder: Path, notes: list[str], prob
         fingerprint=fingerprint,
         parent=_parent(plan, fingerprint),
         sources=tuple(replace(source, sha256=source.sha256 or seen.digest_of(i)) for i, source in enumerate(sources)),
-        notes=tuple(dict.fromkeys([_task_note(schema, seen), *told, *divider.notes, *oddities(seen, division)])),
+        notes=tuple(dict.fromkeys([*told, *divider.notes, *oddities(seen, division)])),
         split=how,
     )
+
+
+def _unlabelled(inputs: list[Input], labelled: list[bool], schema: Schema) -> list[str]:
+    return [
+        f"{item.name} has no '{schema.label}': kept as the split '{UNLABELLED}'"
+        for item, has in zip(inputs, labelled, strict=True)
+        if not has
+    ]
 
 
 def _parent(plan: Plan, fingerprint: str) -> str | None:
@@ -135,10 +149,24 @@ def _schema(file: str, sample: list[Mapping[str, Any]], plan: Plan) -> Schema:
             raise DataError([Problem(file, 1, column, f"a column of this name ({option})", found, fix)])
     aside = {name for name in (plan.group, plan.time) if name and name.lower() not in (*IDS, GROUP, DOCUMENT)}
     shown = [{name: value for name, value in record.items() if name not in aside} for record in sample]
-    schema = infer(file, shown if aside else sample, plan.task, plan.text, plan.label)
+    schema = infer(file, shown if aside else sample, plan.task, plan.text, plan.label, plan.targets)
     of_parent = plan.heritage.split.group if plan.heritage else None
     group = plan.group or (of_parent if of_parent in names else schema.group)
     return replace(schema, group=group, time=plan.time)
+
+
+def _ends(inputs: list[Input], schema: Schema, given: Ends | None) -> tuple[Ends, list[str]]:
+    """Settle how the ends of entities are counted, from all rows unless the caller said, and what to say of it."""
+    if schema.shape != "entities" or schema.text is None or given == "exclusive":
+        return "exclusive", []
+    if given is not None:
+        return given, [f"ends of entities are {given}, as asked; one is added to each"]
+    evidence = Evidence()
+    for item in inputs:
+        _report_to(item, Problems())
+        for record in item.records:
+            evidence.add(record.values.get(schema.text), entities_of(record.values.get(schema.label)) or ())
+    return evidence.verdict, [evidence.note] if evidence.entities else []
 
 
 def _sample(item: Input) -> list[Mapping[str, Any]]:
@@ -166,19 +194,33 @@ def _no_rows(item: Input) -> DataError:
 class _FirstPass:
     """Checks rows, takes them down in ``seen`` and writes them to ``parts``, one an input."""
 
-    def __init__(self, schema: Schema, folder: Path, problems: Problems) -> None:
-        self.schema, self.folder, self.problems = schema, folder, problems
+    def __init__(self, schema: Schema, folder: Path, problems: Problems, ends: Ends) -> None:
+        self.schema, self.folder, self.problems, self.ends = schema, folder, problems, ends
         self.seen, self.extras = Seen(timed=schema.time is not None), arrow.ExtraTypes()
         self.parts: list[Path] = []
         self.notes: list[str] = []
 
-    def read(self, item: Input, split: str | None, sample: list[Mapping[str, Any]]) -> Source:
+    def read(
+        self,
+        item: Input,
+        split: str | None,
+        sample: list[Mapping[str, Any]],
+        named: classes.Classes | None,
+    ) -> Source:
         """Read one input and say what was read; its hash is empty where it is not a file."""
         _report_to(item, self.problems)
         joiner = getattr(item.records, "joiner", " ")
         clock = self._clock(item, sample) if split in (None, "train") else None
-        labelled = split != UNLABELLED
-        shape = Shaper(self.schema, self.problems, item.name, labelled=labelled, joiner=joiner, clock=clock)
+        shape = Shaper(
+            self.schema,
+            self.problems,
+            item.name,
+            labelled=split != UNLABELLED,
+            joiner=joiner,
+            ends=self.ends,
+            classes=named,
+            clock=clock,
+        )
         self.parts.append(self.folder / f"part-{len(self.parts)}.arrow")
         rows, bad = 0, _rejected(self.problems)
         with arrow.PartWriter(self.parts[-1], self.extras) as writer:
@@ -212,7 +254,7 @@ def _rejected(problems: Problems) -> int:
 
 
 def _task_note(schema: Schema, seen: Seen) -> str:
-    kind = "labels" if schema.task == "classification" else "entity types"
+    kind = "entity types" if schema.marks_spans else "labels"
     several = ", several a row" if schema.multi_label else ""
     text, label = schema.columns["text"], schema.columns["label"]
     return f"task {schema.task}: column '{label}' holds {len(seen.names)} {kind}{several}; text in '{text}'"

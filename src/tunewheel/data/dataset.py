@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -14,14 +14,18 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 import numpy.typing as npt
 
-from tunewheel.data import arrow
+from tunewheel.data import arrow, sources
+from tunewheel.data.annotations import Ends
 from tunewheel.data.build import Input, Plan, build
-from tunewheel.data.gather import text_key
+from tunewheel.data.gather import near_key, text_key
+from tunewheel.data.infer import Target
 from tunewheel.data.inherit import HELD, Heritage
 from tunewheel.data.manifest import NAME, Manifest, Source, Split
 from tunewheel.data.problems import DataError, Problem, nearest
-from tunewheel.data.readers.folder import Found, find, find_named, reader, split_order
+from tunewheel.data.readers.formats import Format
 from tunewheel.data.readers.memory import RowsReader
+from tunewheel.data.readers.names import split_order
+from tunewheel.store.files import temporary_folder
 
 if TYPE_CHECKING:
     import datasets
@@ -46,11 +50,12 @@ class Dataset:
     def read(
         cls,
         path: str | Path | Mapping[str, str | Path],
-        task: Literal["classification", "ner"] | None = None,
+        task: str | None = None,
         text: str | None = None,
         label: str | None = None,
         *,
-        format: Literal["jsonl", "json", "csv", "tsv", "conll"] | None = None,
+        format: Format | None = None,
+        ends: Ends | None = None,
         dev: float = 0.1,
         test: float = 0.1,
         seed: int = 13,
@@ -60,14 +65,21 @@ class Dataset:
         on_error: Literal["raise", "skip"] = "raise",
         rejected: str | Path = "rejected.jsonl",
         cache: str | Path | None = None,
+        targets: Sequence[Target] | None = None,
     ) -> Self:
         """Read a file, a folder of splits, or a mapping of split names to files; a saved dataset is loaded.
+
+        A pattern (``news_*.json``) is all files it names; ``owner/name`` or ``owner/name:config`` is a data set of
+        the Hugging Face hub where no such path is; ``sqlite:///shop.db::SELECT text, label FROM tickets`` is a query
+        (`read_sql`). ``ends`` says how the ends of entities are counted where the rows leave it open.
 
         What is not named is inferred and said in `notes`. A dev or test split that is not given is taken from
         train (``dev`` and ``test`` are shares of train's rows; 0 takes none), stratified by label, identical
         texts and rows with one value of the column ``group`` kept together; NER by document where there are
         documents; with the column ``time``, the newest rows are test and the next dev. ``cache`` is a folder that
-        keeps the Arrow files; without it they live as long as the dataset.
+        keeps the Arrow files; without it they live as long as the dataset. A task that is neither
+        ``classification`` nor ``ner`` says by ``targets`` which of ``label``, ``labels`` and ``entities`` may hold
+        its labels (`tunewheel.tasks.Task.targets`).
 
         With a ``parent`` the dataset is its revision: rows that stood there (by id, else by text) keep their split
         whatever the files say now, new rows follow their group or an identical text, else they go by the hash of
@@ -77,41 +89,66 @@ class Dataset:
         ``on_error="skip"`` they are left out and written to ``rejected``, as JSON Lines, and only a file of which
         nothing is left is an error.
         """
-        skipped = Path(rejected) if _skips(on_error) else None
         heritage = parent.heritage() if parent is not None else None
-        plan = Plan(task, text, label, dev, test, seed, None, group, time, heritage, skipped)
-        if not isinstance(path, Mapping) and (Path(path) / NAME).is_file():
-            stored = cls.load(path)
-            return stored if parent is None else parent._revised(stored, plan, cache)
-        if isinstance(path, Mapping):
-            found, notes = find_named(path, format), list[str]()
-        else:
-            found, notes = find(Path(path), format)
+        skipped = Path(rejected) if _skips(on_error) else None
+        held = _tupled(targets)
+        plan = Plan(task, text, label, dev, test, seed, None, held, ends, group, time, heritage, skipped)
+        if (stored := sources.stored(path)) is not None:
+            whole = cls.load(stored)
+            return whole if parent is None else parent._revised(whole, plan, cache)
         wanted = tuple(name for name in (text, label) if name)
-        inputs = [_input(item, i, wanted) for i, item in enumerate(found)]
+        inputs, notes = sources.open_inputs(path, format, wanted)
         return cls._build(inputs, plan, cache, notes)
+
+    @classmethod
+    def read_sql(
+        cls,
+        url: str,
+        query: str,
+        task: str | None = None,
+        text: str | None = None,
+        label: str | None = None,
+        *,
+        ends: Ends | None = None,
+        dev: float = 0.1,
+        test: float = 0.1,
+        seed: int = 13,
+        group: str | None = None,
+        time: str | None = None,
+        cache: str | Path | None = None,
+        targets: Sequence[Target] | None = None,
+    ) -> Self:
+        """Read the rows of a query from SQLite or PostgreSQL, in a transaction that cannot write.
+
+        Rows are streamed; the source's hash is that of the rows. The password stands in no note, manifest or error;
+        PostgreSQL also takes it from ``PGPASSWORD`` or ``~/.pgpass``. Raises `DataError`.
+        """
+        plan = Plan(task, text, label, dev, test, seed, None, _tupled(targets), ends, group, time)
+        return cls._build([sources.query_input(url, query)], plan, cache, [])
 
     @classmethod
     def from_rows(
         cls,
         splits: Mapping[str, Iterable[Mapping[str, Any]]],
-        task: Literal["classification", "ner"] | None = None,
+        task: str | None = None,
         *,
         text: str | None = None,
         label: str | None = None,
         dev: float = 0.0,
         test: float = 0.0,
         seed: int = 13,
+        ends: Ends = "exclusive",
         group: str | None = None,
         time: str | None = None,
         cache: str | Path | None = None,
         parent: str | None = None,
+        targets: Sequence[Target] | None = None,
     ) -> Self:
         """Build from rows in memory, checked as files are; ``row`` of a problem counts from 1 in its split.
 
         Rows that can be iterated again (a list, a split of another dataset) are never held at once. Missing
         splits are left missing unless ``dev`` or ``test`` ask for them. ``parent`` is the fingerprint of the
-        dataset these rows are a revision of; to inherit its splits, see `revise`.
+        dataset these rows are a revision of; to inherit its splits, see `revise`. ``targets`` are as for `read`.
         """
         inputs = [
             Input(name, RowsReader(rows), "rows", None, name) for name, rows in sorted(splits.items(), key=split_order)
@@ -129,7 +166,8 @@ class Dataset:
                     )
                 ]
             )
-        return cls._build(inputs, Plan(task, text, label, dev, test, seed, parent, group, time), cache, [])
+        plan = Plan(task, text, label, dev, test, seed, parent, _tupled(targets), ends, group, time)
+        return cls._build(inputs, plan, cache, [])
 
     def revise(
         self,
@@ -164,9 +202,7 @@ class Dataset:
 
     @classmethod
     def _build(cls, inputs: list[Input], plan: Plan, cache: str | Path | None, notes: list[str]) -> Self:
-        if cache is not None:
-            Path(cache).mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=".tunewheel-", dir=cache))
+        work = Path(tempfile.mkdtemp(prefix=".tunewheel-")) if cache is None else _beside(Path(cache), "tunewheel")
         try:
             manifest = build(inputs, plan, work, notes)
             if cache is None:
@@ -176,8 +212,10 @@ class Dataset:
             shutil.rmtree(work, ignore_errors=True)
             raise
         shutil.rmtree(work)
-        # The files may be those of an earlier reading: same rows, not always the same bytes.
-        return cls(replace(manifest, splits=Manifest.read(home).splits), home)
+        # The files may be those of an earlier reading: same rows, not always the same bytes or sources.
+        stored = Manifest.read(home).splits
+        splits = {name: replace(stored[name], sources=split.sources) for name, split in manifest.splits.items()}
+        return cls(replace(manifest, splits=splits), home)
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
@@ -192,8 +230,7 @@ class Dataset:
         target = Path(folder)
         if target.is_dir() and any(target.iterdir()):
             return self._same(target)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+        beside = _beside(target.parent, target.name)
         try:
             for split in self._manifest.splits.values():
                 shutil.copyfile(self._folder / split.file, beside / split.file)
@@ -220,7 +257,7 @@ class Dataset:
         raise FileExistsError(f"{folder} exists and holds something else; choose another folder")
 
     @property
-    def task(self) -> Literal["classification", "ner"]:
+    def task(self) -> str:
         """What the labels are for."""
         return self._manifest.task
 
@@ -269,6 +306,12 @@ class Dataset:
         """The files the rows came from."""
         return self._manifest.sources
 
+    def source_of(self, split: str, row: int) -> Source | None:
+        """The file that row number ``row`` of a split (from 0) came from, None where that was not recorded."""
+        ends = np.cumsum(self._manifest.splits[split].sources)
+        at = int(np.searchsorted(ends, row, side="right"))
+        return self.sources[at] if at < len(ends) else None
+
     @property
     def notes(self) -> tuple[str, ...]:
         """Everything that was inferred or assumed."""
@@ -300,12 +343,17 @@ class Dataset:
         """Iterate over a split's Arrow batches, one in memory at a time, without loading `datasets`."""
         yield from arrow.batches(self._path(split))
 
-    def overlap(self, train: str, test: str) -> npt.NDArray[np.bool_]:
-        """Say of each row of ``test`` whether its text (white space aside) stands in ``train``: a leak."""
-        return np.isin(self._text_keys(test), self._text_keys(train))
+    def overlap(self, train: str, test: str, *, of: Dataset | None = None, near: bool = False) -> npt.NDArray[np.bool_]:
+        """Say of each row of ``test`` whether its text (white space aside) stands in ``train``: a leak.
 
-    def _text_keys(self, split: str) -> npt.NDArray[np.uint64]:
-        keys = (text_key(text) for batch in self.batches(split) for text in batch["text"].to_pylist())
+        ``of`` is the dataset whose ``train`` is meant, by default this one. ``near`` leaves case, punctuation and width
+        aside too.
+        """
+        key = near_key if near else text_key
+        return np.isin(self._keys(test, key), (of or self)._keys(train, key))
+
+    def _keys(self, split: str, key: Callable[[str], int]) -> npt.NDArray[np.uint64]:
+        keys = (key(text) for batch in self.batches(split) for text in batch["text"].to_pylist())
         return np.fromiter(keys, dtype=np.uint64)
 
     def _path(self, split: str) -> Path:
@@ -322,11 +370,12 @@ def _skips(on_error: str) -> bool:
     return on_error == "skip"
 
 
-def _input(found: Found, number: int, wanted: tuple[str, ...]) -> Input:
-    # Documents are named by split, so that no two of a dataset share a name whatever their files are called.
-    documents = "-".join(filter(None, (found.split, str(number) if found.split is None and number else "")))
-    records = reader(found, wanted, documents or "document")
-    return Input(str(found.file.path), records, found.format, found.file.sha256, found.split)
+def _tupled(targets: Sequence[Target] | None) -> tuple[Target, ...] | None:
+    return None if targets is None else tuple(targets)
+
+
+def _beside(folder: Path, name: str) -> Path:
+    return temporary_folder(folder, f".{name}.tmp-")
 
 
 def _sync(path: Path) -> None:

@@ -57,8 +57,14 @@ class Dealer:
             writer.close()
         files = {name: self.folder / f"{name}.arrow" for name in self.division.sizes}
         return {
-            name: SplitFile(files[name].name, rows, sha256(files[name])) for name, rows in self.division.sizes.items()
+            name: SplitFile(files[name].name, rows, sha256(files[name]), self._sources(name, len(parts)))
+            for name, rows in self.division.sizes.items()
         }
+
+    def _sources(self, split: str, inputs: int) -> tuple[int, ...]:
+        """How many rows of a split each input gave."""
+        here = self.seen.array("inputs")[self.division.holds(split)]
+        return tuple(np.bincount(here, minlength=inputs).tolist())
 
     def fingerprint(self, kind: str) -> str:
         """Hash the kind of task, the splits, and every row's id and content, once all is dealt."""
@@ -92,5 +98,5 @@ class Dealer:
 
 def _kept(schema: Schema, seen: Seen) -> list[str]:
     tokens = ["tokens"] if seen.tokens else []
-    document = ["document"] if schema.task == "ner" and seen.array("documents").any() else []
+    document = ["document"] if schema.marks_spans and seen.array("documents").any() else []
     return ["text", schema.target, *tokens, *document]

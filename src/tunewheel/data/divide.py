@@ -15,7 +15,7 @@ from tunewheel.data.gather import Seen, hash64
 from tunewheel.data.infer import Schema
 from tunewheel.data.inherit import HELD, Heritage, link_keys, settle
 from tunewheel.data.manifest import Kind, Split
-from tunewheel.data.readers.folder import split_order
+from tunewheel.data.readers.names import split_order
 
 UNLABELLED = "unlabelled"
 
@@ -77,7 +77,7 @@ class Divider:
         return replace(made, kind=kind, seed=self.seed, shares=shares)
 
     def _by_document(self, documents: npt.NDArray[np.uint64]) -> bool:
-        return self.schema.task == "ner" and len(np.unique(documents[documents != 0])) > 2
+        return self.schema.marks_spans and len(np.unique(documents[documents != 0])) > 2
 
     def _inherited(
         self, heritage: Heritage, where: npt.NDArray[np.int32], every: list[str], shares: dict[str, float]

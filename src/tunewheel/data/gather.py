@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import itertools
 import math
+import re
+import unicodedata
 from array import array
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -123,3 +125,19 @@ def hash64(text: str) -> int:
 def text_key(text: str) -> int:
     """Hash a text so that white space makes no difference; case does."""
     return hash64(" ".join(text.split()))
+
+
+_SIGNS = re.compile(r"[\W_]+")
+
+
+def near_key(text: str) -> int:
+    """Hash a text so that case, punctuation, width and all white space make no difference.
+
+    >>> near_key("Pay ＡＢＣ 3元！") == near_key("pay abc, 3 元")
+    True
+    >>> near_key("?!") == near_key("...")
+    False
+    """
+    # A text of nothing but signs is told by them.
+    plain = _SIGNS.sub("", unicodedata.normalize("NFKC", text).casefold())
+    return hash64(plain) if plain else text_key(text)

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from tunewheel.data.problems import DataError, Problem, listed, nearest, show
 
-TaskName = Literal["classification", "ner"]
+Target = Literal["label", "labels", "entities"]
 Shape = Literal["label", "labels", "entities", "tags"]
+
+TARGETS: tuple[Target, ...] = get_args(Target)
+INFERRED: Mapping[str, tuple[Target, ...]] = {"classification": ("label", "labels"), "ner": ("entities",)}
+"""The tasks that rows speak for themselves, and the canonical columns that may hold their labels."""
 
 TEXTS = (
     *(
@@ -49,16 +54,25 @@ TOKENS = ("tokens", "words", "characters", "chars", "词", "字")
 TAGS = ("tags", "ner_tags", "ner", "labels", "label", "bio", "标签")
 IDS = ("id", "_id", "uuid", "guid")
 GROUP, DOCUMENT = "group", "document"
+PAIRS = (
+    *(("sentence1", "sentence2"), ("text_a", "text_b"), ("text1", "text2"), ("sentence_a", "sentence_b")),
+    *(("premise", "hypothesis"), ("question1", "question2"), ("句子1", "句子2")),
+)
+NAMES = ("label_desc", "label_name", "label_text", "class_name", "category_name", "intent_name", "标签名")
 STARTS = ("start", "start_offset", "start_position", "start_char", "begin")
 
+_LABEL_WORDS = frozenset(("label", "labels", "category", "intent", "class", "sentiment", "topic"))
 _KNOWN = frozenset((*TEXTS, *LABELS, *ENTITIES, *TOKENS, *TAGS, *IDS, GROUP, DOCUMENT))
 
 
 @dataclass(frozen=True)
 class Schema:
-    """The columns chosen; ``shape`` is how labels are written; ``tokens`` and ``document`` are for NER."""
+    """The columns chosen; ``shape`` is how labels are written; ``tokens`` and ``document`` are for entities.
 
-    task: TaskName
+    ``pair`` is the second text where the task is about two; the row's text is both (`join_pair`).
+    """
+
+    task: str
     shape: Shape
     text: str | None
     label: str
@@ -66,6 +80,7 @@ class Schema:
     id: str | None = None
     group: str | None = None
     document: str | None = None
+    pair: str | None = None
     time: str | None = None
     notes: tuple[str, ...] = field(default=(), compare=False)
 
@@ -75,19 +90,40 @@ class Schema:
         return self.shape == "labels"
 
     @property
-    def target(self) -> Literal["label", "labels", "entities"]:
+    def target(self) -> Target:
         """The canonical column that the labels go to."""
         return "entities" if self.shape == "tags" else self.shape
 
     @property
+    def marks_spans(self) -> bool:
+        """Whether labels stand on parts of a text, so that its words and its neighbours matter."""
+        return self.target == "entities"
+
+    @property
     def columns(self) -> dict[str, str]:
         """The file's own names of the columns, by what they are to us."""
-        return {"text": self.text or self.tokens or "text", "label": self.label}
+        text = self.text or self.tokens or "text"
+        return {"text": f"{text} + {self.pair}" if self.pair else text, "label": self.label}
 
 
 def known_column(name: str) -> bool:
     """Say whether a column name is one that is looked for."""
     return name.strip().lower() in _KNOWN
+
+
+def pair_of(names: Iterable[str]) -> tuple[str, str] | None:
+    """Find the two texts of a row about sentence pairs.
+
+    >>> pair_of(["id", "sentence1", "sentence2", "label"])
+    ('sentence1', 'sentence2')
+    """
+    known = set(names)
+    return next((pair for pair in PAIRS if known.issuperset(pair)), None)
+
+
+def join_pair(first: str, second: str) -> str:
+    """Make one text of two: a tab between them, which neither loses its place by."""
+    return f"{first}\t{second}"
 
 
 def from_cell(value: Any) -> Any:
@@ -128,6 +164,11 @@ class Columns:
         by_lower = {column.strip().lower(): column for column in reversed(self.names)}
         return [by_lower[name] for name in names if name in by_lower]
 
+    def ending_in(self, words: frozenset[str]) -> list[str]:
+        """Columns whose name ends in one of some words, such as ``sentiment_label``, where one alone does."""
+        found = [name for name in self.names if re.split(r"[_ ]", name.lower())[-1] in words]
+        return found if len(found) == 1 else []
+
     def shape(self, name: str) -> Shape | None:
         """How the labels of a column are written, None where it cannot hold labels."""
         shapes = Counter(_shape(from_cell(value)) for value in self.values[name] if not is_missing(value))
@@ -138,6 +179,23 @@ class Columns:
         if empty:
             return "entities" if name.lower() in ENTITIES else "labels"
         return "label"
+
+    def is_numbers(self, name: str) -> bool:
+        """Say whether all values are whole numbers, as integers or as digits."""
+        values = [value for value in self.values[name] if not is_missing(value)]
+        return bool(values) and all(
+            (isinstance(v, int) and not isinstance(v, bool)) or (isinstance(v, str) and v.isdigit()) for v in values
+        )
+
+    def names_of(self, numbers: str) -> str | None:
+        """The column that gives each number of another one name, and each name one number."""
+        for name in self.find(NAMES) if self.is_numbers(numbers) else ():
+            if len(self.values[name]) == len(self.values[numbers]):
+                both = {(str(n), value) for n, value in zip(self.values[numbers], self.values[name], strict=True)}
+                known = [pair for pair in both if isinstance(pair[1], str) and not is_missing(pair[1])]
+                if len(known) == len(both) == len({n for n, _ in both}) == len({value for _, value in both}):
+                    return name
+        return None
 
     def mean_length(self, name: str) -> float:
         """Mean number of characters, 0 for a column that is mostly not text."""
@@ -160,16 +218,46 @@ def _shape(value: Any) -> str:
         if isinstance(first, list):
             return "entities" if len(first) >= 3 else "other"
         return "labels"
-    return "other" if isinstance(value, dict) else "label"
+    return _object_shape(value) if isinstance(value, dict) else "label"
+
+
+def _object_shape(value: Mapping[str, Any]) -> str:
+    """CLUENER's ``{type: {surface: [[start, end]]}}``, or ``{type: [[start, end]]}``, holds entities."""
+    if not value:
+        return "empty"
+    by_type = [found for found in value.values() if found is not None]
+    lists = [spans for found in by_type for spans in (found.values() if isinstance(found, dict) else [found])]
+    spans = [span for several in lists if isinstance(several, list) for span in several]
+    sound = all(isinstance(several, list) for several in lists if several is not None)
+    return "entities" if sound and spans and all(isinstance(s, list) and len(s) == 2 for s in spans) else "other"
+
+
+def shapes_of(task: str | None, targets: Sequence[Target] | None) -> tuple[Shape, ...]:
+    """How labels may be written for a task: for one of `INFERRED`, for any if None, else as ``targets`` say.
+
+    >>> shapes_of("ner", None), shapes_of("stars", ["label"])
+    (('entities', 'tags'), ('label',))
+    """
+    if targets is None and task is not None and task not in INFERRED:
+        hint = _did_you_mean(task, INFERRED) or "say which columns may hold its labels: targets=('label',)"
+        raise ValueError(f"task {task!r} is neither {' nor '.join(map(repr, INFERRED))}; {hint}")
+    chosen = targets or INFERRED.get(task or "", TARGETS)
+    return tuple(shape for shape in get_args(Shape) if ("entities" if shape == "tags" else shape) in chosen)
 
 
 def infer(
-    file: str, sample: Sequence[Mapping[str, Any]], task: str | None, text: str | None, label: str | None
+    file: str,
+    sample: Sequence[Mapping[str, Any]],
+    task: str | None,
+    text: str | None,
+    label: str | None,
+    targets: Sequence[Target] | None = None,
 ) -> Schema:
-    """Choose the columns: those the caller named, else found. Raises `DataError` if it cannot tell."""
-    columns = Columns(sample)
-    if task not in (None, "classification", "ner"):
-        raise ValueError(f"task must be 'classification' or 'ner', not {task!r}")
+    """Choose the columns: those the caller named, else found. Raises `DataError` if it cannot tell.
+
+    ``targets`` are the canonical columns that may hold the labels of a task that is not one of `INFERRED`.
+    """
+    columns, wanted = Columns(sample), shapes_of(task, targets)
     for option, name in (("--text", text), ("--label", label)):
         if name is not None and name not in columns.values:
             raise DataError(
@@ -184,13 +272,21 @@ def infer(
                     )
                 ]
             )
-    chosen, shape, both = _labels(file, columns, task, text, label)
+    chosen, shape, both = _labels(file, columns, task, wanted, text, label)
     tokens = next(iter(columns.find(TOKENS)), None) if shape == "tags" else None
-    text = text or _text(file, columns, chosen, tokens)
+    pair = _pair(columns, text, shape)
+    text = text or (pair[0] if pair else _text(file, columns, chosen, tokens))
+    notes = [f"'{both}' holds entities too: --task ner learns those instead of '{chosen}'"] if both else []
     if chosen is None:
-        chosen, shape = _only_other(file, columns, text), "label"
+        chosen = _only_other(file, columns, text)
+        shape = _fitting(file, chosen, "label", task, wanted)
+    elif label is None and shape == "label" and (name := columns.names_of(chosen)):
+        notes.append(f"'{chosen}' holds numbers, '{name}' their names: the names are the labels")
+        chosen = name
+    if pair:
+        notes.append(f"'{pair[0]}' and '{pair[1]}' make the text together, a tab between them")
     return Schema(
-        task="ner" if shape in ("entities", "tags") else "classification",
+        task=task or ("ner" if shape in ("entities", "tags") else "classification"),
         shape=shape,
         text=text,
         label=chosen,
@@ -198,12 +294,22 @@ def infer(
         id=next((name for name in columns.find(IDS) if name not in (text, chosen)), None),
         group=next((name for name in columns.find((GROUP,)) if name not in (text, chosen)), None),
         document=next(iter(columns.find((DOCUMENT,))), None) if shape in ("entities", "tags") else None,
-        notes=((f"'{both}' holds entities too: --task ner learns those instead of '{chosen}'",) if both else ()),
+        pair=pair[1] if pair else None,
+        notes=tuple(notes),
     )
 
 
+def _pair(columns: Columns, text: str | None, shape: Shape) -> tuple[str, str] | None:
+    """Two texts that make one, unless the caller named a text or a column is plainly the text."""
+    pair = pair_of(columns.names)
+    if pair is None or text is not None or shape not in ("label", "labels"):
+        return None
+    plainly = [name for name in columns.find(TEXTS[:4]) if name not in pair]
+    return None if plainly else pair
+
+
 def _labels(
-    file: str, columns: Columns, task: str | None, text: str | None, label: str | None
+    file: str, columns: Columns, task: str | None, wanted: Sequence[Shape], text: str | None, label: str | None
 ) -> tuple[str | None, Shape, str | None]:
     """Choose the label column, its shape, and the entity column that was passed over."""
     has_tokens = any(columns.shape(name) == "labels" for name in columns.find(TOKENS))
@@ -215,13 +321,14 @@ def _labels(
     spoken_for = {name for name, _ in found} | set(columns.find(TOKENS) if found else ())
     classes = [
         (name, shape)
-        for name in columns.find(LABELS)
-        if name not in spoken_for and name != text and (shape := columns.shape(name)) in ("label", "labels")
+        for name in columns.find(LABELS) or columns.ending_in(_LABEL_WORDS)
+        if name not in spoken_for and name != text and (shape := columns.shape(name)) in wanted
+        if shape in ("label", "labels")
     ]
     if label is not None:
         shape = next((shape for name, shape in found if name == label), None) or columns.shape(label)
-        return label, _fitting(file, label, shape, task), None
-    if task == "ner":
+        return label, _fitting(file, label, shape, task, wanted), None
+    if not {"label", "labels"} & set(wanted):
         if not found:
             raise DataError(
                 [
@@ -240,16 +347,16 @@ def _labels(
         name, shape = next(((n, s) for n, s in classes if not columns.is_empty(n)), classes[0])
         both = found[0][0] if found and task is None else None
         return name, shape or "label", both
-    if found and task is None:
+    if found and found[0][1] in wanted:
         return *found[0], None
     return None, "label", None
 
 
-def _fitting(file: str, label: str, shape: Shape | None, task: str | None) -> Shape:
-    """Return the shape of the column the caller named, if it serves the task."""
-    wanted = {"ner": ("entities", "tags"), "classification": ("label", "labels")}.get(task or "", ())
-    if shape is None or (wanted and shape not in wanted):
-        expected, found = f"labels for {task or 'a task'}", f"a column of {shape or 'objects'}"
+def _fitting(file: str, label: str, shape: Shape | None, task: str | None, wanted: Sequence[Shape]) -> Shape:
+    """Return the shape of a column, if it serves the task."""
+    if shape is None or shape not in wanted:
+        expected = f"a column of {' or '.join(wanted)}" + (f" for {task}" if task else "")
+        found = f"a column of {shape or 'objects'}"
         fix = "name the column with --label, or another --task"
         raise DataError([Problem(file, 1, label, expected, found, fix)])
     return shape

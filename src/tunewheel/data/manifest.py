@@ -53,18 +53,22 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class SplitFile:
-    """The Arrow file (IPC stream) of a split, inside the dataset's folder."""
+    """The Arrow file (IPC stream) of a split, inside the dataset's folder.
+
+    ``sources`` counts the rows that came of each of the manifest's sources; they stand in that order.
+    """
 
     file: str
     rows: int
     sha256: str
+    sources: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
 class Manifest:
     """Everything known of a dataset but its rows."""
 
-    task: Literal["classification", "ner"]
+    task: str
     multi_label: bool
     labels: tuple[str, ...]
     columns: dict[str, str]
@@ -99,7 +103,10 @@ class Manifest:
         values["notes"] = tuple(values["notes"])
         values["sources"] = tuple(Source(**source) for source in values["sources"])
         values["split"] = Split(**values.get("split", {}))
-        values["splits"] = {name: SplitFile(**split) for name, split in values["splits"].items()}
+        values["splits"] = {
+            name: SplitFile(**{**split, "sources": tuple(split.get("sources", ()))})
+            for name, split in values["splits"].items()
+        }
         manifest = cls(**values)
         for split in manifest.splits.values():
             file = folder / split.file

@@ -6,16 +6,14 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from tunewheel.data.infer import STARTS, Schema, from_cell, is_missing
+from tunewheel.data.annotations import Ends, Mention, entities_of, mention
+from tunewheel.data.classes import Classes
+from tunewheel.data.infer import Schema, from_cell, is_missing, join_pair
 from tunewheel.data.problems import Problem, Problems, listed, nearest, show
 from tunewheel.data.readers.base import Record
-from tunewheel.data.readers.conll import join
+from tunewheel.data.readers.tokens import join
 from tunewheel.data.tags import TagError, spans
 from tunewheel.data.times import Clock
-
-ENDS = ("end", "end_offset", "end_position", "end_char", "stop")
-TYPES = ("label", "type", "entity_type", "entity_group", "entity", "tag", "category", "类型")
-SURFACES = ("text", "value", "word", "entity_value", "surface", "mention")
 
 Spans = list[dict[str, Any]]
 
@@ -47,7 +45,10 @@ class BadRow(Exception):
 
 
 class Shaper:
-    """Shapes the records of one file. An unlabelled file (``labelled=False``) gives rows without labels."""
+    """Shapes the records of one file. An unlabelled file (``labelled=False``) gives rows without labels.
+
+    ``ends`` says how the file counts the ends of entities, ``classes`` what its label numbers stand for.
+    """
 
     def __init__(
         self,
@@ -57,15 +58,18 @@ class Shaper:
         *,
         labelled: bool = True,
         joiner: str = " ",
+        ends: Ends = "exclusive",
+        classes: Classes | None = None,
         clock: Clock | None = None,
     ) -> None:
         self.schema, self.problems, self.file, self.clock = schema, problems, file, clock
-        self.labelled, self.joiner = labelled, joiner
+        self.labelled, self.joiner, self.ends, self.classes = labelled, joiner, ends, classes
         self.entities = self.cut = 0
         # These names stand for something in a canonical row; a column that has one by chance is renamed.
-        reserved = ["id", "text", schema.target, *(("tokens", "document") if schema.task == "ner" else ())]
+        reserved = ["id", "text", schema.target, *(("tokens", "document") if schema.marks_spans else ())]
         self.renamed = {name: f"original_{name}" for name in reserved}
-        used = (schema.text, schema.label, schema.tokens, schema.id, schema.document)
+        # Both texts of a pair are kept beside the text they make.
+        used = (None if schema.pair else schema.text, schema.label, schema.tokens, schema.id, schema.document)
         self.used = {name for name in used if name is not None}
 
     def __call__(self, record: Record) -> Row | None:
@@ -147,7 +151,10 @@ class Shaper:
         if tokens_column is None:
             assert column is not None
             text = self._string(record, column, self._value(record, column, "a text"), "a text")
-            return text, None, _offsets(record.values.get("tokens")) if self.schema.task == "ner" else []
+            if self.schema.pair is not None:
+                second = self._value(record, self.schema.pair, "a text")
+                text = join_pair(text, self._string(record, self.schema.pair, second, "a text"))
+            return text, None, _offsets(record.values.get("tokens")) if self.schema.marks_spans else []
         tokens = from_cell(self._value(record, tokens_column, "a list of tokens"))
         if not isinstance(tokens, list) or not tokens or not all(isinstance(token, str) for token in tokens):
             fix = 'write the tokens as ["…", "…"]'
@@ -178,12 +185,21 @@ class Shaper:
         if isinstance(value, float) and value.is_integer():
             value = int(value)
         if isinstance(value, int):
-            return str(value)
+            return self._named(record, str(value))
         if not isinstance(value, str):
             expected = "a label (a string or a whole number)"
             fix = "write one label; several go into a list in every row"
             raise self._bad(record, self.schema.label, expected, f"{show(value)} ({type(value).__name__})", fix)
-        return self._string(record, self.schema.label, value, "a label").strip()
+        return self._named(record, self._string(record, self.schema.label, value, "a label").strip())
+
+    def _named(self, record: Record, label: str) -> str:
+        if self.classes is None:
+            return label
+        name = self.classes.name(label)
+        if name is None:
+            expected, fix = f"a number that {self.classes.file} names", "add its name there, or write names as labels"
+            raise self._bad(record, self.schema.label, expected, show(label), fix)
+        return name
 
     def _labels(self, record: Record, value: Any) -> list[str]:
         labels = from_cell(value)
@@ -218,46 +234,47 @@ class Shaper:
             raise self._bad(record, column, "tags such as O or B-PER", str(error), fix) from None
 
     def _entities(self, record: Record, value: Any, text: str) -> Spans:
-        entities = from_cell(value)
-        if not isinstance(entities, list):
+        entities = entities_of(value)
+        if entities is None:
             fix = 'write [{"start": 0, "end": 5, "label": "PER"}], or [] for none'
             raise self._bad(record, self.schema.label, "a list of entities", show(value), fix)
         distinct = dict.fromkeys(self._entity(record, entity, text) for entity in entities)
         return [{"start": start, "end": end, "label": label} for start, end, label in sorted(distinct)]
 
     def _entity(self, record: Record, entity: Any, text: str) -> tuple[int, int, str]:
-        if isinstance(entity, Sequence) and not isinstance(entity, str) and len(entity) >= 3:
-            entity = {"start": entity[0], "end": entity[1], "label": entity[2]}
-        if not isinstance(entity, dict):
+        found = mention(entity)
+        if found is None:
             fix = 'write {"start": 0, "end": 5, "label": "PER"}'
             raise self._bad(record, self.schema.label, "an entity", show(entity), fix)
-        start, end, label = _first(entity, STARTS), _first(entity, ENDS), _first(entity, TYPES)
-        if not (type(start) is int and type(end) is int):
+        if not (type(found.start) is int and type(found.end) is int):
             fix = "count characters from 0; end is the first one after the entity"
             raise self._bad(record, self.schema.label, "start and end as whole numbers", show(entity), fix)
-        if is_missing(label):
+        if is_missing(found.label):
             fix = 'name its type: "label": "PER"'
             raise self._bad(record, self.schema.label, "an entity with a label", show(entity), fix)
-        self._check_span(record, entity, start, end, text)
+        start, end = found.start, found.end + (self.ends == "inclusive")
+        self._check_span(record, found, start, end, text)
         self.entities += 1
         self.cut += text[end - 1 : end + 1].isascii() and text[end - 1 : end + 1].isalnum() and end < len(text)
-        return start, end, self._label(record, label)
+        return start, end, self._label(record, found.label)
 
-    def _check_span(self, record: Record, entity: dict[str, Any], start: int, end: int, text: str) -> None:
-        inclusive = "if the ends are inclusive, add 1 to every end"
+    def _check_span(self, record: Record, found: Mention, start: int, end: int, text: str) -> None:
+        inclusive = "count from 0"
+        if self.ends == "exclusive":
+            inclusive = "if the ends are inclusive, add 1 to every end or say ends=inclusive"
         column, size = self.schema.label, len(text)
         if start >= end:
             fix = inclusive if start == end else "exchange start and end, or remove the entity"
             raise self._bad(record, column, "start < end", f"start {start}, end {end}", fix)
         if start < 0 or end > size:
             expected = f"a span inside the text's {size} characters"
-            fix = "count characters of this text, not bytes or tokens, from 0, end-exclusive"
-            raise self._bad(record, column, expected, f"start {start}, end {end}", fix)
-        surface = _first(entity, SURFACES)
-        if isinstance(surface, str) and surface and text[start:end] != surface:
-            fix = inclusive if text[start : end + 1] == surface else "count characters from 0, end-exclusive"
-            found = f"{show(text[start:end])} at {start}:{end}"
-            raise self._bad(record, column, f"{show(surface)} at {start}:{end}", found, fix)
+            fix = f"count characters of this text, not bytes or tokens, from 0, end-{self.ends}"
+            raise self._bad(record, column, expected, f"start {found.start}, end {found.end}", fix)
+        surface = found.surface
+        if surface is not None and text[start:end] != surface:
+            fix = inclusive if text[start : end + 1] == surface else f"count characters from 0, end-{self.ends}"
+            place = f"{found.start}:{found.end}"
+            raise self._bad(record, column, f"{show(surface)} at {place}", f"{show(text[start:end])} at {place}", fix)
 
 
 def name_of(value: Any) -> str | None:
@@ -290,10 +307,6 @@ _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=str
 def canonical_json(value: Any) -> str:
     """JSON with sorted keys and no spaces, the same on every machine."""
     return _CANONICAL.encode(value)
-
-
-def _first(entity: Mapping[str, Any], names: Sequence[str]) -> Any:
-    return next((entity[name] for name in names if name in entity), None)
 
 
 def _offsets(tokens: Any) -> list[tuple[int, int]]:

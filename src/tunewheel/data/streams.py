@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any, Literal, Protocol
 
-from tunewheel.data.infer import TEXTS
+from tunewheel.data.infer import TEXTS, join_pair, pair_of
 from tunewheel.data.problems import DataError, Problem, show
 from tunewheel.data.rejected import json_line
 from tunewheel.data.rows import encodable
@@ -84,9 +84,9 @@ def read_stream(path: Path | None, form: Format) -> Iterator[Streamed]:
 class Passage:
     """Carries a stream past a model: `texts` goes in, and `rejoin` puts the answers and their rows together.
 
-    A model reads the text, and where the row has them its words' offsets (``tokens``) and its ``document``. The row
-    waits meanwhile. Bad rows raise; with ``skip`` they wait in their place and come out as `Unfit`. Without
-    ``column`` the text's column is inferred.
+    A model reads the text (of a pair of sentences both), and where the row has them its words' offsets (``tokens``)
+    and its ``document``. The row waits meanwhile. Bad rows raise; with ``skip`` they wait in their place and come out
+    as `Unfit`. Without ``column`` the text's column is inferred.
     """
 
     rows: Iterator[Streamed]
@@ -96,10 +96,11 @@ class Passage:
     bad: int = 0
     _waiting: deque[dict[str, Any] | Unfit] = field(default_factory=deque)
     _over: bool = False
+    _pair: tuple[str, str] | None = None
 
     def rejoin(
-        self, predict: Callable[[Iterator[dict[str, Any]]], Iterator[Mapping[str, Any]]]
-    ) -> Iterator[tuple[dict[str, Any], Mapping[str, Any]] | Unfit]:
+        self, predict: Callable[[Iterator[dict[str, Any]]], Iterator[dict[str, Any]]]
+    ) -> Iterator[tuple[dict[str, Any], dict[str, Any]] | Unfit]:
         """Yield each row with what ``predict`` answers, or the `Unfit` that it is, in order."""
         while not self._over:
             for answer in predict(self.texts()):
@@ -135,9 +136,13 @@ class Passage:
 
     def _read(self, line: int, row: dict[str, Any]) -> dict[str, Any]:
         if self.column is None:
-            self.column = next((name for name in TEXTS if isinstance(row.get(name), str)), None)
+            self._pair = None if any(name in row for name in TEXTS[:4]) else pair_of(row)
+            named = (name for name in TEXTS if isinstance(row.get(name), str))
+            self.column = self._pair[0] if self._pair else next(named, None)
         column = self.column or "text"
         text = row.get(column)
+        if self._pair and isinstance(text, str) and isinstance(other := row.get(self._pair[1]), str):
+            text = join_pair(text, other)
         if not isinstance(text, str):
             found = "no such column" if column not in row else type(text).__name__
             fix = f"name the text's column with --text; the row has {', '.join(row) or 'none'}"
@@ -149,8 +154,9 @@ class Passage:
         read: dict[str, Any] = {"text": text}
         if isinstance(tokens, list) and all(isinstance(t, dict) and {"start", "end"} <= t.keys() for t in tokens):
             read["tokens"] = tokens
-        if isinstance(document, str):
-            read["document"] = document
+        # A number names a document as well, as it does in a dataset.
+        if isinstance(document, str | int) and not isinstance(document, bool) and document != "":
+            read["document"] = str(document)
         return read
 
 

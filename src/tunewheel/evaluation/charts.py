@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tunewheel.evaluation.messages import Lang, message
+from tunewheel.evaluation.messages import Lang, message, slice_name
 
 if TYPE_CHECKING:
-    from tunewheel.evaluation.intervals import Array
+    from tunewheel.evaluation.figures import Calibration
+    from tunewheel.evaluation.intervals import Array, Interval
+    from tunewheel.evaluation.slices import Slice
 
 BARS = 40
 """Labels that the bar chart shows; of more only the weakest."""
@@ -152,6 +154,94 @@ def confusion_chart(confusion: Array, labels: Sequence[str], lang: Lang) -> dict
     }
     paint = {"confusion": {"colorscale": [[0, "css:--page"], [1, "css:--heat"]]}}
     return {"id": "confusion", "data": [trace], "paint": paint, "layout": layout}
+
+
+def slice_chart(slices: Sequence[Slice], whole: Interval, metric: str, named: str, lang: Lang) -> dict[str, Any]:
+    """Points with intervals of ``metric``, which people call ``named``, one a slice, beside a line for all rows."""
+    shown = [slice_name(part.name, part.value, lang) for part in slices]
+    figures = [part.metrics[metric] for part in slices]
+    colours = {"worse": "css:--bad", "better": "css:--good", "undecided": "css:--accent", None: "css:--grey"}
+    trace = {
+        "type": "scatter",
+        "mode": "markers",
+        "uid": "slices",
+        "x": [figure.value for figure in figures],
+        "y": list(range(len(slices))),
+        "customdata": [
+            [*_escaped([f"{name}: {value}"]), f"{part.rows:,}", figure.low, figure.high]
+            for (name, value), part, figure in zip(shown, slices, figures, strict=True)
+        ],
+        "hovertemplate": (
+            f"<b>%{{customdata[0]}}</b><br>{named} %{{x:.3f}} "
+            f"[%{{customdata[2]:.3f}}, %{{customdata[3]:.3f}}]"
+            f"<br>{message('slice rows', lang)} %{{customdata[1]}}<extra></extra>"
+        ),
+    }
+    spread = {
+        "type": "data",
+        "symmetric": False,
+        "array": [figure.high - figure.value for figure in figures],
+        "arrayminus": [figure.value - figure.low for figure in figures],
+        "thickness": 1.5,
+        "width": 3,
+        "color": "css:--soft",
+    }
+    marker = {"size": 9, "color": [colours[part.verdict] for part in slices]}
+    ticks = _ticks([f"{name}: {value}" for name, value in shown])
+    line = {"color": "css:--accent", "width": 1, "dash": "dot"}
+    layout = {
+        "height": 60 + 26 * len(slices),
+        "margin": {"l": 8, "r": 20, "t": 24, "b": 28},
+        "hoverlabel": _HOVER,
+        "showlegend": False,
+        "xaxis": {"range": [0, 1.01], "fixedrange": True, "gridcolor": "css:--line", "zerolinecolor": "css:--line"},
+        "yaxis": _AXIS | {"tickvals": trace["y"], "ticktext": ticks, "range": [len(slices) - 0.4, -0.6]},
+        "shapes": [
+            {"type": "line", "x0": whole.value, "x1": whole.value, "y0": 0, "y1": 1, "yref": "paper", "line": line}
+        ],
+        "annotations": [
+            {"x": whole.value, "y": 1, "yref": "paper", "yanchor": "bottom", "showarrow": False}
+            | {"text": message("whole", lang)}
+        ],
+    }
+    paint = {"slices": {"marker": marker, "error_x": spread}}
+    return {"id": "slices", "data": [trace], "paint": paint, "layout": layout}
+
+
+def reliability_chart(calibration: Calibration, lang: Lang) -> dict[str, Any]:
+    """Share right against mean confidence of each bin (DeGroot & Fienberg 1983); a dot's area is its claims."""
+    words = {key: message(key, lang) for key in ("claimed", "came true", "claims")}
+    bins = calibration.bins
+    most = max(one.claims for one in bins)
+    dots = {
+        "type": "scatter",
+        "mode": "markers",
+        "uid": "bins",
+        "x": [round(one.confidence, 4) for one in bins],
+        "y": [round(one.right, 4) for one in bins],
+        "customdata": [f"{one.claims:,}" for one in bins],
+        "hovertemplate": (
+            f"{words['claimed']} %{{x:.3f}}<br>{words['came true']} %{{y:.3f}}"
+            f"<br>{words['claims']} %{{customdata}}<extra></extra>"
+        ),
+        "cliponaxis": False,
+    }
+    line = {"type": "scatter", "mode": "lines", "uid": "line", "x": [0, 1], "y": [0, 1], "hoverinfo": "skip"}
+    sizes = [round(7 + 21 * (one.claims / most) ** 0.5, 1) for one in bins]
+    axis = {"range": [0, 1], "fixedrange": True, "gridcolor": "css:--line", "zerolinecolor": "css:--line"}
+    layout = {
+        "height": 420,
+        "margin": {"l": 56, "r": 24, "t": 16, "b": 48},
+        "hoverlabel": _HOVER,
+        "showlegend": False,
+        "xaxis": axis | {"title": {"text": words["claimed"]}},
+        "yaxis": axis | {"title": {"text": words["came true"]}},
+    }
+    paint = {
+        "line": {"line": {"color": "css:--grey", "dash": "dot", "width": 1.5}},
+        "bins": {"marker": {"color": "css:--accent", "size": sizes, "opacity": 0.85}},
+    }
+    return {"id": "calibration", "data": [line, dots], "paint": paint, "layout": layout}
 
 
 def _ticks(names: Sequence[str]) -> list[str]:

@@ -122,15 +122,16 @@ def compare(before: Report, after: Report, *, resamples: int = 1000, seed: int =
             values[1][name],
             boot[1][name] - boot[0][name],
             swapped[1][name] - swapped[0][name],
+            sample.units,
         )
         for name in task.headline
     }
     return Comparison(before, after, differences, resamples, seed)
 
 
-def _difference(before: float, after: float, resampled: Array, permuted: Array) -> Difference:
+def _difference(before: float, after: float, resampled: Array, permuted: Array, units: int) -> Difference:
     value = after - before
-    low, high = percentiles(resampled)
+    low, high = percentiles(resampled, units)
     # Sums in another order differ by a few bits: such a permutation is as large, not smaller.
     as_large = int((np.abs(permuted) >= abs(value) - 1e-12).sum())
     p = (1 + as_large) / (1 + len(permuted))

@@ -11,6 +11,14 @@ if TYPE_CHECKING:
     from tunewheel.evaluation.report import Report
 
 
+_COUNTED = frozenset({"gold", "found", "correct", "tokens", "tokens_correct"})
+
+
+def counts_entities(report: Report) -> bool:
+    """Whether a report has what the script counts, so that `conlleval_text` can print it."""
+    return report.scores.keys() >= _COUNTED
+
+
 def conlleval_text(report: Report) -> str:
     """Render a report on entities as the script prints it, to the digit.
 
@@ -19,7 +27,7 @@ def conlleval_text(report: Report) -> str:
     Raises:
         EvaluationError: the report is not on entities.
     """
-    if not {"gold", "found", "correct", "tokens", "tokens_correct"} <= report.scores.keys():
+    if not counts_entities(report):
         raise EvaluationError(f"the conlleval layout is for entities, this report is on {report.task.name}")
     return "\n".join(_lines(report)) + "\n"
 

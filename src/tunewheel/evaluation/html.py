@@ -9,10 +9,21 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tunewheel.evaluation.charts import BARS, CELLS, confusion_chart, label_chart, most_confused, weakest
+from tunewheel.evaluation.charts import (
+    BARS,
+    CELLS,
+    confusion_chart,
+    label_chart,
+    most_confused,
+    reliability_chart,
+    weakest,
+)
 from tunewheel.evaluation.intervals import SMALL, Interval
 from tunewheel.evaluation.messages import Lang, message, metric_name
+from tunewheel.evaluation.sections import robustness_section, slices_section
 from tunewheel.evaluation.style import CSS, SCRIPT
+from tunewheel.evaluation.tables import html_table as _table
+from tunewheel.evaluation.tables import percent as _percent
 from tunewheel.store.files import write_whole
 
 if TYPE_CHECKING:
@@ -60,7 +71,7 @@ class _Page:
         return escape(message(key, self.lang, **values))
 
     def metric(self, name: str) -> str:
-        return escape(metric_name(name, self.lang))
+        return escape(metric_name(name, self.lang, self.report.task.metric_names))
 
     def html(self) -> Iterator[str]:
         title = self.say("title", model=self.report.model)
@@ -71,7 +82,8 @@ class _Page:
         yield f"<title>{title}</title>\n<style>{CSS}</style>\n</head>\n<body>\n<main>\n"
         yield from self.header(title)
         yield from self.cards()
-        for part in (self.changes, self.clean, self.labels, self.confusion, self.errors, self.colophon):
+        parts = (self.changes, self.clean, self.labels, self.slices, self.robustness, self.confusion, self.calibration)
+        for part in (*parts, self.errors, self.colophon):
             body = "".join(part())
             if body:
                 yield f"<section>\n{body}</section>\n"
@@ -103,6 +115,7 @@ class _Page:
     def cards(self) -> Iterator[str]:
         headline = self.report.headline
         others = {name: interval for name, interval in self.report.metrics.items() if name not in headline}
+        others |= self.report.figures
         for group, style in ((headline, "card"), (others, "card lesser")):
             if group:
                 cards = "".join(self.card(name, interval, style) for name, interval in group.items())
@@ -140,17 +153,22 @@ class _Page:
             return
         yield f"<h2>{self.say('clean')}</h2>\n"
         note = self.say("clean note", seen=f"{report.seen_rows:,}", rows=f"{report.rows:,}")
-        yield f'<p class="soft">{note}</p>\n'
+        near = f" {self.say('near note', near=f'{report.near_rows:,}')}" if report.near_rows else ""
+        yield f'<p class="soft">{note}{near}</p>\n'
         heads = [self.say("metric"), self.say("all rows", n=f"{report.rows:,}")]
         heads.append(self.say("clean rows", n=f"{report.clean_rows:,}"))
-        lines = [[self.metric(n), _percent(i), _percent(report.clean[n])] for n, i in report.metrics.items()]
+        lines = [
+            [self.metric(n), _percent(i), _percent(report.clean[n])]
+            for n, i in report.metrics.items()
+            if n in report.clean
+        ]
         yield _table(heads, lines, numbers=(1, 2))
 
     def labels(self) -> Iterator[str]:
         rows = weakest(self.report.table, len(self.report.table))
         if not rows:
             return
-        yield f"<h2>{self.say('labels' if self.report.confusion is not None else 'types')}</h2>\n"
+        yield f"<h2>{self.say('types' if 'entities' in self.report.task.columns else 'labels')}</h2>\n"
         if len(rows) > BARS:
             yield f'<p class="soft">{self.say("weakest", shown=BARS, all=len(rows))}</p>\n'
         before = self.comparison.before.table if self.comparison else None
@@ -165,6 +183,12 @@ class _Page:
         yield f"<details><summary>{self.say('full table', n=len(rows))}</summary>"
         yield _table(heads, lines, numbers=range(1, 6)) + "</details>\n"
 
+    def slices(self) -> Iterator[str]:
+        return slices_section(self)
+
+    def robustness(self) -> Iterator[str]:
+        return robustness_section(self)
+
     def confusion(self) -> Iterator[str]:
         counts = self.report.confusion
         if counts is None or not counts.any():
@@ -177,6 +201,17 @@ class _Page:
         cells = len(chart["data"][0]["z"])
         width = f"min-width: min(900px, {chart['layout']['height']}px); max-width: {280 + 120 * cells}px"
         yield f'</p>\n<div class="scroll"><div class="chart" id="confusion" style="{width}"></div></div>\n'
+
+    def calibration(self) -> Iterator[str]:
+        found = self.report.calibration
+        if found is None:
+            return
+        yield f"<h2>{self.say('calibration')}</h2>\n"
+        note = self.say("calibration note", ece=_percent(found.ece), claims=f"{found.claims:,}")
+        if found.brier:
+            note += " " + self.say("brier", brier=str(found.brier))
+        self.charts.append(reliability_chart(found, self.lang))
+        yield f'<p class="soft">{note}</p>\n<div class="chart" id="calibration" style="max-width: 560px"></div>\n'
 
     def errors(self) -> Iterator[str]:
         report = self.report
@@ -248,22 +283,6 @@ def highlight(text: str, entities: Sequence[Mapping[str, Any]], other: Sequence[
 def _is_entities(mistake: Mistake) -> bool:
     answers = [*mistake.gold, *mistake.predicted] if isinstance(mistake.gold, list) else []
     return any(isinstance(answer, dict) for answer in answers)
-
-
-def _percent(interval: Interval) -> str:
-    return f"{100 * interval.value:.1f} [{100 * interval.low:.1f}, {100 * interval.high:.1f}]"
-
-
-def _table(heads: Sequence[str], lines: Sequence[Sequence[str]], *, numbers: Sequence[int]) -> str:
-    """An HTML table of cells that are HTML already."""
-
-    def row(cells: Sequence[str], tag: str) -> str:
-        right = [' class="number"' if place in numbers else "" for place in range(len(cells))]
-        return "".join(f"<{tag}{style}>{cell}</{tag}>" for style, cell in zip(right, cells, strict=True))
-
-    body = "\n".join(f"<tr>{row(cells, 'td')}</tr>" for cells in lines)
-    head = f"<thead><tr>{row(heads, 'th')}</tr></thead>"
-    return f'<div class="scroll"><table>\n{head}\n<tbody>\n{body}\n</tbody></table></div>\n'
 
 
 def _embedded(value: Any) -> str:

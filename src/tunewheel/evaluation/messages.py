@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 Lang = Literal["en", "zh"]
@@ -15,6 +16,13 @@ METRICS: dict[str, tuple[str, str]] = {
     "weighted_f1": ("weighted F1", "加权 F1"),
     "precision": ("precision", "精确率"),
     "recall": ("recall", "召回率"),
+    "auroc": ("AUROC", "AUROC"),
+    "auprc": ("AUPRC", "AUPRC"),
+    "in_scope_accuracy": ("in-scope accuracy", "范围内准确率"),
+    "oos_recall": ("out-of-scope recall", "超出范围召回率"),
+    "oos_precision": ("out-of-scope precision", "超出范围精确率"),
+    "oos_auroc": ("out-of-scope AUROC", "超出范围 AUROC"),
+    "oos_fpr95": ("out-of-scope FPR at 95 % TPR", "超出范围 FPR（TPR 为 95%）"),
     "token_accuracy": ("token accuracy (O counted in)", "词元准确率（含 O）"),
 }
 
@@ -55,6 +63,10 @@ TEXT: dict[str, tuple[str, str]] = {
         "{seen} of {rows} texts also stand in the training data; the figures without them:",
         "{rows} 条文本中有 {seen} 条也出现在训练集中；去除后的结果：",
     ),
+    "near note": (
+        "({near} of them differ in case, punctuation or width only.)",
+        "（其中 {near} 条仅大小写、标点或全半角不同。）",
+    ),
     "all rows": ("all {n} rows", "全部 {n} 条"),
     "clean rows": ("{n} clean rows", "{n} 条干净样本"),
     "labels": ("F1 by label", "各标签 F1"),
@@ -76,6 +88,51 @@ TEXT: dict[str, tuple[str, str]] = {
     ),
     "confused": ("The {shown} most confused of {all} labels.", "{all} 个标签中最易混淆的 {shown} 个。"),
     "share": ("share of gold", "占标注比例"),
+    "slices": ("Parts of the rows", "分组结果"),
+    "slices note": (
+        "Difference of each part from all other rows in {metric}; p of a two-sample test, corrected for the number of "
+        "parts (Holm). A part of fewer than {least} rows (or documents) is grey and gets no verdict.",
+        "各组与其余全部样本在 {metric} 上的差异；p 为双样本检验结果，已按分组数作 Holm 校正。"
+        "不足 {least} 条样本（或文档）的分组以灰色显示，不作结论。",
+    ),
+    "robustness": ("On changed rows", "扰动后的结果"),
+    "robustness note": (
+        "The rows each change touched, as they were and changed, and what the change cost: paired difference with its "
+        "95 % interval. Labels stay the same throughout.",
+        "每种扰动所改动的样本，改动前后分别评分；差异为配对差异及其 95% 区间。标签始终不变。",
+    ),
+    "change": ("change", "扰动"),
+    "changed rows": ("rows changed", "改动样本数"),
+    "example": ("example", "示例"),
+    "untouched": ("no row changed", "没有样本被改动"),
+    "typos": ("typos", "错别字"),
+    "case lower": ("all lower case", "全部小写"),
+    "case upper": ("all upper case", "全部大写"),
+    "full_width full": ("full-width forms", "半角转全角"),
+    "full_width half": ("half-width forms", "全角转半角"),
+    "traditional": ("traditional characters", "繁体字"),
+    "punctuation": ("no punctuation", "去掉标点"),
+    "entities": ("other entities", "替换实体"),
+    "slice": ("part", "分组"),
+    "slice rows": ("rows", "样本数"),
+    "too few": ("too few", "样本过少"),
+    "whole": ("all rows", "全部样本"),
+    "by length": ("length", "长度"),
+    "by language": ("language", "语言"),
+    "language zh": ("zh", "中文"),
+    "language en": ("en", "英文"),
+    "language mixed": ("mixed", "中英混合"),
+    "language other": ("other", "其他"),
+    "calibration": ("How far confidences may be believed", "置信度的可信程度"),
+    "calibration note": (
+        "Of the claims in a bin, the share that is right (dots) against their mean confidence; on the line both agree. "
+        "Expected calibration error {ece} over {claims} claims.",
+        "每个区间内判断的正确比例（圆点）与平均置信度；落在对角线上即二者一致。{claims} 个判断的期望校准误差为 {ece}。",
+    ),
+    "brier": ("Brier score {brier}.", "Brier 分数 {brier}。"),
+    "claimed": ("mean confidence", "平均置信度"),
+    "came true": ("share right", "正确比例"),
+    "claims": ("claims", "判断数"),
     "worst": ("Most confident errors", "最自信的错误"),
     "worst note": ("{shown} of {all} wrong rows.", "{all} 条错误中的 {shown} 条。"),
     "no errors": ("No row is wrong.", "没有错误样本。"),
@@ -95,13 +152,13 @@ TEXT: dict[str, tuple[str, str]] = {
 }
 
 
-def metric_name(metric: str, lang: Lang = "en") -> str:
-    """Name of a metric for people; an unknown one is shown with spaces.
+def metric_name(metric: str, lang: Lang = "en", own: Mapping[str, tuple[str, str]] | None = None) -> str:
+    """Name of a metric for people: the task's ``own``, else ours; an unknown one is shown with spaces.
 
     >>> metric_name("token_accuracy"), metric_name("mean_rank")
     ('token accuracy (O counted in)', 'mean rank')
     """
-    names = METRICS.get(metric)
+    names = (own or {}).get(metric) or METRICS.get(metric)
     return names[lang == "zh"] if names else metric.replace("_", " ")
 
 
@@ -112,3 +169,13 @@ def message(key: str, lang: Lang, **values: object) -> str:
     '3 条样本'
     """
     return TEXT[key][lang == "zh"].format(**values)
+
+
+def slice_name(name: str, value: str, lang: Lang) -> tuple[str, str]:
+    """Name and value of a slice for people; those of the data's own columns stay as they are.
+
+    >>> slice_name("language", "zh", "zh"), slice_name("channel", "app", "zh")
+    (('语言', '中文'), ('channel', 'app'))
+    """
+    shown = message(f"by {name}", lang) if f"by {name}" in TEXT else name
+    return shown, message(f"{name} {value}", lang) if f"{name} {value}" in TEXT else value

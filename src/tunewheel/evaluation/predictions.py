@@ -126,9 +126,8 @@ def _prediction(place: str, record: Mapping[str, Any], task: Task, row: Row) -> 
 
 def _wanted(task: Task, row: Row) -> tuple[str, ...]:
     """The keys that may hold the answer; a row may carry another task's labels beside its own."""
-    if "entities" in task.columns:
-        return "entities", "tags"
-    return ("label",) if "label" in row else ("labels",)
+    target = next(target for target in task.targets() if target in row)
+    return ("entities", "tags") if target == "entities" else (target,)
 
 
 def _known(record: Mapping[str, Any], place: str) -> Prediction:

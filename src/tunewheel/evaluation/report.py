@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 
+from tunewheel.evaluation.figures import Calibration
 from tunewheel.evaluation.intervals import Array, EvaluationError, Interval
+from tunewheel.evaluation.slices import Slice
 from tunewheel.store.files import write_whole
 
 if TYPE_CHECKING:
     from tunewheel.evaluation.comparison import Comparison
+    from tunewheel.evaluation.robustness import Robustness
     from tunewheel.tasks import Scores, Task
 
 SCHEMA = 1
@@ -44,9 +47,12 @@ class Report:
 
     ``metrics`` holds every figure of the task with its interval, headline first; ``clean`` the same on the
     rows whose text does not stand in train (None unless both kinds of rows exist; ``seen_rows`` None: not
-    looked at). ``table`` has one dict a label: label, precision, recall, f1, support, predicted.
-    ``confusion`` counts [gold, predicted]. ``scores`` and ``ids`` are the per-row record that
-    `tunewheel.evaluation.compare` works on.
+    looked at; ``near_rows`` of them stand there but for case, punctuation or width). ``figures`` are those of
+    probabilities: areas under curves and how texts out of scope are told; ``calibration`` says how far confidences
+    may be believed (both as far as confidences are known). ``table`` has one dict a label: label, precision, recall,
+    f1, support, predicted. ``confusion`` counts [gold, predicted]. ``scores`` and ``ids`` are the per-row record that
+    `tunewheel.evaluation.compare` works on. ``slices`` are parts of the rows scored apart, ``robustness`` the scores
+    on changed rows.
     """
 
     task: Task
@@ -68,6 +74,11 @@ class Report:
     resamples: int
     seed: int
     facts: dict[str, str] = field(default_factory=dict)
+    slices: list[Slice] = field(default_factory=list)
+    robustness: list[Robustness] = field(default_factory=list)
+    near_rows: int = 0
+    figures: dict[str, Interval] = field(default_factory=dict)
+    calibration: Calibration | None = None
 
     @property
     def headline(self) -> dict[str, Interval]:
@@ -93,6 +104,11 @@ class Report:
         """How many rows would show a ``difference``: the interval shrinks with the root of the rows."""
         return max(1, ceil(self.rows * (self.resolution / difference) ** 2))
 
+    @property
+    def power(self) -> dict[str, float]:
+        """What so few rows can show: the smallest ``difference``, and the ``rows_for_one_point`` of a hundred."""
+        return {"difference": self.resolution, "rows_for_one_point": self.rows_to_resolve(0.01)}
+
     def as_dict(self) -> dict[str, Any]:
         """The report as JSON values, without the per-row record."""
         return {
@@ -103,10 +119,14 @@ class Report:
             "rows": self.rows,
             "metrics": {name: asdict(interval) for name, interval in self.metrics.items()},
             "headline": list(self.task.headline),
+            "power": self.power,
+            "figures": {name: asdict(interval) for name, interval in self.figures.items()},
+            "calibration": self.calibration and asdict(self.calibration),
             "table": self.table,
             "confusion": None if self.confusion is None else self.confusion.tolist(),
             "clean": self.clean and {name: asdict(interval) for name, interval in self.clean.items()},
             "seen_rows": self.seen_rows,
+            "near_rows": self.near_rows,
             "worst": [asdict(mistake) for mistake in self.worst],
             "mistakes": self.mistakes,
             "seconds": self.seconds,
@@ -114,6 +134,8 @@ class Report:
             "resamples": self.resamples,
             "seed": self.seed,
             "facts": self.facts,
+            "slices": [part.as_dict() for part in self.slices],
+            "robustness": [found.as_dict() for found in self.robustness],
         }
 
     def save(
@@ -139,15 +161,15 @@ class Report:
     @classmethod
     def load(cls, folder: str | Path, *, task: Task | None = None) -> Self:
         """Read a report that `save` wrote; the task is built from its stored configuration unless given."""
+        from tunewheel.evaluation.robustness import Robustness
+
         source = Path(folder)
+        stored = read_report(source)
         try:
-            stored = json.loads((source / "report.json").read_text(encoding="utf-8"))
             with np.load(source / "scores.npz", allow_pickle=False) as file:
                 arrays = {key: file[key] for key in file.files}
         except (OSError, ValueError) as error:
             raise EvaluationError(f"{source} holds no readable report: {error}") from error
-        if stored.get("schema") != SCHEMA:
-            raise EvaluationError(f"{source}: report schema {stored.get('schema')!r}, this version reads {SCHEMA}")
         if task is None:
             from tunewheel.tasks import load_task
 
@@ -159,10 +181,15 @@ class Report:
             metrics=_intervals(stored["metrics"]),
             confusion=None if stored["confusion"] is None else np.array(stored["confusion"], dtype=np.int64),
             clean=stored["clean"] and _intervals(stored["clean"]),
+            figures=_intervals(stored.get("figures", {})),
+            calibration=Calibration.from_dict(stored["calibration"]) if stored.get("calibration") else None,
             worst=[Mistake(**mistake) for mistake in stored["worst"]],
             scores={key.removeprefix(_SCORE): a for key, a in arrays.items() if key.startswith(_SCORE)},
             ids=arrays["ids"],
             documents=arrays.get("documents"),
+            near_rows=stored.get("near_rows", 0),
+            slices=[Slice.from_dict(part) for part in stored.get("slices", ())],
+            robustness=[Robustness.from_dict(found) for found in stored.get("robustness", ())],
             **{key: stored[key] for key in same},
         )
 
@@ -172,48 +199,28 @@ class Report:
         return plain(report_view(self))
 
 
+def read_report(folder: str | Path) -> dict[str, Any]:
+    """What a saved report says of itself (`Report.as_dict`), without its task or its per-row record."""
+    try:
+        stored: dict[str, Any] = json.loads((Path(folder) / "report.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise EvaluationError(f"{folder} holds no readable report: {error}") from error
+    if stored.get("schema") != SCHEMA:
+        raise EvaluationError(f"{folder}: report schema {stored.get('schema')!r}, this version reads {SCHEMA}")
+    return stored
+
+
 def _intervals(stored: Mapping[str, Mapping[str, Any]]) -> dict[str, Interval]:
     return {name: Interval(**interval) for name, interval in stored.items()}
 
 
 def find_mistakes(
-    rows: Sequence[Mapping[str, Any]], predictions: Sequence[Mapping[str, Any]], ids: Sequence[str]
+    task: Task, rows: Sequence[Mapping[str, Any]], predictions: Sequence[dict[str, Any]], ids: Sequence[str]
 ) -> list[Mistake]:
-    """Every wrong row, the most confident error first, rows without a confidence last."""
+    """Every wrong row as the task sees it, the most confident error first, rows without a confidence last."""
     wrong = []
     for row, prediction, key in zip(rows, predictions, ids, strict=True):
-        found = _difference(row, prediction)
+        found = task.mistake(row, prediction)
         if found is not None:
             wrong.append(Mistake(key, row["text"], *found))
     return sorted(wrong, key=lambda m: -1.0 if m.confidence is None else m.confidence, reverse=True)
-
-
-def _difference(row: Mapping[str, Any], prediction: Mapping[str, Any]) -> tuple[Any, Any, float | None] | None:
-    """Gold, predicted and the confidence of the error; None when the row is right."""
-    if "label" in prediction:
-        gold, label = row["label"], prediction["label"]
-        return None if gold == label else (gold, label, prediction.get("confidence"))
-    if "labels" in prediction:
-        gold_set, found = set(row["labels"]), set(prediction["labels"])
-        if gold_set == found:
-            return None
-        p = prediction.get("probabilities") or {}
-        sure = [p[label] if label in found else 1 - p[label] for label in gold_set ^ found if label in p]
-        return sorted(gold_set), sorted(found), max(sure, default=None)
-    if "entities" in prediction:
-        truth = {_span(e) for e in row["entities"]}
-        if truth == {_span(e) for e in prediction["entities"]}:
-            return None
-        # A missed entity has no confidence of its own: only wrongly found ones rank.
-        extra = [e["confidence"] for e in prediction["entities"] if _span(e) not in truth and "confidence" in e]
-        return _ordered(row["entities"]), _ordered(prediction["entities"]), max(extra, default=None)
-    return None
-
-
-def _span(entity: Mapping[str, Any]) -> tuple[int, int, str]:
-    return entity["start"], entity["end"], entity["label"]
-
-
-def _ordered(entities: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    spans = sorted({_span(e) for e in entities})
-    return [{"start": start, "end": end, "label": label} for start, end, label in spans]

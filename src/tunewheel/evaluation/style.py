@@ -60,6 +60,7 @@ td:last-child, th:last-child { padding-right: 0; }
 .better { color: var(--good); background: var(--good-back); }
 .worse { color: var(--bad); background: var(--bad-back); }
 .undecided { color: var(--unsure); background: var(--unsure-back); }
+.grey td { color: var(--grey); }
 .text { min-width: 220px; white-space: pre-wrap; overflow-wrap: anywhere; }
 .text > div { max-height: 210px; overflow-y: auto; }
 .label { overflow-wrap: break-word; max-width: 240px; }

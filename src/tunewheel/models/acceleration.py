@@ -66,7 +66,7 @@ def _fused_forward(self: Any, hidden_states: Tensor, attention_mask: Tensor | No
     query, key, value = (x.reshape(shape).transpose(1, 2) for x in joined.chunk(3, -1))
     if query.dtype == torch.bfloat16 and self.dropout.p == 0:
         output = plain_attention(query, key, value, attention_mask, self.scaling).transpose(1, 2)
-        return output.reshape(hidden_states.shape[:-1] + (-1,)), None
+        return output.reshape(*hidden_states.shape[:-1], -1), None
     attend = ALL_ATTENTION_FUNCTIONS[self.config._attn_implementation]
     output, weights = attend(
         self, query, key, value, attention_mask, dropout=self.dropout.p, scaling=self.scaling, **kwargs

@@ -13,6 +13,7 @@ from tunewheel.models.machine import fastest_precision
 from tunewheel.models.model import Model, Origin
 from tunewheel.models.recipe import Recipe
 from tunewheel.tasks import Row, Task
+from tunewheel.tasks.calibration import calibration_error
 
 if TYPE_CHECKING:
     from tunewheel.models.engine import Progress, Trained
@@ -50,7 +51,7 @@ class Adaptation:
             progress=progress,
             report_to=report_to,
         )
-        task = model.task.fit(dev, model.predictor()(dev)) if dev else model.task
+        task, told = self._fitted(dev) if dev else (model.task, {})
         origin = Origin(
             method=model.origin.method,
             base=model.origin.base,
@@ -58,9 +59,20 @@ class Adaptation:
             parents=model.origin.parents,
             split=model.origin.split,
             settings={**model.origin.settings, **asdict(recipe)},
-            dev=trained.dev,
+            dev={**trained.dev, **told},
         )
         return Model(model.network, task, model.encoder, origin), trained
+
+    def _fitted(self, dev: Sequence[Row]) -> tuple[Task, dict[str, float]]:
+        """The task fitted on dev and, where that calibrated it, the calibration error on dev before and after."""
+        model = self.model
+        predictions = model.predictor()(dev)
+        task = model.task.fit(dev, predictions)
+        if all(task.config()[key] is None for key in task.calibrated_by):
+            return task, {}
+        after = Model(model.network, task, model.encoder, model.origin).predictor()(dev)
+        claims = {"ece_uncalibrated": model.task.claims(dev, predictions), "ece": task.claims(dev, after)}
+        return task, {name: float(calibration_error(made)) for name, made in claims.items() if made}
 
 
 def prepare(

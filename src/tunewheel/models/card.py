@@ -8,25 +8,26 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tunewheel.models.model import Model
+    from tunewheel.tasks import Task
 
 
 def model_card(model: Model) -> str:
     """A model card (Mitchell et al. 2019) in Markdown with the hub's front matter."""
     origin, task = model.origin, model.task
-    tag = {"classification": "text-classification", "ner": "token-classification"}.get(task.name, task.name)
+    tag = f"pipeline_tag: {task.pipeline}\n" if task.pipeline else ""
     dev = "\n".join(f"| {name} | {value:.4f} |" for name, value in origin.dev.items())
+    fitted = "".join(f"\n{name.capitalize()}: {fact}.\n" for name, fact in task.facts().items())
     shown = ", ".join(f"`{label}`" for label in task.labels[:50])
     more = f" and {len(task.labels) - 50} more" if len(task.labels) > 50 else ""
     return f"""---
 library_name: tunewheel
-pipeline_tag: {tag}
-base_model: {origin.base}
+{tag}base_model: {origin.base}
 ---
 
 # {task.name} model
 
 Made by [Tunewheel](https://pypi.org/project/tunewheel/) on {origin.created}: `{origin.base}`, method
-`{origin.method}`, {model.parameters:,} weights. It reads text and answers with {_answers(task.name)}.
+`{origin.method}`, {model.parameters:,} weights. It reads text and answers with {task.answers}.
 
 ```python
 import tunewheel as tw
@@ -51,11 +52,11 @@ Figures with intervals are in the version's report; these chose the checkpoint, 
 | metric | value |
 |---|---|
 {dev or "| (no dev rows) | |"}
+{fitted}
 
 ## Limits
 
-It knows the labels above and no others, and answers with one of them even for a text that has nothing to do with
-any. What it learned, it learned from the dataset above: where your text differs, measure before you trust it.
+{_scope(task)} What it learned, it learned from the dataset above: where your text differs, measure before you trust it.
 
 ## Settings
 
@@ -74,7 +75,16 @@ def _split(split: Mapping[str, Any]) -> str:
     return f"Split: {split['kind']} ({shares or 'no shares'}{seed}), fingerprint `{split['fingerprint'][:16]}`."
 
 
-def _answers(task: str) -> str:
-    return {"classification": "labels and their probabilities", "ner": "entities as character spans"}.get(
-        task, f"what the task {task!r} defines"
+def _scope(task: Task) -> str:
+    """What becomes of a text that has nothing to do with any label."""
+    config = task.config()
+    if config.get("scope_threshold") is None:
+        return (
+            "It knows the labels above and no others, and answers with one of them even for a text that has nothing to "
+            "do with any."
+        )
+    return (
+        f"It knows the labels above and no others. A text that looks like none is answered with "
+        f"`{config['out_of_scope']}`: where the prediction's `scope` (its {config['scope_score']}) is below "
+        f"{config['scope_threshold']:.4g}. Its `confidence` then is 1 minus the nearest label's probability."
     )

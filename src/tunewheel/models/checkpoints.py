@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,13 @@ def last_checkpoint(folder: Path) -> Path | None:
     """The newest whole checkpoint in ``folder``."""
     whole = [path.parent for path in folder.glob(f"checkpoint-*/{COMPLETE}")]
     return max(whole, key=lambda path: int(path.name.split("-")[1]), default=None)
+
+
+def remove_cut_off(folder: Path) -> None:
+    """Remove checkpoints that a killed run did not finish: the Trainer, which keeps two, would count them."""
+    for path in folder.glob("checkpoint-*"):
+        if not (path / COMPLETE).exists():
+            shutil.rmtree(path)
 
 
 class Keeper(TrainerCallback):

@@ -16,11 +16,12 @@ from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArgu
 
 from tunewheel.models.acceleration import fuse_projections, set_dropout
 from tunewheel.models.batching import TokenBudget
-from tunewheel.models.checkpoints import Keeper, last_checkpoint
+from tunewheel.models.checkpoints import Keeper, last_checkpoint, remove_cut_off
 from tunewheel.models.encoding import TextEncoder
 from tunewheel.models.machine import keep_memory
 from tunewheel.models.network import Network
 from tunewheel.models.predictor import Predictor
+from tunewheel.models.probe import fit_head
 from tunewheel.models.recipe import Recipe
 from tunewheel.tasks import Row, Task, TaskError, Window
 
@@ -85,8 +86,13 @@ def train_network(
         fuse_projections(network)
     if recipe.freeze_embeddings:
         network.get_input_embeddings().requires_grad_(False)
-    trainer = _Engine(network, task, encoder, windows, list(dev), recipe, folder, progress, report_to)
+    remove_cut_off(folder)
     checkpoint = last_checkpoint(folder)
+    if recipe.head_first and checkpoint is None:
+        if task.head().level != "sequence":
+            raise TaskError(f"head_first is for tasks that label whole texts, {task.name} labels tokens; leave it off")
+        fit_head(network, encoder, windows)
+    trainer = _Engine(network, task, encoder, windows, list(dev), recipe, folder, progress, report_to)
     begun = int(checkpoint.name.split("-")[1]) if checkpoint else 0
     if checkpoint:
         trainer.keeper.resume(checkpoint)

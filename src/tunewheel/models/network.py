@@ -91,17 +91,22 @@ class Network(PreTrainedModel):
         labels: Tensor | None = None,
     ) -> ModelOutput:
         """Logits [batch, outputs] or [batch, length, outputs] (log-marginals under a CRF), and the loss if labelled."""
-        hidden = self._hidden(input_ids, attention_mask, shape_ids)
-        if self.config.level == "sequence":
-            weight = attention_mask[..., None].to(hidden.dtype)
-            hidden = (hidden * weight).sum(1) / weight.sum(1).clamp(min=1)
-        logits = self.head(self.dropout(hidden))
-        loss = None if labels is None else self._loss(logits, labels, attention_mask)
+        logits = self.head(self.dropout(self.features(input_ids, attention_mask, shape_ids)))
+        loss = None if labels is None else self.loss(logits, labels, attention_mask)
         if self.config.loss == "crf" and labels is None:
             logits = self.crf(logits.float(), attention_mask)
         return ModelOutput(loss=loss, logits=logits)
 
-    def _hidden(self, input_ids: Tensor, attention_mask: Tensor, shape_ids: Tensor | None) -> Tensor:
+    def features(self, input_ids: Tensor, attention_mask: Tensor, shape_ids: Tensor | None = None) -> Tensor:
+        """What the head sees: the mean over the tokens [batch, width], or every token [batch, length, width]."""
+        hidden = self.hidden(input_ids, attention_mask, shape_ids)
+        if self.config.level == "sequence":
+            weight = attention_mask[..., None].to(hidden.dtype)
+            hidden = (hidden * weight).sum(1) / weight.sum(1).clamp(min=1)
+        return hidden
+
+    def hidden(self, input_ids: Tensor, attention_mask: Tensor, shape_ids: Tensor | None = None) -> Tensor:
+        """The backbone's last hidden states [batch, length, width], before any head."""
         # A mask of ones makes SDPA take its slower masked path.
         mask = attention_mask if self._needs_mask or not bool(attention_mask.all()) else None
         if self.config.word_shapes and shape_ids is not None:
@@ -116,11 +121,13 @@ class Network(PreTrainedModel):
     def _needs_mask(self) -> bool:
         return bool(self.backbone.config.model_type == "tunewheel-bilstm")
 
-    def _loss(self, logits: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
+    def loss(self, logits: Tensor, labels: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Mean loss of logits under labels; a CRF needs the attention ``mask`` too."""
         logits = logits.float()
         weights = self.config.class_weights
         weight = None if weights is None else logits.new_tensor(weights)
         if self.config.loss == "crf":
+            assert mask is not None
             return self.crf.negative_log_likelihood(logits, labels.clamp(min=0), mask)
         if self.config.loss == "binary":
             return nn.functional.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype), pos_weight=weight)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
 
 from tunewheel.models.batching import budgeted
 from tunewheel.models.machine import keep_memory
-from tunewheel.tasks import Pieces, Prediction, Row, Task
+from tunewheel.tasks import Pieces, Prediction, Row, Task, Window
 
 if TYPE_CHECKING:
     from tunewheel.models.encoding import TextEncoder
@@ -43,43 +46,77 @@ class Predictor:
 
     def stream(self, rows: Iterable[Row]) -> Iterator[Prediction]:
         """Predict rows as they come, `CHUNK` at a time; rows that the task reads together are not parted."""
+        for chunk in self._chunks(rows):
+            yield from self._chunk(chunk)
+
+    def vectors(self, rows: Iterable[Row]) -> npt.NDArray[np.float32]:
+        """Sentence vectors [n, width]: the mean of the last hidden states over a row's own pieces.
+
+        Pieces that stand in several windows of a long row count in each; special tokens and neighbouring rows in a
+        window do not count. A text without a single piece is all zeros. Only the result grows with the rows.
+        """
+        width = self.network.backbone.config.hidden_size
+        parts = [self._vectors(chunk, width) for chunk in self._chunks(rows)]
+        return np.concatenate(parts) if parts else np.zeros((0, width), dtype=np.float32)
+
+    def _vectors(self, rows: list[Row], width: int) -> npt.NDArray[np.float32]:
+        windows = self.task.encode(rows, self.encoder)
+        total, pieces = np.zeros((len(rows), width)), np.zeros((len(rows), 1))
+        for i, hidden in self._outputs(windows, self.network.hidden):
+            for part in windows[i].parts:
+                length = part.stop - part.start
+                total[part.row] += self._inside(windows[i], hidden)[part.at : part.at + length].sum(0)
+                pieces[part.row] += length
+        return (total / np.maximum(pieces, 1)).astype(np.float32)
+
+    def _chunks(self, rows: Iterable[Row]) -> Iterator[list[Row]]:
         chunk: list[Row] = []
         for row in rows:
             if len(chunk) >= CHUNK and (len(chunk) >= 4 * CHUNK or not self.task.joins(chunk[-1], row)):
-                yield from self._chunk(chunk)
+                yield chunk
                 chunk = []
             chunk.append(row)
         if chunk:
-            yield from self._chunk(chunk)
+            yield chunk
 
     def _chunk(self, rows: list[Row]) -> list[Prediction]:
-        import torch
-
         once = _Once(self.encoder)
         windows = self.task.encode(rows, once)
-        sizes = [self.encoder.size(window) for window in windows]
         outputs: list[Any] = [self._nothing() for _ in windows]
+        for i, output in self._outputs(windows, lambda **batch: self.network(**batch).logits):
+            outputs[i] = self._inside(windows[i], output) if output.ndim == 2 else output
+        return self.task.decode(rows, once, windows, outputs)
+
+    def _outputs(self, windows: Sequence[Window], compute: Callable[..., Any]) -> Iterator[tuple[int, Any]]:
+        """Run ``compute`` on batches of like length; yields each window's place and its share of the result."""
+        sizes = [self.encoder.size(window) for window in windows]
         order = sorted((i for i, size in enumerate(sizes) if size), key=sizes.__getitem__)
+        at = 0
+        for size in budgeted([sizes[i] for i in order], BATCH_TOKENS):
+            members = order[at : at + size]
+            at += size
+            yield from zip(members, self._computed([windows[i] for i in members], compute), strict=True)
+
+    def _computed(self, windows: Sequence[Window], compute: Callable[..., Any]) -> npt.NDArray[np.float32]:
+        """What ``compute`` makes of one batch, outside of training."""
+        import torch
+
         was_training = self.network.training
         self.network.eval()
-        at = 0
+        batch = self.encoder.collate([_unlabelled(window) for window in windows])
         with torch.inference_mode(), self._autocast():
-            for size in budgeted([sizes[i] for i in order], BATCH_TOKENS):
-                members = order[at : at + size]
-                at += size
-                batch = self.encoder.collate([_unlabelled(windows[i]) for i in members])
-                batch = {name: tensor.to(self.network.device) for name, tensor in batch.items()}
-                logits = self.network(**batch).logits.float().cpu().numpy()
-                skip = len(self.encoder.prefix)
-                for i, output in zip(members, logits, strict=True):
-                    outputs[i] = output[skip : skip + len(windows[i].ids)] if output.ndim == 2 else output
+            output = compute(**{name: tensor.to(self.network.device) for name, tensor in batch.items()})
         self.network.train(was_training)
-        return self.task.decode(rows, once, windows, outputs)
+        array: npt.NDArray[np.float32] = output.float().cpu().numpy()
+        return array
+
+    def _inside(self, window: Window, output: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """What of an output by token [length, …] belongs to the window's own pieces."""
+        skip = len(self.encoder.prefix)
+        return output[skip : skip + len(window.ids)]
 
     def _nothing(self) -> Any:
         """The output for a text without a single token."""
-        import numpy as np
-
         head = self.task.head()
         return np.zeros(head.outputs if head.level == "sequence" else (0, head.outputs), dtype=np.float32)
 

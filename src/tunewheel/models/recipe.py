@@ -16,7 +16,8 @@ class Recipe:
     epochs, learning_rate, batch_tokens: the usual; a batch is filled to so many tokens, padding counted in.
     warmup: share of the updates. layer_decay: factor of the learning rate from layer to layer downwards (Howard &
     Ruder 2018). dropout, attention_dropout: shares. shape_rate: factor of the learning rate for the word-shape table.
-    freeze_embeddings: leave the word table as it is. patience: evaluations without a better dev score before
+    freeze_embeddings: leave the word table as it is. head_first: fit a text-level head on the frozen backbone before
+    anything else learns. patience: evaluations without a better dev score before
     stopping (0: never). eval_steps: updates between evaluations (None: once an epoch).
     checkpoint_seconds: how much work a killed run may lose at most. accumulation: batches an
     update. word_shapes: a table for what a lower-casing tokenizer forgets. window: most tokens read at once.
@@ -37,6 +38,7 @@ class Recipe:
     accumulation: int = 1
     shape_rate: float = 10.0
     freeze_embeddings: bool = False
+    head_first: bool = False
     word_shapes: bool | None = None
     window: int = 256
     eval_steps: int | None = None

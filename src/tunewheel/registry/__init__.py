@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tunewheel.registry.names import CHAMPION, RegistryError, check_name
-    from tunewheel.registry.parents import Parent, parent_of
+    from tunewheel.registry.parents import Parent, kept_dataset, parent_of
     from tunewheel.registry.registry import Registry
     from tunewheel.registry.version import Move, Promotion, Version
 
@@ -23,10 +23,22 @@ _HOMES = {
     "RegistryError": "names",
     "Version": "version",
     "check_name": "names",
+    "kept_dataset": "parents",
     "parent_of": "parents",
 }
 
-__all__ = ["CHAMPION", "Move", "Parent", "Promotion", "Registry", "RegistryError", "Version", "check_name", "parent_of"]
+__all__ = [
+    "CHAMPION",
+    "Move",
+    "Parent",
+    "Promotion",
+    "Registry",
+    "RegistryError",
+    "Version",
+    "check_name",
+    "kept_dataset",
+    "parent_of",
+]
 
 
 def __getattr__(name: str) -> Any:

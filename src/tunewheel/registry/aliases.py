@@ -31,10 +31,10 @@ def stack(moves: Iterable[Move]) -> list[int]:
     return numbers
 
 
-def current(connection: Connection, name: str, alias: str, *, lock: bool = False) -> int | None:
-    """The version the alias points at; with `lock` it stays so until the transaction ends."""
+def current(connection: Connection, name: str, alias: str) -> int | None:
+    """The version the alias points at."""
     query = select(aliases.c.number).where(aliases.c.name == name, aliases.c.alias == alias)
-    number: int | None = connection.scalar(query.with_for_update() if lock else query)
+    number: int | None = connection.scalar(query)
     return number
 
 
@@ -51,7 +51,7 @@ def promote(
     connection: Connection, name: str, number: int, alias: str, *, why: str, by: str
 ) -> tuple[int | None, bool]:
     """Point the alias at this version; returns what it pointed at before, and whether that changed."""
-    before = current(connection, name, alias, lock=True)
+    before = current(connection, name, alias)
     if before == number:
         return before, False
     _move(connection, Move(name, alias, "promote", number, before, why, by, datetime.now(UTC)))
@@ -60,7 +60,7 @@ def promote(
 
 def rollback(connection: Connection, name: str, alias: str, *, why: str, by: str) -> int:
     """Point the alias at what it pointed at before its latest promotion that still stands; returns that."""
-    before = current(connection, name, alias, lock=True)
+    before = current(connection, name, alias)
     if before is None:
         raise RegistryError(f"{name} has no {alias}: there is nothing to roll back")
     standing = stack(history(connection, name, alias))

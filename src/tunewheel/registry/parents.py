@@ -24,17 +24,18 @@ def parent_of(workspace: Workspace, reference: str) -> Parent:
 
     Raises `RegistryError` where there is no such model, or its rows are not kept in this workspace.
     """
-    if re.fullmatch("[0-9a-f]{8,64}", reference) and (dataset := _kept(workspace, reference)):
+    if re.fullmatch("[0-9a-f]{8,64}", reference) and (dataset := kept_dataset(workspace, reference)):
         return Parent(dataset.fingerprint[:12], dataset)
     version = Registry(workspace).resolve(reference)
-    found = _kept(workspace, version.dataset) if version.dataset else None
+    found = kept_dataset(workspace, version.dataset) if version.dataset else None
     if found is None:
         raise RegistryError(f"the rows that {version} learned from are not kept in {workspace.home}")
     return Parent(str(version), found)
 
 
-def _kept(workspace: Workspace, fingerprint: str) -> Dataset | None:
-    record = find_dataset(workspace, fingerprint)
+def kept_dataset(workspace: Workspace, fingerprint: str) -> Dataset | None:
+    """The rows of the one dataset whose fingerprint is this or begins so; None where they are not kept here."""
+    record = find_dataset(workspace, fingerprint) if fingerprint else None
     if record is None or record.artifact is None or record.artifact not in workspace.artifacts:
         return None
     return Dataset.load(workspace.artifacts.path(record.artifact))

@@ -203,11 +203,21 @@ class Registry:
         """Where a version comes from: its run with all settings, its dataset, and that dataset's parents.
 
         Returns:
-            ``{"version": {…}, "run": {…} | None, "dataset": {…} | None, "parents": [{…}, …]}``, ready for
-            JSON; parents stand nearest first. The version's files need not be there.
+            ``{"version": {…}, "run": {…} | None, "dataset": {…} | None, "parents": [{…}, …], "siblings": [{…}, …],
+            "history": [{…}, …]}``, ready for JSON; parents stand nearest first, siblings learned from the same
+            dataset. The version's files need not be there.
         """
         with self.workspace.read() as connection:
             return lineage.lineage(connection, self._resolve(connection, parse(reference)))
+
+    def dataset_lineage(self, fingerprint: str) -> dict[str, Any]:
+        """What a dataset was made from, and what was made from it.
+
+        Returns:
+            ``{"dataset": {…}, "parents": [{…}, …], "children": [{…}, …], "versions": [{…}, …]}``, ready for JSON.
+        """
+        with self.workspace.read() as connection:
+            return lineage.dataset_lineage(connection, fingerprint)
 
     def _resolve(self, connection: Connection, reference: Reference) -> Version:
         name, number, alias = reference.name, reference.number, reference.alias

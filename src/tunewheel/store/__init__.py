@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         finish_run,
         get_dataset,
         get_run,
+        list_datasets,
         record_dataset,
         start_run,
     )
@@ -39,6 +40,7 @@ _HOMES = {
     "finish_run": "records",
     "get_dataset": "records",
     "get_run": "records",
+    "list_datasets": "records",
     "record_dataset": "records",
     "start_run": "records",
     "write_whole": "files",
@@ -58,6 +60,7 @@ __all__ = [
     "finish_run",
     "get_dataset",
     "get_run",
+    "list_datasets",
     "record_dataset",
     "start_run",
     "write_whole",

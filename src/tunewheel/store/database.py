@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, func, inspect, make_url, select, text
-from sqlalchemy.exc import DatabaseError, NoSuchModuleError
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
+from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
 
 from tunewheel.store.errors import SchemaError, StoreError
 from tunewheel.store.files import sync
@@ -20,7 +20,8 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 WAIT = 60.0
 """How long a transaction waits for another process's, in seconds."""
 
-_MIGRATION_LOCK = 0x74756E65  # any number nobody else locks
+_TURN = 0x74756E65  # the advisory lock PostgreSQL's writers take turns by: any number nobody else locks
+_PATIENCE = 10  # seconds to wait for a server that does not answer
 
 
 def open_database(database: str | URL, lock: Callable[[], AbstractContextManager[None]]) -> Engine:
@@ -44,7 +45,7 @@ def open_database(database: str | URL, lock: Callable[[], AbstractContextManager
                     _upgrade(engine)
     except DatabaseError as error:
         engine.dispose()
-        raise StoreError(f"{url.render_as_string()} cannot be opened: {error.orig}") from error
+        raise StoreError(f"{shown(url)} cannot be opened: {error.orig}") from error
     except BaseException:
         engine.dispose()
         raise
@@ -53,15 +54,35 @@ def open_database(database: str | URL, lock: Callable[[], AbstractContextManager
 
 def read_only(connection: Connection) -> Connection:
     """The connection, with transactions that never wait for a writer (and must not write)."""
+    connection = connection.execution_options(tunewheel_read_only=True)
     if connection.dialect.name == "sqlite":
-        return connection.execution_options(tunewheel_read_only=True)
+        return connection
     return connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
 
+@contextmanager
+def told(engine: Engine) -> Iterator[None]:
+    """What befalls a database in use (its server went away, the turn to write never came), as a `StoreError`."""
+    try:
+        yield
+    except OperationalError as error:
+        raise StoreError(f"{shown(engine.url)} failed: {error.orig}; the same command again goes on") from error
+
+
+def shown(url: URL) -> str:
+    """The URL as people may read it: without its password, and without options, which may hold one too."""
+    return url.set(query={}).render_as_string()
+
+
 def _parse(database: str | URL) -> URL:
-    url = make_url(database)
+    try:
+        url = make_url(database)
+    except (ArgumentError, ValueError):  # it is not repeated: it may hold a password
+        raise StoreError("this is no database's URL: write postgresql://user@host/base or sqlite:///file.db") from None
+    if url.get_backend_name() == "postgresql":
+        return url.set(drivername="postgresql+psycopg")
     if not _is_sqlite(url):
-        return url
+        raise StoreError(f"{url.drivername!r} is no known database: use sqlite or postgresql")
     if url.database in {None, "", ":memory:"}:
         raise StoreError("a workspace needs a database that stays: give SQLite a file")
     return url.set(database=str(Path(str(url.database)).absolute()))
@@ -78,13 +99,13 @@ def _engine(url: URL) -> Engine:
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
+    waits = {} if "connect_timeout" in url.query else {"connect_timeout": _PATIENCE}
     try:
-        return create_engine(url, json_serializer=to_json, pool_pre_ping=True)
+        engine = create_engine(url, json_serializer=to_json, connect_args=waits, pool_pre_ping=True)
     except ModuleNotFoundError as error:
-        message = f"{url.get_backend_name()} needs a driver: pip install '{error.name}'"
-        raise StoreError(message) from error
-    except NoSuchModuleError as error:
-        raise StoreError(f"{url.drivername!r} is no known database: use sqlite or postgresql") from error
+        raise StoreError("PostgreSQL needs a driver: pip install 'tunewheel[postgres]'") from error
+    event.listen(engine, "begin", _begin_postgres)
+    return engine
 
 
 def _prepare_sqlite(connection: Any, record: object) -> None:
@@ -96,8 +117,20 @@ def _prepare_sqlite(connection: Any, record: object) -> None:
 def _begin_sqlite(connection: Connection) -> None:
     # A transaction that reads first and writes later cannot wait for another writer (SQLite fails it at
     # once), so writers take their turn at the start.
-    reading = connection.get_execution_options().get("tunewheel_read_only", False)
-    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+    connection.exec_driver_sql("BEGIN" if _reads(connection) else "BEGIN IMMEDIATE")
+
+
+def _begin_postgres(connection: Connection) -> None:
+    # Writers take turns here as they do in SQLite, on whichever machine they run: what a transaction read
+    # is still so when it writes, and nobody's work has to be repeated.
+    if not _reads(connection):
+        take = f"SELECT set_config('lock_timeout', '{WAIT * 1000:.0f}', true), pg_advisory_xact_lock({_TURN})"
+        connection.exec_driver_sql(take)
+
+
+def _reads(connection: Connection) -> bool:
+    reads: bool = connection.get_execution_options().get("tunewheel_read_only", False)
+    return reads
 
 
 def _upgrade(engine: Engine) -> None:
@@ -128,7 +161,7 @@ def _is_current(engine: Engine) -> bool:
         revision = _revision(connection)
     if revision is not None and revision not in REVISIONS:
         raise SchemaError(
-            f"{engine.url.render_as_string()} was written by a newer Tunewheel (schema {revision}; "
+            f"{shown(engine.url)} was written by a newer Tunewheel (schema {revision}; "
             f"this one knows {REVISIONS[-1]}): upgrade with pip install --upgrade tunewheel"
         )
     return revision == REVISIONS[-1]
@@ -145,8 +178,6 @@ def _migrate(connection: Connection) -> None:
     from alembic import command
     from alembic.config import Config
 
-    if connection.dialect.name == "postgresql":  # the file lock does not reach other machines
-        connection.execute(select(func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection

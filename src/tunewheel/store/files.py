@@ -69,6 +69,15 @@ def temporary_name(prefix: str) -> str:
     return f"{prefix}{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
 
 
+def temporary_folder(parent: Path, prefix: str) -> Path:
+    """A fresh folder for its owner alone under `temporary_name(prefix)`; what killed processes left goes first."""
+    parent.mkdir(parents=True, exist_ok=True)
+    sweep(parent, prefix)
+    folder = parent / temporary_name(prefix)
+    folder.mkdir(mode=0o700)
+    return folder
+
+
 def sweep(folder: Path, prefix: str) -> list[Path]:
     """Remove what killed processes left in `folder` under `temporary_name(prefix)`; returns what went.
 

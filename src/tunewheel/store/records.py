@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -106,6 +106,7 @@ def record_dataset(
     parent: str | None = None,
     artifact: str | None = None,
     summary: Mapping[str, Any] | None = None,
+    sources: Sequence[Mapping[str, Any]] = (),
 ) -> DatasetRecord:
     """Record a dataset; one that is recorded already keeps its record, and gains what that did not know yet.
 
@@ -115,18 +116,20 @@ def record_dataset(
         parent: fingerprint of the dataset it was made from, recorded here or not.
         artifact: hash of the artifact that holds its rows.
         summary: counts and the like.
+        sources: the files its rows were read from; further ones join those known, as ``summary["sources"]``.
     """
 
     def work(connection: Connection) -> DatasetRecord:
         known = _dataset(connection, fingerprint)
         given: dict[str, Any] = {"parent": parent, "artifact": artifact}
         if known is None:
-            row = {"fingerprint": fingerprint, "name": name, "summary": summary or {}} | given
+            row = {"fingerprint": fingerprint, "name": name, "summary": _joined(summary or {}, sources)} | given
             connection.execute(insert(datasets).values(row | {"created": datetime.now(UTC)}))
         else:
             new = {key: value for key, value in given.items() if value and getattr(known, key) is None}
-            if summary and not known.summary:
-                new["summary"] = summary
+            joined = _joined(known.summary or summary or {}, sources)
+            if joined != known.summary:
+                new["summary"] = joined
             if new:
                 where = datasets.c.fingerprint == fingerprint
                 connection.execute(update(datasets).where(where).values(new))
@@ -139,6 +142,20 @@ def get_dataset(workspace: Workspace, fingerprint: str) -> DatasetRecord | None:
     """The record of a dataset, or None."""
     with workspace.read() as connection:
         return _dataset(connection, fingerprint)
+
+
+def _joined(summary: Mapping[str, Any], sources: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The summary, with those sources that it does not hold yet."""
+    known = list(summary.get("sources", ()))
+    known += [source for source in map(dict, sources) if source not in known]
+    return {**summary, "sources": known} if known else dict(summary)
+
+
+def list_datasets(workspace: Workspace) -> list[DatasetRecord]:
+    """The records of all datasets, oldest first."""
+    with workspace.read() as connection:
+        rows = connection.execute(select(datasets).order_by(datasets.c.created)).mappings()
+        return [DatasetRecord(**row) for row in rows]
 
 
 def _close(workspace: Workspace, key: str, status: Status, message: str | None) -> Run:

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 from urllib.parse import quote
+from weakref import finalize
 
 from tunewheel.store.artifacts import Artifacts
 from tunewheel.store.errors import LockedError
@@ -20,14 +21,12 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_RACES = 10  # lost in a row before an integrity error is taken for what it says
-
 
 class Workspace:
     """A folder with a database, artifacts, reports, run folders and a cache.
 
     Nothing is read or written before the first use; `Workspace.open` opens at once. Any number of processes
-    may create and use the same workspace together.
+    may create and use the same workspace together. It closes its connections when nobody holds it any more.
 
     Args:
         home: the folder.
@@ -112,7 +111,9 @@ class Workspace:
         if not ignore.exists():
             write_whole(ignore, "# other people's text: keep it out of version control\n*\n")
         url = self.database or URL.create("sqlite", database=str(self.home / "tunewheel.db"))
-        return open_database(url, partial(self.lock, "schema", timeout=600))
+        engine = open_database(url, partial(self.lock, "schema", timeout=600))
+        finalize(self, _dispose, engine, os.getpid())
+        return engine
 
     def _connect(self) -> Engine:
         if self._process != os.getpid():  # a connection must not cross a fork
@@ -125,33 +126,30 @@ class Workspace:
     def begin(self) -> Iterator[Connection]:
         """One transaction that may write: committed at the end, undone by any exception.
 
-        Writers take turns: the block starts when no other transaction writes (SQLite), so keep it short.
+        Writers take turns: the block starts when no other transaction writes, so keep it short.
+
+        Raises:
+            StoreError: the turn did not come within a minute, or the database's server went away.
         """
-        with self._connect().begin() as connection:
+        from tunewheel.store.database import told
+
+        engine = self._connect()
+        with told(engine), engine.begin() as connection:
             yield connection
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """One transaction that only reads; it waits for no writer and sees one state throughout."""
-        from tunewheel.store.database import read_only
+        from tunewheel.store.database import read_only, told
 
-        with read_only(self._connect().connect()) as connection, connection.begin():
+        engine = self._connect()
+        with told(engine), read_only(engine.connect()) as connection, connection.begin():
             yield connection
 
     def transact(self, work: Callable[[Connection], T]) -> T:
-        """Run `work` in one transaction; again when another process took its number or name first.
-
-        SQLite's writers take turns and never come to that; PostgreSQL's run side by side.
-        """
-        from sqlalchemy.exc import IntegrityError
-
-        for _ in range(_RACES):
-            try:
-                with self.begin() as connection:
-                    return work(connection)
-            except IntegrityError as error:
-                lost = error
-        raise lost
+        """Run `work` in one transaction that may write (see `begin`) and return what it returns."""
+        with self.begin() as connection:
+            return work(connection)
 
     @contextmanager
     def lock(self, name: str, timeout: float = 0.0) -> Iterator[None]:
@@ -179,6 +177,11 @@ class Workspace:
             yield
         finally:
             lock.release()
+
+
+def _dispose(engine: Engine, process: int) -> None:
+    if process == os.getpid():  # a forked child leaves its parent's connections alone
+        engine.dispose()
 
 
 def _sign(descriptor: int) -> None:

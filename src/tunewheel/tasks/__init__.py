@@ -14,21 +14,27 @@ from tunewheel.tasks.base import (
     Part,
     Pieces,
     Prediction,
+    Probabilities,
     Row,
+    Scope,
     Scores,
     Task,
     TaskError,
     Window,
 )
+from tunewheel.tasks.calibration import Claims
 
 __all__ = [
     "IGNORED",
+    "Claims",
     "Encoder",
     "Head",
     "Part",
     "Pieces",
     "Prediction",
+    "Probabilities",
     "Row",
+    "Scope",
     "Scores",
     "Task",
     "TaskError",

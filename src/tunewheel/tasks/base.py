@@ -10,6 +10,9 @@ from typing import Any, ClassVar, Literal, NamedTuple, Protocol, Self
 import numpy as np
 import numpy.typing as npt
 
+from tunewheel.data.infer import TARGETS, Target
+from tunewheel.tasks.calibration import Claims
+
 Row = Mapping[str, Any]
 Prediction = dict[str, Any]
 Scores = dict[str, npt.NDArray[Any]]
@@ -81,6 +84,25 @@ class Head:
     class_weights: tuple[float, ...] | None = None
 
 
+class Probabilities(NamedTuple):
+    """What each label's probability was: ``values`` and ``gold`` (bool) are [m, labels], ``row`` [m] says of which row.
+
+    ``exclusive``: a row has one label, so its values sum to 1.
+    """
+
+    row: npt.NDArray[Any]
+    values: npt.NDArray[Any]
+    gold: npt.NDArray[Any]
+    exclusive: bool
+
+
+class Scope(NamedTuple):
+    """How much each row looks like the known labels (``score`` [n]), and whether it is one of them (``inside`` [n])."""
+
+    score: npt.NDArray[Any]
+    inside: npt.NDArray[Any]
+
+
 class Task(ABC):
     """The adaptation layer: how rows become model inputs and how outputs become predictions and scores.
 
@@ -91,9 +113,20 @@ class Task(ABC):
 
     name: ClassVar[str]
     columns: ClassVar[tuple[str, ...]]
+    """``text``, then the column that holds a row's own labels, or the few of which one does (see `targets`)."""
     headline: ClassVar[tuple[str, ...]]
     selection: ClassVar[str]
     """The dev metric by which the best checkpoint is chosen."""
+    proportions: ClassVar[frozenset[str]] = frozenset({"accuracy", "exact_match"})
+    """Metrics that are a share of rows, each right or wrong: few rows get Wilson's interval."""
+    metric_names: ClassVar[Mapping[str, tuple[str, str]]] = {}
+    """Metrics' names for people, English and Chinese; without one its underscores become spaces."""
+    answers: ClassVar[str] = "what its task defines"
+    """What a model answers with, for the model card's reader."""
+    pipeline: ClassVar[str | None] = None
+    """What model hubs call the task."""
+    calibrated_by: ClassVar[tuple[str, ...]] = ()
+    """Keys of `config` that `fit` sets and that move confidences only, never an answer."""
 
     labels: tuple[str, ...]
 
@@ -145,12 +178,66 @@ class Task(ABC):
         """Counts [gold, predicted], or None where the task has none."""
         return None
 
+    @classmethod
+    def targets(cls) -> tuple[Target, ...]:
+        """The canonical columns that may hold a row's own labels; raises `TaskError` if `columns` name none."""
+        found = tuple(target for target in TARGETS if target in cls.columns)
+        if not found:
+            raise TaskError(
+                f"task {cls.name!r} reads {', '.join(cls.columns)}; one of {', '.join(TARGETS)} must hold the labels"
+            )
+        return found
+
+    def answer(self, prediction: Prediction) -> Any:
+        """What of a prediction answers the row's own labels; all of it where it has none of `targets`."""
+        return next((prediction[target] for target in self.targets() if target in prediction), dict(prediction))
+
+    def truth(self, row: Row) -> Any:
+        """The row's own labels, in the form of an `answer`."""
+        return next(row[target] for target in self.targets() if target in row)
+
+    def mistake(self, row: Row, prediction: Prediction) -> tuple[Any, Any, float | None] | None:
+        """Gold, answer and how sure the model was of the error (None: unknown); None when the row is right."""
+        gold, answer = self.truth(row), self.answer(prediction)
+        return None if gold == answer else (gold, answer, prediction.get("confidence"))
+
+    def agrees(self, row: Row, other: Row) -> bool:
+        """Whether two rows of like texts are labelled alike."""
+        return bool(self.truth(row) == self.truth(other))
+
     def joins(self, row: Row, following: Row) -> bool:
         """Whether neighbouring rows are read together, so that a stream must not be cut between them."""
         return False
 
+    def learns(self, row: Row) -> bool:
+        """Whether a labelled row is one to train on; ``encode(…, labelled=True)`` leaves the others out."""
+        return True
+
+    def counted(self, metric: str, scores: Scores) -> npt.NDArray[Any]:
+        """Which rows (bool [n]) hold anything for ``metric`` to count; by default all do."""
+        return np.ones(len(next(iter(scores.values()))), dtype=bool)
+
+    def claims(self, rows: Sequence[Row], predictions: Sequence[Prediction]) -> Claims | None:
+        """What was claimed with which confidence, and whether rightly; None where no confidence is known."""
+        return None
+
+    def probabilities(self, rows: Sequence[Row], predictions: Sequence[Prediction]) -> Probabilities | None:
+        """The probability of every label; None where a prediction lacks it."""
+        return None
+
+    def scope(self, rows: Sequence[Row], predictions: Sequence[Prediction]) -> Scope | None:
+        """How much each row looked like the known labels; None where that was not looked at, or all rows are alike."""
+        return None
+
+    def facts(self) -> dict[str, str]:
+        """What a report should state of how this task was fitted."""
+        return {}
+
     def fit(self, rows: Sequence[Row], predictions: Sequence[Prediction]) -> Self:
-        """Return the task with its decision thresholds fitted on dev; the default has none."""
+        """Return the task with calibration and thresholds fitted on dev; the default has none.
+
+        ``predictions`` are this task's own for ``rows``. What stands under `calibrated_by` changes no answer.
+        """
         return self
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
@@ -27,6 +27,7 @@ from tunewheel.tasks.base import (
     ratio,
     split_windows,
 )
+from tunewheel.tasks.calibration import UNCALIBRATED, Claims, fit_platt, platt
 
 STRIDE = 48
 """Pieces that neighbouring windows of a long text share: each is read with at least half of it on both sides."""
@@ -52,7 +53,31 @@ def words_of(row: Row) -> list[Span]:
 
 def entity_set(row: Mapping[str, Any]) -> set[tuple[int, int, str]]:
     """The distinct ``(start, end, label)`` of a row or a prediction."""
-    return {(e["start"], e["end"], e["label"]) for e in row["entities"]}
+    return {_span(entity) for entity in row["entities"]}
+
+
+def _span(entity: Mapping[str, Any]) -> tuple[int, int, str]:
+    return entity["start"], entity["end"], entity["label"]
+
+
+def _contradicted(row: Row, other: Row) -> bool:
+    """Whether ``other`` holds an entity of ``row`` word for word, yet labels it otherwise or not at all."""
+    words = words_of(other)
+    starts, ends = {start for start, _ in words}, {end for _, end in words}
+    marked = entity_set(other)
+    for start, end, label in entity_set(row):
+        surface = row["text"][start:end]
+        at = other["text"].find(surface)
+        while at >= 0:
+            span = (at, at + len(surface))
+            if span[0] in starts and span[1] in ends and (*span, label) not in marked:
+                return True
+            at = other["text"].find(surface, at + 1)
+    return False
+
+
+def _listed(entities: set[tuple[int, int, str]]) -> list[dict[str, Any]]:
+    return [{"start": start, "end": end, "label": label} for start, end, label in sorted(entities)]
 
 
 class Ner(Task):
@@ -60,7 +85,8 @@ class Ner(Task):
 
     Every piece of a word is labelled, so that a text whose words nobody has marked is read as well as one whose words
     are given; a word's label is that of its first piece. With ``context`` > 0 neighbouring rows of one ``document``
-    share a window of up to that many pieces; rows without a document stand alone.
+    share a window of up to that many pieces; rows without a document stand alone. ``platt`` is the curve (slope and
+    shift on the logit) through which confidences go; it is fitted on dev.
 
     >>> task = Ner(types=("PER",))
     >>> gold = [{"text": "Ann ran", "entities": [{"start": 0, "end": 3, "label": "PER"}]}]
@@ -72,13 +98,19 @@ class Ner(Task):
     columns: ClassVar[tuple[str, ...]] = ("text", "entities")
     headline: ClassVar[tuple[str, ...]] = ("f1", "precision", "recall")
     selection: ClassVar[str] = "f1"
+    answers: ClassVar[str] = "entities as character spans"
+    pipeline: ClassVar[str | None] = "token-classification"
+    calibrated_by: ClassVar[tuple[str, ...]] = ("platt",)
 
-    def __init__(self, types: Sequence[str], *, crf: bool = False, context: int = 0) -> None:
+    def __init__(
+        self, types: Sequence[str], *, crf: bool = False, context: int = 0, platt: Sequence[float] | None = None
+    ) -> None:
         if not types or len(set(types)) != len(types):
             raise TaskError(f"entity types must be distinct and not empty, got {list(types)!r}")
         self.labels = tuple(types)
         self.crf = crf
         self.context = context
+        self.platt = (float(platt[0]), float(platt[1])) if platt is not None else None
         self._index = {label: i for i, label in enumerate(self.labels)}
 
     @classmethod
@@ -97,8 +129,9 @@ class Ner(Task):
         return cls(**config)
 
     def config(self) -> dict[str, Any]:
-        """Entity types, whether a CRF decides, and the context."""
-        return {"types": list(self.labels), "crf": self.crf, "context": self.context}
+        """Entity types, whether a CRF decides, the context, and the curve of confidences."""
+        curve = list(self.platt) if self.platt else None
+        return {"types": list(self.labels), "crf": self.crf, "context": self.context, "platt": curve}
 
     def head(self) -> Head:
         """One output a piece for ``O`` and for B and I of each type."""
@@ -141,7 +174,7 @@ class Ner(Task):
 
     def _piece_labels(self, row: Row, pieces: Pieces) -> list[int]:
         """BIO label of every piece: 0 is O, 1 + 2·type is B, 2 + 2·type is I; `IGNORED` outside words."""
-        words = words_of(row)
+        words = _told_apart(words_of(row), pieces)
         of_word = [0] * len(words)
         # Longest first: of overlapping spans BIO can hold one only.
         for start, end, label in sorted(entity_set(row), key=lambda e: (e[0] - e[1], e)):
@@ -186,7 +219,7 @@ class Ner(Task):
         ]
 
     def _entities(self, row: Row, pieces: Pieces, logits: npt.NDArray[Any]) -> list[dict[str, Any]]:
-        words = words_of(row)
+        words = _told_apart(words_of(row), pieces)
         first: dict[int, int] = {}
         for piece, word in enumerate(_word_of_pieces(words, pieces)):
             if word >= 0:
@@ -205,7 +238,7 @@ class Ner(Task):
         for start, stop, label in tag_spans(tags):
             code = 1 + 2 * self._index[label]
             # As sure as of its weakest word: one wrong word makes the whole span wrong.
-            confidence = float(p[start:stop, code : code + 2].sum(axis=1).min())
+            confidence = float(platt(p[start:stop, code : code + 2].sum(axis=1).min(), self.platt))
             begin, end = words[known[start]][0], words[known[stop - 1]][1]
             found.append({"start": begin, "end": end, "label": label, "confidence": confidence})
         return found
@@ -233,6 +266,18 @@ class Ner(Task):
             tokens[1, i] = sum(a == b for a, b in zip(ours, theirs, strict=True))
         return {**counts, "tokens": tokens[0], "tokens_correct": tokens[1]}
 
+    def mistake(self, row: Row, prediction: Prediction) -> tuple[Any, Any, float | None] | None:
+        """Gold and found entities, in order; a missed one has no confidence, so only those wrongly found rank."""
+        gold, found = entity_set(row), entity_set(prediction)
+        if gold == found:
+            return None
+        sure = [e["confidence"] for e in prediction["entities"] if _span(e) not in gold and "confidence" in e]
+        return _listed(gold), _listed(found), max(sure, default=None)
+
+    def agrees(self, row: Row, other: Row) -> bool:
+        """Whether what is an entity in one text is the same entity wherever the other text says the same words."""
+        return not (_contradicted(row, other) or _contradicted(other, row))
+
     def metrics(self, scores: Scores, weights: npt.NDArray[Any] | None = None) -> dict[str, float]:
         """Entity precision, recall and F1 (micro, as conlleval), macro F1 over types, and token accuracy."""
         w = np.ones(len(scores["tokens"])) if weights is None else np.asarray(weights, dtype=np.float64)
@@ -248,6 +293,40 @@ class Ner(Task):
             "macro_f1": float(per_type[present].mean()) if present.any() else 0.0,
             "token_accuracy": float(ratio(w @ scores["tokens_correct"], w @ scores["tokens"])),
         }
+
+    def counted(self, metric: str, scores: Scores) -> npt.NDArray[Any]:
+        """Rows with entities of the kind that ``metric`` counts."""
+        keys = {"precision": ("found",), "recall": ("gold",), "f1": ("gold", "found"), "macro_f1": ("gold", "found")}
+        if metric not in keys:
+            return super().counted(metric, scores)
+        return np.asarray(np.logical_or.reduce([scores[key].any(axis=1) for key in keys[metric]]))
+
+    def claims(self, rows: Sequence[Row], predictions: Sequence[Prediction]) -> Claims | None:
+        """Every entity found, right when both borders and the type are."""
+        found = [
+            (i, entity["confidence"], (entity["start"], entity["end"], entity["label"]) in gold)
+            for i, (gold, prediction) in enumerate(zip(map(entity_set, rows), predictions, strict=True))
+            for entity in prediction["entities"]
+            if "confidence" in entity
+        ]
+        if not found:
+            return None
+        row, confidence, correct = zip(*found, strict=True)
+        return Claims(np.array(row), np.array(confidence, dtype=np.float64), np.array(correct, dtype=bool))
+
+    def fit(self, rows: Sequence[Row], predictions: Sequence[Prediction]) -> Self:
+        """Fit the curve of confidences on the entities found in dev (Platt 1999)."""
+        claims = self.claims(rows, predictions)
+        curve = fit_platt(claims.confidence, claims.correct) if claims else None
+        if curve and self.platt:  # these confidences went through the old curve already
+            curve = (curve[0] * self.platt[0], curve[0] * self.platt[1] + curve[1])
+        return type(self)(**{**self.config(), "platt": curve or self.platt})
+
+    def facts(self) -> dict[str, str]:
+        """How confidences were calibrated."""
+        if self.platt is None:
+            return {"calibration": UNCALIBRATED}
+        return {"calibration": f"Platt scaling, slope {self.platt[0]:.3f}, shift {self.platt[1]:+.3f}, fitted on dev"}
 
     def table(self, scores: Scores) -> list[dict[str, Any]]:
         """Precision, recall, F1, support and found count of every entity type."""
@@ -289,6 +368,24 @@ def _extend(window: Window, ids: list[int], shapes: list[int], labels: Sequence[
     window.shapes += shapes
     if isinstance(window.labels, list):
         window.labels.extend(labels)
+
+
+def _told_apart(words: Sequence[Span], pieces: Pieces) -> list[Span]:
+    """The words, those that share a piece as one: no label could tell ``£`` from ``4`` in the piece ``£4``."""
+    starts = [start for start, _ in words]
+    joined: set[int] = set()
+    for start, end in pieces.offsets:
+        first = bisect_right(starts, start) - 1
+        if first < 0 or words[first][1] <= start:
+            first += 1
+        joined.update(range(first + 1, bisect_left(starts, end)))
+    found: list[Span] = []
+    for index, (start, end) in enumerate(words):
+        if index in joined:
+            found[-1] = (found[-1][0], end)
+        else:
+            found.append((start, end))
+    return found
 
 
 def _word_of_pieces(words: Sequence[Span], pieces: Pieces) -> list[int]:

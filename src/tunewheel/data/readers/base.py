@@ -1,141 +1,79 @@
-"""What readers have in common: records, and opening a text file of unknown encoding."""
+"""What readers have in common: a record, a reader, and plain values for what a typed source holds."""
 
 from __future__ import annotations
 
-import codecs
-import hashlib
-import re
+import datetime
+import decimal
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
-from tunewheel.data.problems import DataError, Problem, Problems
+from tunewheel.data.problems import Problems
+from tunewheel.data.readers.text import TextFile
 
-_BLOCK = 1 << 20
-_SAMPLE = 1 << 16
-_HIGH_RUNS = re.compile(rb"[\x80-\xff]+")
-_MARKS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
+PLACES = 1 << 53
+"""Whole numbers up to here are exact as floats."""
 
 
 class Record(NamedTuple):
-    """The values of one row as the file has them; ``row`` is the 1-based line where it begins."""
+    """The values of one row as the file has them; ``row`` is the 1-based line (or row) where it begins."""
 
     row: int
     values: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class TextFile:
-    """A text file and what is known of it before it is parsed."""
-
-    path: Path
-    sha256: str
-    encoding: str
-
-    def open(self, newline: str) -> IO[str]:
-        """Open the file to read text in its encoding; ``newline`` as `open` has it."""
-        return self.path.open(encoding=self.encoding, newline=newline)
-
-    def is_longer_than_head(self) -> bool:
-        """Say whether `head` may have cut a line."""
-        return self.path.stat().st_size > _SAMPLE
-
-    def head(self, characters: int = _SAMPLE) -> str:
-        """Read the beginning of the file."""
-        with self.open(newline="") as stream:
-            return stream.read(characters)
-
-
 @dataclass
 class Reader(ABC):
-    """Iterates over the records of a file; bad rows go to ``problems``, assumptions to ``notes``.
+    """Iterates over the records of a source; bad rows go to ``problems``, assumptions to ``notes``.
 
     It can be iterated more than once; only one pass should have ``problems`` collected.
     """
 
-    file: TextFile
-    problems: Problems = field(default_factory=Problems)
-    notes: list[str] = field(default_factory=list)
+    problems: Problems = field(default_factory=Problems, kw_only=True)
+    notes: list[str] = field(default_factory=list, kw_only=True)
 
     @property
+    @abstractmethod
     def name(self) -> str:
-        """The file's name in messages."""
-        return str(self.file.path)
+        """The source's name in messages."""
 
     @abstractmethod
     def __iter__(self) -> Iterator[Record]:
-        """Yield the file's records, in order."""
+        """Yield the source's records, in order."""
 
 
-def inspect(path: Path) -> TextFile:
-    """Hash a file and find its encoding: UTF-8, UTF-16 by its mark, else GB 18030, else Latin-1.
+@dataclass
+class TextReader(Reader):
+    """A reader of one text file."""
 
-    Raises `DataError` where the file is empty or binary.
+    file: TextFile
+
+    @property
+    def name(self) -> str:
+        """The file's path."""
+        return str(self.file.path)
+
+
+def plain(value: Any) -> Any:
+    """Turn a typed value of a table into what JSON knows: dates as ISO 8601, decimals as numbers.
+
+    >>> plain({"day": datetime.date(2024, 5, 1), "paid": decimal.Decimal("2.50"), "raw": b"ok"})
+    {'day': '2024-05-01', 'paid': 2.5, 'raw': 'ok'}
     """
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        head = stream.read(_BLOCK)
-        if not head.strip():
-            raise DataError(
-                [Problem(str(path), None, "", "rows", "an empty file", "write the rows into it or remove it")]
-            )
-        encoding = next((name for mark, name in _MARKS if head.startswith(mark)), "utf-8")
-        if encoding != "utf-16" and b"\0" in head:
-            raise DataError(
-                [
-                    Problem(
-                        str(path),
-                        None,
-                        "",
-                        "text",
-                        "a binary file",
-                        "export it as JSON Lines or CSV in UTF-8",
-                    )
-                ]
-            )
-        decoder: codecs.IncrementalDecoder | None = codecs.getincrementaldecoder(encoding)()
-        block = head
-        while True:
-            digest.update(block)
-            decoder = _decodes(decoder, block)
-            if not block:
-                break
-            block = stream.read(_BLOCK)
-    if decoder is None:
-        if encoding == "utf-16":
-            raise DataError(
-                [Problem(str(path), None, "", "UTF-16 text", "broken UTF-16", "export the file again, in UTF-8")]
-            )
-        encoding = _fallback(path)
-    return TextFile(path, digest.hexdigest(), encoding)
+    if isinstance(value, dict):
+        return {str(name): plain(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(inner) for inner in value]
+    if isinstance(value, float):
+        return None if math.isnan(value) else value
+    return value if value is None or isinstance(value, str | int) else _written(value)
 
 
-def _decodes(decoder: codecs.IncrementalDecoder | None, block: bytes) -> codecs.IncrementalDecoder | None:
-    if decoder is not None:
-        try:
-            decoder.decode(block, final=not block)
-        except UnicodeDecodeError:
-            return None
-    return decoder
-
-
-def _fallback(path: Path) -> str:
-    """Tell GB 18030 from Latin-1: Chinese puts its high bytes side by side, accented letters stand alone."""
-    decoder: codecs.IncrementalDecoder | None = codecs.getincrementaldecoder("gb18030")()
-    runs = together = 0
-    with path.open("rb") as stream:
-        while decoder is not None:
-            block = stream.read(_BLOCK)
-            decoder = _decodes(decoder, block)
-            lengths = [len(run) for run in _HIGH_RUNS.findall(block)]
-            runs += sum(lengths)
-            together += sum(length for length in lengths if length > 1)
-            if not block:
-                break
-    return "gb18030" if decoder is not None and together * 2 > runs else "latin-1"
+def _written(value: Any) -> Any:
+    if isinstance(value, datetime.date | datetime.time):
+        return value.isoformat()
+    if isinstance(value, decimal.Decimal):
+        return int(value) if value == value.to_integral_value() and abs(value) < PLACES else float(value)
+    return bytes(value).decode("utf-8", "replace") if isinstance(value, bytes | memoryview) else str(value)

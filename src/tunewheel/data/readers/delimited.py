@@ -10,14 +10,15 @@ from typing import IO, Any
 
 from tunewheel.data.infer import known_column
 from tunewheel.data.problems import DataError, Problem, show
-from tunewheel.data.readers.base import Reader, Record, TextFile
+from tunewheel.data.readers.base import Record, TextReader
+from tunewheel.data.readers.text import TextFile
 
 _DELIMITERS = "\t,;|"
 _HEAD = 200
 
 
 @dataclass
-class DelimitedReader(Reader):
+class DelimitedReader(TextReader):
     """Records of a delimited file; ``wanted`` are columns the caller named, a sign that there is a header."""
 
     delimiter: str | None = None

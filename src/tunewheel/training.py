@@ -1,0 +1,290 @@
+"""The resumable piece of work behind `train`: adapt, evaluate, register; done once for the same data and settings."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from tunewheel.models.recipe import Recipe
+
+if TYPE_CHECKING:
+    from tunewheel.data import Dataset, Source
+    from tunewheel.evaluation import Comparison, Report
+    from tunewheel.models import Adaptation, Model, Progress, Trained
+    from tunewheel.registry import Registry, Version
+    from tunewheel.store import Workspace
+
+Say = Callable[[str, str], None]
+"""Takes a heading and a line about it; the commands print it, a program may ignore it."""
+
+
+_RECIPE = "recipe.json"
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What one `train` made: the model, its version, its report and how it compares with what stood before.
+
+    ``before`` is the same network with a fresh head, ``champion`` the comparison with the version that was champion.
+    ``trained`` is None when an earlier, equal run had done the work.
+    """
+
+    model: Model
+    version: Version
+    report: Report | None
+    comparison: Comparison | None
+    champion: Comparison | None
+    trained: Trained | None
+    folder: Path
+
+
+@dataclass(frozen=True)
+class Training:
+    """One piece of work, named by its data and settings: done once, taken up again when it was cut off."""
+
+    workspace: Workspace
+    dataset: Dataset
+    name: str
+    base: str
+    options: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    recipe: Recipe
+    lang: Literal["en", "zh"]
+    say: Say
+    slices: Sequence[str] | None = None
+    robustness: Sequence[str] = ()
+
+    def run(self, progress: Progress | None, report_to: Sequence[str], *, again: bool) -> Turn:
+        """Do the work, or what is left of it; with ``again`` also where an equal run is done."""
+        from tunewheel.store import fail_run, finish_run, get_run, start_run
+
+        key = self._key(again)
+        with self.workspace.lock(key):
+            done = get_run(self.workspace, key)
+            if done and done.version:
+                finish_run(self.workspace, key)
+                self._record_dataset()
+                return self._found(done.version, key)
+            self._keep_dataset()
+            start_run(self.workspace, key, command="train", settings=self.settings, dataset=self.dataset.fingerprint)
+            try:
+                turn = self._adapt(key, progress, report_to)
+            except Exception as error:
+                fail_run(self.workspace, key, f"{type(error).__name__}: {error}")
+                raise
+            finish_run(self.workspace, key)
+            shutil.rmtree(self._folder(key), ignore_errors=True)
+        return turn
+
+    def _key(self, again: bool) -> str:
+        """The same data and settings give the same key, ``again`` a fresh one."""
+        from tunewheel.store import get_run
+
+        # What the rows and splits came to stands in the dataset's fingerprint.
+        told = {k: v for k, v in self.settings.items() if k not in ("data", "on_error", "parent")}
+        content = json.dumps([self.dataset.fingerprint, told], sort_keys=True)
+        first = key = hashlib.sha256(content.encode()).hexdigest()[:16]
+        tries = 1
+        # A repeat that was cut off must be found again: it is the first key without a version.
+        while again and (run := get_run(self.workspace, key)) is not None and run.version:
+            tries += 1
+            key = f"{first}-{tries}"
+        return key
+
+    def _folder(self, key: str) -> Path:
+        return self.workspace.runs_dir / key
+
+    def _recipe(self, key: str) -> Recipe:
+        """The recipe as a try that was cut off resolved it: what was measured then might come out otherwise now."""
+        begun = self._folder(key) / _RECIPE
+        return Recipe(**json.loads(begun.read_text(encoding="utf-8"))) if begun.exists() else self.recipe
+
+    def _keep_dataset(self) -> None:
+        """Put the rows among the artifacts, so that the lineage outlives the user's file."""
+        from tunewheel.store.files import temporary_folder
+
+        beside = temporary_folder(self.workspace.cache_dir, ".tmp-")
+        try:
+            artifact = self.workspace.artifacts.put(self.dataset.save(beside / "dataset"), move=True)
+        finally:
+            shutil.rmtree(beside)
+        self._record_dataset(artifact)
+
+    def _record_dataset(self, artifact: str | None = None) -> None:
+        """Record the rows and the files they were read from; another file with the same rows joins the first."""
+        from tunewheel.store import record_dataset
+
+        record_dataset(
+            self.workspace,
+            self.dataset.fingerprint,
+            name=str(self.settings["data"]),
+            parent=self.dataset.parent,
+            artifact=artifact,
+            summary={"splits": self.dataset.rows},
+            sources=[_located(source) for source in self.dataset.sources],
+        )
+
+    def _adapt(self, key: str, progress: Progress | None, report_to: Sequence[str]) -> Turn:
+        from tunewheel.models import prepare
+        from tunewheel.store import write_whole
+        from tunewheel.tasks import task_class
+
+        dataset = self.dataset
+        ready = prepare(
+            task_class(dataset.task).from_dataset(dataset, **self.options),
+            self.base,
+            list(dataset["train"]),
+            self._recipe(key),
+            dataset=dataset.fingerprint,
+            parents=(dataset.parent,) if dataset.parent else (),
+            split=asdict(dataset.split),
+            settings=self.settings,
+        )
+        write_whole(self._folder(key) / _RECIPE, json.dumps(asdict(ready.recipe)))
+        self.say("base", _described(ready, self.base))
+        before = self._evaluated(ready.model, f"{self.name} before tuning", key)
+        self._try_perturbations(ready.model)
+        model, trained = ready.train(
+            list(dataset["train"]),
+            list(dataset["dev"]) if "dev" in dataset.splits else [],
+            self._folder(key) / "checkpoints",
+            progress=progress,
+            report_to=report_to,
+        )
+        self.say("train", _speed(trained))
+        for heading, fact in model.task.facts().items():
+            self.say(heading, fact)
+        report = self._evaluated(model, self.name, key, robustness=self.robustness)
+        return self._registered(model, before, report, trained, key)
+
+    @property
+    def _scored(self) -> str | None:
+        """The split that reports are on."""
+        return next((s for s in ("test", "dev") if s in self.dataset.splits and len(self.dataset[s])), None)
+
+    def _try_perturbations(self, model: Model) -> None:
+        """Raise what stands in the way of the robustness asked for now, not after the training."""
+        from tunewheel.evaluation.robustness import trials
+
+        if self.robustness and self._scored:
+            trials(self.robustness, model.task, list(self.dataset[self._scored]), donors=self.dataset["train"])
+
+    def _evaluated(self, model: Model, name: str, key: str, robustness: Sequence[str] = ()) -> Report | None:
+        from tunewheel.evaluation import evaluate
+        from tunewheel.models.machine import library_versions
+
+        dataset, split = self.dataset, self._scored
+        if split is None:
+            return None
+        return evaluate(
+            model,
+            dataset[split],
+            name=name,
+            dataset=dataset.fingerprint,
+            seen=dataset.overlap("train", split),
+            near=dataset.overlap("train", split, near=True),
+            slices=self.slices,
+            robustness=robustness,
+            donors=dataset["train"],
+            facts={"split": split, "run": key, "base": self.base, **library_versions()},
+        )
+
+    def _registered(
+        self, model: Model, before: Report | None, report: Report | None, trained: Trained, key: str
+    ) -> Turn:
+        from tunewheel.evaluation import compare
+        from tunewheel.registry import CHAMPION, Registry
+
+        registry = Registry(self.workspace)
+        folder, champion = self._folder(key), _champion(registry, self.name)
+        comparison = compare(before, report) if before and report else None
+        against = _against(champion, report)
+        better = against is not None and next(iter(against.verdicts.values())) == "better"
+        for stale in ("model", "report"):
+            shutil.rmtree(folder / stale, ignore_errors=True)
+        model.save(folder / "model")
+        if report:
+            report.save(folder / "report", comparison=comparison, lang=self.lang)
+        version = registry.register(
+            folder / "model",
+            name=self.name,
+            task=model.task.name,
+            method=model.origin.method,
+            base=self.base,
+            dataset=self.dataset.fingerprint,
+            run=key,
+            metrics={name: interval.value for name, interval in report.metrics.items()} if report else {},
+            report=folder / "report" if report else None,
+            alias=CHAMPION if champion is None or better else None,
+            why=f"better than {champion} on the same test rows" if champion else "the first version",
+        )
+        return Turn(model, version, report, comparison, against, trained, _show(self.workspace, version))
+
+    def _found(self, reference: str, key: str) -> Turn:
+        from tunewheel.evaluation import Report
+        from tunewheel.models import Model
+        from tunewheel.registry import Registry
+
+        self.say("done", f"{reference} came of this data and these settings already (--again to train anew)")
+        shutil.rmtree(self._folder(key), ignore_errors=True)
+        version = Registry(self.workspace).resolve(reference)
+        report = Report.load(version.report) if version.report else None
+        return Turn(Model.load(version.path), version, report, None, None, None, _show(self.workspace, version))
+
+
+def _located(source: Source) -> dict[str, Any]:
+    """A source with its file's whole path, so that it is found from any folder."""
+    path = Path(source.path)
+    whole = str(path.resolve()) if source.format != "rows" and path.is_file() else source.path
+    return {**asdict(source), "path": whole}
+
+
+def _champion(registry: Registry, name: str) -> Version | None:
+    from tunewheel.registry import CHAMPION, RegistryError
+
+    try:
+        return registry.resolve(f"{name}@{CHAMPION}")
+    except RegistryError:
+        return None
+
+
+def _against(champion: Version | None, report: Report | None) -> Comparison | None:
+    """The champion's report against the new one, where both stand on the same test rows."""
+    from tunewheel.evaluation import EvaluationError, Report, compare
+
+    if champion is None or champion.report is None or report is None:
+        return None
+    try:
+        return compare(Report.load(champion.report), report)
+    except EvaluationError:
+        return None
+
+
+def _show(workspace: Workspace, version: Version) -> Path:
+    """Copy a version's report to where people look for it, whole or not at all."""
+    from tunewheel.store.files import temporary_folder
+
+    shown = workspace.reports_dir / f"{version.name}-{version.number}"
+    if version.report and not shown.exists():
+        beside = temporary_folder(workspace.reports_dir, ".tmp-")
+        shutil.copytree(version.report, beside, dirs_exist_ok=True)
+        beside.rename(shown)
+    return shown
+
+
+def _described(ready: Adaptation, base: str) -> str:
+    r = ready.recipe
+    return (
+        f"{base} ({ready.model.parameters / 1e6:.1f} M parameters), full fine-tuning, {r.precision}, "
+        f"{r.epochs} epochs, learning rate {r.learning_rate:g}, {r.batch_tokens} tokens a batch"
+    )
+
+
+def _speed(trained: Trained) -> str:
+    line = f"{trained.updates:,} updates in {trained.seconds:.0f} s, {trained.tokens_per_second:,.0f} tok/s"
+    return line + (f", taken up at update {trained.resumed_from:,}" if trained.resumed_from else "")
