@@ -70,6 +70,17 @@ def test_a_sentence_is_told_line_by_line_and_counted_once(write: Write, tmp_path
     assert len(dataset) == 2
 
 
+def test_a_quote_that_never_closes_costs_its_line(write: Write, tmp_path: Path, monkeypatch: Any) -> None:
+    content = 'text,label\n"one, two",x\n"open,x\n好,y\n"three\nlines",x\n"sh"ut,y\nlast,x\n'
+    path = write("a.csv", content)
+    dataset, found = skipped(path, tmp_path / "rejected.jsonl")
+    assert [row["text"] for row in dataset["train"]] == ["one, two", "好", "three\nlines", "last"]
+    assert [(row["row"], row["record"]) for row in found] == [(3, '"open,x\n'), (7, '"sh"ut,y\n')]
+    monkeypatch.setattr("tunewheel.data.readers.delimited._REREAD", 1)
+    dataset, found = skipped(path, tmp_path / "rejected.jsonl")
+    assert "lines after it are not read" in found[0]["found"]
+
+
 def test_rows_without_a_date_are_left_out_too(write: Write, tmp_path: Path) -> None:
     rows = [{**GOOD[0], "day": "2020-01-01"}, {**GOOD[1], "day": "soon"}]
     dataset, found = skipped(write("a.jsonl", rows), tmp_path / "r.jsonl", time="day")

@@ -229,7 +229,9 @@ class Shaper:
         except TagError as error:
             fix = "write tags of IOB, BIOES or BMES"
             raise self._bad(record, column, "tags such as O or B-PER", str(error), fix) from None
-        places = [{"start": offsets[start][0], "end": offsets[end - 1][1], "label": kind} for start, end, kind in found]
+        places: Spans = [
+            {"start": offsets[start][0], "end": offsets[end - 1][1], "label": kind} for start, end, kind in found
+        ]
         if hollow := next((place for place in places if place["start"] >= place["end"]), None):
             fix = "give the token its characters, or the tag O"
             raise self._bad(record, column, "entities of some characters", f"an empty {hollow['label']}", fix)

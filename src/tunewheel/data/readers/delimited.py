@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import itertools
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import IO, Any
+from typing import Any
 
 from tunewheel.data.infer import known_column
 from tunewheel.data.problems import DataError, Problem, show
@@ -15,6 +16,8 @@ from tunewheel.data.readers.text import TextFile
 
 _DELIMITERS = "\t,;|"
 _HEAD = 200
+_REREAD = 50_000_000
+"""Lines read again at most because of quotes that do not close."""
 
 
 @dataclass
@@ -75,31 +78,24 @@ class DelimitedReader(TextReader):
         """Yield the line where a record begins and its fields; blank lines are passed over."""
         options: dict[str, Any] = {"strict": strict} if self.quoted else {"quoting": csv.QUOTE_NONE, "quotechar": None}
         with self.file.open(newline="" if self.quoted else "\n") as stream:
-            rows = csv.reader(_without_ends(stream, self.quoted), delimiter=self.delimiter or ",", **options)
-            begin = 1
+            lines = _Lines(stream if self.quoted else (line.rstrip("\r\n") for line in stream))
             while True:
+                rows = csv.reader(lines, delimiter=self.delimiter or ",", **options)
                 try:
-                    fields = next(rows, None)
+                    for fields in rows:
+                        if fields:
+                            yield lines.begin, fields
+                        lines.keep_none()
+                    return
                 except csv.Error as error:
                     if not strict:
                         return
-                    self.problems.add(
-                        Problem(
-                            self.name,
-                            begin,
-                            "",
-                            "fields quoted as RFC 4180 has it",
-                            f"a quote that does not pair ({error})",
-                            'quote the whole field and double every quote inside it ("")',
-                        )
-                    )
-                    begin = rows.line_num + 1
-                    continue
-                if fields is None:
-                    return
-                if fields:
-                    yield begin, fields
-                begin = rows.line_num + 1
+                    begin, record, left = lines.begin, lines.held[0], lines.read_again()
+                    found = f"a quote that does not pair ({error})"
+                    found += f"; the {left} lines after it are not read" if left else ""
+                    fix = 'quote the whole field and double every quote inside it ("")'
+                    expected = "fields quoted as RFC 4180 has it"
+                    self.problems.add(Problem(self.name, begin, "", expected, found, fix), record)
 
     def _headless(self, head: list[list[str]]) -> bool:
         names = head[0]
@@ -108,8 +104,42 @@ class DelimitedReader(TextReader):
         return any(name and name in {row[i] for row in head[1:] if i < len(row)} for i, name in enumerate(names))
 
 
-def _without_ends(stream: IO[str], quoted: bool) -> Iterable[str]:
-    return stream if quoted else (line.rstrip("\r\n") for line in stream)
+class _Lines:
+    """Lines for `csv`, those of the record it is at held, so that a quote which never closes costs one line.
+
+    ``begin`` is the line where that record begins, from 1.
+    """
+
+    def __init__(self, stream: Iterable[str]) -> None:
+        self._stream = iter(stream)
+        self._again: deque[str] = deque()
+        self._patience = _REREAD
+        self.begin, self.held = 1, list[str]()
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = self._again.popleft() if self._again else next(self._stream)
+        self.held.append(line)
+        return line
+
+    def keep_none(self) -> None:
+        """Let go of the lines held: their record is read."""
+        self.begin += len(self.held)
+        self.held.clear()
+
+    def read_again(self) -> int:
+        """Give out again what was held but for the first line; once that has been too much, give it up, counted."""
+        left = len(self.held) - 1
+        self._patience -= left
+        if self._patience < 0:
+            self.keep_none()
+            return left
+        self._again.extendleft(reversed(self.held[1:]))
+        self.begin += 1
+        self.held.clear()
+        return 0
 
 
 def _unique(names: list[str]) -> list[str]:
