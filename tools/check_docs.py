@@ -68,6 +68,10 @@ MEANING = """
         line of another file), `marked` (`text@label`) or `lines` (a file a label); by ending or content by default
     ends: `inclusive` or `exclusive`: how the ends of entities are counted; by the rows by default
     dev, test: shares of train that become dev and test where the files bring none
+    group: the column whose equal values never stand in two splits; a column called `group` by default
+    time: the column of dates; the newest rows become test, the next dev (ISO, `2018年5月11日`, seconds since 1970 …)
+    on_error: `raise` tells every bad row; `skip` leaves bad rows out and writes them to the workspace's reports
+    parent: a model or a dataset's fingerprint whose splits are inherited; `name`'s champion by default, or `none`
     base: `minilm`, `bilstm`, a folder or a hub id; by the language of the text by default
     method: how the base is adapted; `full` trains all weights
     class_weights: `balanced` lets rare labels weigh more in the loss

@@ -33,6 +33,9 @@ Database = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, for programs.")]
 Lang = Annotated[Literal["en", "zh"], typer.Option(help="Language of the report page.")]
+OnError = Annotated[
+    Literal["raise", "skip"], typer.Option("--on-error", help="skip: leave bad rows out, and write down which and why.")
+]
 Why = Annotated[str, typer.Option(help="The reason, kept in the history.")]
 
 HOME = Path(".tunewheel")
@@ -90,6 +93,18 @@ def train(
     task: Annotated[str | None, typer.Option(help="A task's name; classification or ner is inferred.")] = None,
     text: Annotated[str | None, typer.Option(help="The column that holds the text.")] = None,
     label: Annotated[str | None, typer.Option(help="The column that holds the label.")] = None,
+    group: Annotated[str | None, typer.Option(help="The column whose values no two splits share.")] = None,
+    time: Annotated[str | None, typer.Option(help="The column of dates: the newest rows become test.")] = None,
+    parent: Annotated[
+        str | None,
+        typer.Option(
+            help="A model or fingerprint whose data's splits are inherited; the champion's by default, or none."
+        ),
+    ] = None,
+    on_error: Annotated[
+        Literal["raise", "skip"] | None,
+        typer.Option("--on-error", help="skip: leave bad rows out, and write down which and why."),
+    ] = None,
     base: Annotated[str | None, typer.Option(help="minilm, bilstm, a folder or a hub id.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training rows.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
@@ -115,6 +130,7 @@ def train(
     given: dict[str, Any] = {
         **{"data": data, "name": name, "task": task, "text": text, "label": label, "base": base},
         **{"epochs": epochs, "learning_rate": learning_rate, "class_weights": class_weights, "seed": seed},
+        **{"group": group, "time": time, "parent": parent, "on_error": on_error},
     }
     resolved = train_settings(given, file=settings, changes=changes or ())
     turn = loop.train(
@@ -155,6 +171,7 @@ def evaluate(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Folder for report.json and report.html.")
     ] = None,
+    on_error: OnError = "raise",
     home: Home = HOME,
     database: Database = None,
     lang: Lang = "en",
@@ -162,11 +179,13 @@ def evaluate(
 ) -> None:
     """Score a model, two models or anyone's predictions, with intervals."""
     from tunewheel import loop
+    from tunewheel.display import headed
     from tunewheel.evaluation.terminal import comparison_view, report_view
 
     options: dict[str, Any] = {
         **{"split": split, "task": task, "text": text, "label": label},
-        **{"home": home, "database": database, "slices": slices or None},
+        **{"home": home, "database": database, "slices": slices or None, "on_error": on_error},
+        "say": lambda heading, line: headed(stderr, heading, line),
     }
     if predictions is not None:
         if robustness:
@@ -203,15 +222,17 @@ def predict(
     text: Annotated[str | None, typer.Option(help="The column that holds the text; `text` by default.")] = None,
     format: Annotated[str | None, typer.Option(help="jsonl, csv or tsv; by the file's ending.")] = None,
     precision: Annotated[Literal["fp32", "bf16"], typer.Option(help="Arithmetic of the network.")] = "fp32",
+    on_error: OnError = "raise",
     home: Home = HOME,
     database: Database = None,
 ) -> None:
     """Predict a stream of rows of any size, in order; every column is kept, `prediction` is added."""
     from tunewheel import loop
+    from tunewheel.display import headed
 
-    count = loop.predict(
-        model, file, output, text=text, format=format, precision=precision, home=home, database=database
-    )
+    options: dict[str, Any] = {"text": text, "format": format, "precision": precision, "on_error": on_error}
+    options |= {"home": home, "database": database, "say": lambda heading, line: headed(stderr, heading, line)}
+    count = loop.predict(model, file, output, **options)
     stderr.print(f"{count:,} rows predicted" + (f", written to {output}" if output else ""))
 
 

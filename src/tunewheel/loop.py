@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections import deque
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from tunewheel.models.recipe import Recipe
-from tunewheel.training import Say, Training, Turn, kept_dataset
+from tunewheel.training import Say, Training, Turn
 
 if TYPE_CHECKING:
     from tunewheel.data import Dataset
     from tunewheel.evaluation import Report
     from tunewheel.models import Model, Progress
     from tunewheel.store import Workspace
-    from tunewheel.tasks import Task
+    from tunewheel.tasks import Prediction, Task
 
 _CHINESE = re.compile(r"[\u3400-\u9fff]")
 
@@ -37,6 +37,10 @@ def train(
     ends: Literal["inclusive", "exclusive"] | None = None,
     dev: float = 0.1,
     test: float = 0.1,
+    group: str | None = None,
+    time: str | None = None,
+    on_error: Literal["raise", "skip"] = "raise",
+    parent: str | None = None,
     base: str | None = None,
     method: Literal["full"] = "full",
     class_weights: Literal["none", "balanced"] = "none",
@@ -58,8 +62,13 @@ def train(
 
     The first version of a name becomes ``champion``; a later one only when it is measurably better on the same test
     rows. A run that was killed is taken up where it stood; a run that was finished with the same data and settings is
-    not repeated unless ``again``. Raises `tunewheel.DataError` for bad input and `LoopError` for settings that do not
-    fit it.
+    not repeated unless ``again``.
+
+    A name that is trained again inherits the splits of its champion's data, so that both are measured on rows that
+    neither has learned from; ``parent`` names another model or a dataset's fingerprint, ``"none"`` divides anew (see
+    `tunewheel.Dataset.read`). A `tunewheel.Dataset` is taken as it is unless ``parent`` is named.
+
+    Raises `tunewheel.DataError` for bad input and `LoopError` for settings that do not fit it.
 
     >>> import tunewheel as tw
     >>> turn = tw.train("tickets.jsonl", base="minilm")        # doctest: +SKIP
@@ -76,18 +85,11 @@ def train(
     chosen = name or default_name(data)
     check_name(chosen)
     workspace = Workspace.open(home, database)
-    dataset = read_dataset(
-        data,
-        workspace,
-        task=task,
-        text=text,
-        label=label,
-        format=format,
-        ends=ends,
-        dev=dev,
-        test=test,
-        seed=recipe.seed,
-    )
+    reading: dict[str, Any] = {
+        **{"task": task, "text": text, "label": label, "format": format, "ends": ends, "dev": dev, "test": test},
+        **{"seed": recipe.seed, "group": group, "time": time, "on_error": on_error},
+    }
+    dataset = read_revision(data, workspace, chosen, parent, say, **reading)
     for note in dataset.notes:
         say("data", note)
     base = base or default_base(dataset, say)
@@ -101,7 +103,7 @@ def train(
         "data": shown(data) if isinstance(data, str | Path) else dataset.fingerprint,
         "name": chosen,
         **{"task": dataset.task, "text": text, "label": label, "format": format, "ends": ends},
-        **{"dev": dev, "test": test},
+        **{"dev": dev, "test": test, "group": group, "time": time, "on_error": on_error, "parent": parent},
         **{"base": base, "method": method, **options},
         "out_of_scope": options["out_of_scope"] or out_of_scope,
         **{"slices": None if slices is None else list(slices), "robustness": list(robustness)},
@@ -128,7 +130,7 @@ def _check_trackers(names: Sequence[str]) -> None:
 
 
 def read_dataset(data: str | Path | Dataset, workspace: Workspace, **options: Any) -> Dataset:
-    """The dataset itself, or read from what ``data`` names through the workspace's cache.
+    """The dataset itself, or read from what ``data`` names through the workspace's cache; bad rows go to its reports.
 
     A task that is named says which columns may hold its labels. Raises `tunewheel.tasks.TaskError` if there is none of
     that name, `LoopError` for a dataset of another task.
@@ -139,10 +141,43 @@ def read_dataset(data: str | Path | Dataset, workspace: Workspace, **options: An
     task = options.get("task")
     targets = None if task is None else task_class(task).targets()
     if not isinstance(data, Dataset):
-        data = Dataset.read(data, cache=workspace.cache_dir, targets=targets, **options)
+        rejected = workspace.reports_dir / f"{default_name(data)}.rejected.jsonl"
+        data = Dataset.read(data, cache=workspace.cache_dir, rejected=rejected, targets=targets, **options)
     if task is not None and data.task != task:
         raise LoopError(f"the dataset was built for the task {data.task!r}, not {task!r}; build it again for that one")
     return data
+
+
+def read_revision(
+    data: str | Path | Dataset, workspace: Workspace, name: str, parent: str | None, say: Say, **options: Any
+) -> Dataset:
+    """Read data as a revision of what the model ``name`` learned from, or of what ``parent`` names.
+
+    Without a ``parent``, data none of whose rows stood there is no revision and is divided anew, and so is all data
+    where there is no such model.
+    """
+    from tunewheel.data import Dataset
+    from tunewheel.registry import Registry, RegistryError, parent_of
+
+    if parent == "none" or (parent is None and isinstance(data, Dataset)):
+        return read_dataset(data, workspace, **options)
+    if parent is None and name not in {version.name for version in Registry(workspace).versions()}:
+        return read_dataset(data, workspace, **options)
+    try:
+        found = parent_of(workspace, parent or name)
+    except RegistryError as error:
+        if parent is not None:
+            raise
+        say("data", f"{error}: divided anew, so that its scores and new ones do not compare")
+        return read_dataset(data, workspace, **options)
+    if isinstance(data, Dataset):
+        return found.dataset.revise(data, cache=workspace.cache_dir)
+    dataset = read_dataset(data, workspace, parent=found.dataset, **options)
+    if parent is None and not dataset.split.kept:
+        say("data", f"no row of it stands in the data of {found.called}: divided anew (--parent names another)")
+        return read_dataset(data, workspace, **options)
+    say("data", f"splits inherited from the data of {found.called} (--parent none to divide anew)")
+    return dataset
 
 
 def default_name(data: str | Path | Dataset) -> str:
@@ -191,6 +226,7 @@ def evaluate(
     robustness: Sequence[str] = (),
     home: str | Path = ".tunewheel",
     database: str | None = None,
+    say: Say = lambda heading, line: None,
     **options: Any,
 ) -> list[Report]:
     """Score one model or several on a split of ``data`` (its test split, else all of a single file's rows).
@@ -198,12 +234,15 @@ def evaluate(
     Where this workspace keeps the rows a model learned from, those of its rows that ``data`` holds too are told apart.
     """
     from tunewheel.evaluation import evaluate as score
+    from tunewheel.registry import kept_dataset
     from tunewheel.store import Workspace
 
     loaded = [load(name, home=home, database=database) for name in models]
     given = {"task": loaded[0].task.name, **_given(options)}
     workspace = Workspace.open(home, database)
     dataset, chosen = _scored_rows(data, split, given, workspace)
+    for note in dataset.notes:
+        say("data", note)
     reports = []
     for name, model in zip(models, loaded, strict=True):
         learned = kept_dataset(workspace, model.origin.dataset)
@@ -232,6 +271,7 @@ def score_file(
     slices: Sequence[str] | None = None,
     home: str | Path = ".tunewheel",
     database: str | None = None,
+    say: Say = lambda heading, line: None,
     **options: Any,
 ) -> Report:
     """Score a file of predictions against ``data``; a column file brings its gold tags in its last column but one."""
@@ -241,6 +281,8 @@ def score_file(
 
     if predictions.suffix in {".jsonl", ".ndjson", ".json"}:
         dataset, chosen = _scored_rows(data, split, _given(options), Workspace.open(home, database))
+        for note in dataset.notes:
+            say("data", note)
         rows = list(dataset[chosen])
         scope = _scope(dataset, None, lambda heading, line: None)
         task = task_class(dataset.task).from_dataset(dataset, split=chosen, out_of_scope=scope)
@@ -260,30 +302,50 @@ def predict(
     text: str | None = None,
     format: str | None = None,
     precision: Literal["fp32", "bf16"] = "fp32",
+    on_error: Literal["raise", "skip"] = "raise",
     home: str | Path = ".tunewheel",
     database: str | None = None,
+    say: Say = lambda heading, line: None,
 ) -> int:
     """Predict rows from ``source`` into ``target`` (None: standard input and output) at constant memory, in order.
 
     Every column is kept; ``prediction`` is added, in a table beside ``confidence``. Returns the number of rows.
+    With ``on_error="skip"`` a bad row keeps its place with its ``error``; a table has no room for that, so its bad
+    rows go to a file beside it, ``….rejected.jsonl``.
     """
-    from tunewheel.data.streams import format_of, read_stream, texts_of, write_stream
+    from tunewheel.data.rejected import rejecting
+    from tunewheel.data.streams import Passage, Unfit, format_of, read_stream, write_stream
 
     form = format_of(source, format)
     loaded = load(model, home=home, database=database)
     column = text or loaded.origin.settings.get("text")
-    kept: deque[dict[str, Any]] = deque()
     shown = str(source or "<stdin>")
     written = format_of(target, format or (form if target is None else None))
+    aside = _beside(target or source) if on_error == "skip" and written != "jsonl" else None
+    passage = Passage(read_stream(source, form), column, shown, skip=on_error == "skip")
     count = 0
-    with write_stream(target, written) as write:
-        for prediction in loaded.predictor(precision).stream(texts_of(read_stream(source, form), column, kept, shown)):
-            write({**kept.popleft(), **_answer(loaded.task, prediction, table=written != "jsonl")})
-            count += 1
+    with write_stream(target, written) as write, rejecting(aside) if aside else nullcontext() as rejected:
+        for found in passage.rejoin(loaded.predictor(precision).stream):
+            if not isinstance(found, Unfit):
+                row, prediction = found
+                write({**row, **_answer(loaded.task, prediction, table=written != "jsonl")})
+                count += 1
+            elif rejected:
+                rejected.add(found.problems[0], found.row)
+            else:
+                write({**found.row, "error": found.told})
+    if passage.bad:
+        where = f"they stand in {aside}" if aside else "each is passed on with its 'error'"
+        say("rejected", f"{passage.bad:,} rows could not be predicted: {where}")
     return count
 
 
-def _answer(task: Task, prediction: dict[str, Any], *, table: bool) -> dict[str, Any]:
+def _beside(path: Path | None) -> Path:
+    """Where the rows go that a table has no room for."""
+    return path.with_name(f"{path.name}.rejected.jsonl") if path else Path("rejected.jsonl")
+
+
+def _answer(task: Task, prediction: Prediction, *, table: bool) -> dict[str, Any]:
     """The columns that a prediction adds; a table gets the answer alone and its confidence."""
     if not table:
         return {"prediction": prediction}

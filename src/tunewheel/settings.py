@@ -41,6 +41,10 @@ class TrainSettings(BaseModel):
     ends: Ends | None = None
     dev: float = Field(0.1, ge=0, lt=1)
     test: float = Field(0.1, ge=0, lt=1)
+    group: str | None = None
+    time: str | None = None
+    on_error: Literal["raise", "skip"] = "raise"
+    parent: str | None = None
     base: str | None = None
     method: Literal["full"] = "full"
     class_weights: Literal["none", "balanced"] = "none"

@@ -85,7 +85,8 @@ class Training:
         """The same data and settings give the same key, ``again`` a fresh one."""
         from tunewheel.store import get_run
 
-        told = {k: v for k, v in self.settings.items() if k != "data"}
+        # What the rows and splits came to stands in the dataset's fingerprint.
+        told = {k: v for k, v in self.settings.items() if k not in ("data", "on_error", "parent")}
         content = json.dumps([self.dataset.fingerprint, told], sort_keys=True)
         first = key = hashlib.sha256(content.encode()).hexdigest()[:16]
         tries = 1
@@ -141,6 +142,7 @@ class Training:
             self._recipe(key),
             dataset=dataset.fingerprint,
             parents=(dataset.parent,) if dataset.parent else (),
+            split=asdict(dataset.split),
             settings=self.settings,
         )
         write_whole(self._folder(key) / _RECIPE, json.dumps(asdict(ready.recipe)))
@@ -240,17 +242,6 @@ def _located(source: Source) -> dict[str, Any]:
     path = Path(source.path)
     whole = str(path.resolve()) if source.format != "rows" and path.is_file() else source.path
     return {**asdict(source), "path": whole}
-
-
-def kept_dataset(workspace: Workspace, fingerprint: str) -> Dataset | None:
-    """The rows that a run of this workspace learned from; None where they are not here."""
-    from tunewheel.data import Dataset
-    from tunewheel.store import get_dataset
-
-    record = get_dataset(workspace, fingerprint)
-    if record is None or record.artifact is None or record.artifact not in workspace.artifacts:
-        return None
-    return Dataset.load(workspace.artifacts.path(record.artifact))
 
 
 def _champion(registry: Registry, name: str) -> Version | None:

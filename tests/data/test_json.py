@@ -115,11 +115,11 @@ def test_pairs_of_sentences_make_one_text(write: Write) -> None:
 
 
 def test_prediction_reads_both_sentences() -> None:
-    from collections import deque
+    from tunewheel.data.streams import Passage
 
-    from tunewheel.data.streams import texts_of
+    def read(*rows: dict[str, Any]) -> list[str]:
+        return [read["text"] for read in Passage(iter(enumerate(rows, 1)), None).texts()]
 
-    rows = [{"premise": "a", "hypothesis": "b"}, {"premise": "c", "hypothesis": "d"}]
-    assert [read["text"] for read in texts_of(iter(rows), None, deque())] == ["a\tb", "c\td"]
-    plain = [{"text": "e", "premise": "a", "hypothesis": "b"}]
-    assert [read["text"] for read in texts_of(iter(plain), None, deque())] == ["e"]
+    pairs = [{"premise": "a", "hypothesis": "b"}, {"premise": "c", "hypothesis": "d"}]
+    assert read(*pairs) == ["a\tb", "c\td"]
+    assert read({"text": "e", "premise": "a", "hypothesis": "b"}) == ["e"]

@@ -119,10 +119,11 @@ class PartWriter:
 
 
 def batches(path: Path) -> Iterator[Any]:
-    """Yield the record batches of an Arrow file, memory-mapped."""
+    """Yield the record batches of an Arrow file, one in memory at a time."""
     import pyarrow as pa
 
-    with pa.memory_map(str(path)) as source, pa.ipc.open_stream(source) as stream:
+    # Mapped pages count as this process's memory for as long as the file is open: all of it, for a stream.
+    with pa.OSFile(str(path)) as source, pa.ipc.open_stream(source) as stream:
         yield from stream
 
 

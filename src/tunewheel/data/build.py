@@ -7,27 +7,27 @@ The first shapes and checks every row and writes it to a part, one a file, gathe
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from tunewheel.data import arrow, classes, split
+from tunewheel.data import arrow, classes
 from tunewheel.data.annotations import Ends, Evidence, check_ends, entities_of
-from tunewheel.data.deal import Dealer, Division
+from tunewheel.data.deal import Dealer
+from tunewheel.data.divide import UNLABELLED, Divider, oddities
 from tunewheel.data.gather import Seen
-from tunewheel.data.infer import Columns, Schema, Target, infer
+from tunewheel.data.infer import DOCUMENT, GROUP, IDS, Columns, Schema, Target, infer
+from tunewheel.data.inherit import Heritage
 from tunewheel.data.manifest import Manifest, Source
-from tunewheel.data.problems import DataError, Problem, Problems
+from tunewheel.data.problems import DataError, Problem, Problems, listed, nearest
 from tunewheel.data.readers.base import Reader, Record
-from tunewheel.data.readers.names import split_order
+from tunewheel.data.rejected import Rejected, rejecting
 from tunewheel.data.rows import Shaper
+from tunewheel.data.times import Clock, clock_of
 
-UNLABELLED = "unlabelled"
 _SAMPLE = 1000
-_CARVED = ("train", "dev", "test")
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,11 @@ class Input:
 
 @dataclass(frozen=True)
 class Plan:
-    """What the caller asked for."""
+    """What the caller asked for.
+
+    ``heritage`` is what a revision inherits of its splits; ``rejected`` names the file that bad rows go to, without
+    it they raise.
+    """
 
     task: str | None = None
     text: str | None = None
@@ -58,6 +62,10 @@ class Plan:
     parent: str | None = None
     targets: tuple[Target, ...] | None = None
     ends: Ends | None = None
+    group: str | None = None
+    time: str | None = None
+    heritage: Heritage | None = None
+    rejected: Path | None = None
 
     def __post_init__(self) -> None:
         check_ends(self.ends)
@@ -67,51 +75,84 @@ class Plan:
 
 def build(inputs: list[Input], plan: Plan, folder: Path, notes: list[str]) -> Manifest:
     """Write the splits of ``inputs`` into ``folder``, say what they are. Raises `DataError` on bad rows."""
+    with nullcontext(Problems()) if plan.rejected is None else rejecting(plan.rejected) as problems:
+        return _build(inputs, plan, folder, notes, problems)
+
+
+def _build(inputs: list[Input], plan: Plan, folder: Path, notes: list[str], problems: Problems) -> Manifest:
     first = next((item for item in inputs if item.split in (None, "train")), inputs[0])
     samples = [_sample(item) for item in inputs]
     sample = samples[inputs.index(first)]
     if not sample:
         raise _no_rows(first)
-    schema = infer(first.name, sample, plan.task, plan.text, plan.label, plan.targets)
-    told = [*schema.notes, *notes]
+    schema = _schema(first.name, sample, plan)
     labelled = [
         item is first or not Columns(some).is_empty(schema.label) for item, some in zip(inputs, samples, strict=True)
     ]
     names = [item.split if has else UNLABELLED for item, has in zip(inputs, labelled, strict=True)]
     ends, about_ends = _ends([item for item, has in zip(inputs, labelled, strict=True) if has], schema, plan.ends)
-    listed = [None if schema.marks_spans else item.classes for item in inputs]
-    named = classes.fitting(listed, samples, schema.label)
-    first_pass = _FirstPass(schema, folder, ends)
-    counts = [first_pass.read(*each) for each in zip(inputs, labelled, named, strict=True)]
-    first_pass.problems.raise_any()
+    listed_names = [None if schema.marks_spans else item.classes for item in inputs]
+    named = classes.fitting(listed_names, samples, schema.label)
+    first_pass = _FirstPass(schema, folder, problems, ends)
+    sources = [first_pass.read(*each) for each in zip(inputs, names, samples, named, strict=True)]
+    problems.raise_any()
     seen = first_pass.seen
-    told += [
-        f"{item.name} has no '{schema.label}': kept as the split '{UNLABELLED}'"
-        for item, has in zip(inputs, labelled, strict=True)
-        if not has
-    ]
-    told += [note for item in inputs for note in getattr(item.records, "notes", ())]
-    told += [*about_ends, *(found.note for found in named if found), *first_pass.notes]
-    division, how = _divide(seen, names, plan, schema)
+    divider = Divider(seen, schema, names, plan.dev, plan.test, plan.seed, plan.heritage)
+    division, how = divider()
     dealer = Dealer(folder, seen, division, schema)
     splits = dealer.deal(first_pass.parts, first_pass.extras.types)
+    told = [_task_note(schema, seen), *schema.notes, *notes, *_unlabelled(inputs, labelled, schema)]
+    told += [note for item in inputs for note in getattr(item.records, "notes", ())]
+    told += [*about_ends, *(found.note for found in named if found), *first_pass.notes]
     if dealer.original_ids:
         told.append("the files' ids are not one a row: kept as 'original_id'; ids are made from the texts")
-    told = [_task_note(schema, seen), *told, how, *_oddities(seen, division)]
+    if isinstance(problems, Rejected) and problems.rows:
+        told.append(problems.note)
+    fingerprint = dealer.fingerprint(f"{schema.task} {schema.target}")
     return Manifest(
         task=schema.task,
         multi_label=schema.multi_label,
         labels=tuple(sorted(seen.names)),
         columns=schema.columns,
         splits=splits,
-        fingerprint=dealer.fingerprint(f"{schema.task} {schema.target}"),
-        parent=plan.parent,
-        sources=tuple(
-            Source(item.name, item.sha256 or seen.digest_of(i), counts[i], item.format, names[i])
-            for i, item in enumerate(inputs)
-        ),
-        notes=tuple(dict.fromkeys(told)),
+        fingerprint=fingerprint,
+        parent=_parent(plan, fingerprint),
+        sources=tuple(replace(source, sha256=source.sha256 or seen.digest_of(i)) for i, source in enumerate(sources)),
+        notes=tuple(dict.fromkeys([*told, *divider.notes, *oddities(seen, division)])),
+        split=how,
     )
+
+
+def _unlabelled(inputs: list[Input], labelled: list[bool], schema: Schema) -> list[str]:
+    return [
+        f"{item.name} has no '{schema.label}': kept as the split '{UNLABELLED}'"
+        for item, has in zip(inputs, labelled, strict=True)
+        if not has
+    ]
+
+
+def _parent(plan: Plan, fingerprint: str) -> str | None:
+    """The fingerprint of the parent; rows that did not change are the parent itself, whose parent is another."""
+    if plan.heritage is None:
+        return plan.parent
+    return plan.heritage.parent if plan.heritage.fingerprint == fingerprint else plan.heritage.fingerprint
+
+
+def _schema(file: str, sample: list[Mapping[str, Any]], plan: Plan) -> Schema:
+    """Find the columns; those named for dividing the rows are taken for nothing else. Raises `DataError`."""
+    names = list(dict.fromkeys(name for record in sample for name in record))
+    for option, column in (("group", plan.group), ("time", plan.time)):
+        if column is not None and column not in names:
+            close = nearest(column, names)
+            fix = f"did you mean '{close}'?" if close else f"give {option} the name of a column"
+            found = f"columns {listed(names)}"
+            raise DataError([Problem(file, 1, column, f"a column of this name ({option})", found, fix)])
+    aside = {name for name in (plan.group, plan.time) if name and name.lower() not in (*IDS, GROUP, DOCUMENT)}
+    shown = [{name: value for name, value in record.items() if name not in aside} for record in sample]
+    schema = infer(file, shown if aside else sample, plan.task, plan.text, plan.label, plan.targets)
+    of_parent = plan.heritage.split.group if plan.heritage else None
+    group = plan.group or (of_parent if of_parent in names else schema.group)
+    return replace(schema, group=group, time=plan.time)
 
 
 def _ends(inputs: list[Input], schema: Schema, given: Ends | None) -> tuple[Ends, list[str]]:
@@ -153,40 +194,63 @@ def _no_rows(item: Input) -> DataError:
 class _FirstPass:
     """Checks rows, takes them down in ``seen`` and writes them to ``parts``, one an input."""
 
-    def __init__(self, schema: Schema, folder: Path, ends: Ends) -> None:
-        self.schema, self.folder, self.ends = schema, folder, ends
-        self.problems, self.seen, self.extras = Problems(), Seen(), arrow.ExtraTypes()
+    def __init__(self, schema: Schema, folder: Path, problems: Problems, ends: Ends) -> None:
+        self.schema, self.folder, self.problems, self.ends = schema, folder, problems, ends
+        self.seen, self.extras = Seen(timed=schema.time is not None), arrow.ExtraTypes()
         self.parts: list[Path] = []
         self.notes: list[str] = []
 
-    def read(self, item: Input, labelled: bool, named: classes.Classes | None) -> int:
-        """Read one input and return the number of its rows."""
+    def read(
+        self,
+        item: Input,
+        split: str | None,
+        sample: list[Mapping[str, Any]],
+        named: classes.Classes | None,
+    ) -> Source:
+        """Read one input and say what was read; its hash is empty where it is not a file."""
         _report_to(item, self.problems)
         joiner = getattr(item.records, "joiner", " ")
+        clock = self._clock(item, sample) if split in (None, "train") else None
         shape = Shaper(
             self.schema,
             self.problems,
             item.name,
-            labelled=labelled,
+            labelled=split != UNLABELLED,
             joiner=joiner,
             ends=self.ends,
             classes=named,
+            clock=clock,
         )
         self.parts.append(self.folder / f"part-{len(self.parts)}.arrow")
-        rows = 0
+        rows, bad = 0, _rejected(self.problems)
         with arrow.PartWriter(self.parts[-1], self.extras) as writer:
             for record in item.records:
                 row = shape(record)
                 # Once anything is wrong nothing will be built; reading on only finds what else is.
-                if row is not None and not self.problems.total:
+                if row is not None and not self.problems.fatal:
                     self.seen.add(row, len(self.parts) - 1)
                     writer.add(row)
                     rows += 1
         self.notes += shape.notes
-        if not rows and not self.problems.total:
-            fix = "write the rows into it or remove it"
-            self.problems.add(Problem(item.name, None, "", "rows", "none", fix))
-        return rows
+        if not rows and not self.problems.fatal:
+            fix = "write the rows into it or remove it" if not self.problems.total else "mend the rows of this file"
+            problem = Problem(
+                item.name, None, "", "rows", "none that can be used" if self.problems.total else "none", fix
+            )
+            raise DataError([*self.problems.first, problem], self.problems.total + 1)
+        return Source(item.name, item.sha256 or "", rows, item.format, split, _rejected(self.problems) - bad)
+
+    def _clock(self, item: Input, sample: list[Mapping[str, Any]]) -> Clock | None:
+        column = self.schema.time
+        if column is None:
+            return None
+        clock = clock_of(item.name, column, (record.get(column) for record in sample))
+        self.notes.append(clock.note)
+        return clock
+
+
+def _rejected(problems: Problems) -> int:
+    return problems.rows if isinstance(problems, Rejected) else 0
 
 
 def _task_note(schema: Schema, seen: Seen) -> str:
@@ -194,45 +258,3 @@ def _task_note(schema: Schema, seen: Seen) -> str:
     several = ", several a row" if schema.multi_label else ""
     text, label = schema.columns["text"], schema.columns["label"]
     return f"task {schema.task}: column '{label}' holds {len(seen.names)} {kind}{several}; text in '{text}'"
-
-
-def _divide(seen: Seen, names: list[str | None], plan: Plan, schema: Schema) -> tuple[Division, str]:
-    """Settle every row's split, the file's own or carved out of train, and say how."""
-    given = {name for name in names if name is not None}
-    every = [name for name, _ in sorted(((name, None) for name in {*_CARVED, *given}), key=split_order)]
-    of_input = np.array([every.index(name or "train") for name in names], dtype=np.int32)
-    where = of_input[seen.array("inputs")]
-    dev, test = (0.0 if "dev" in given else plan.dev), (0.0 if "test" in given else plan.test)
-    rows = np.flatnonzero(where == 0)
-    how = "as given"
-    if (dev or test) and len(rows):
-        documents = seen.array("documents")[rows]
-        if schema.marks_spans and len(np.unique(documents[documents != 0])) > 2:
-            # Documents quote each other's headlines; linking them by identical texts would join most into one.
-            keys, strata, manner = [documents], np.zeros(len(rows), np.int64), "by document"
-        else:
-            keys = [seen.array("keys")[rows], seen.array("groups")[rows]]
-            strata, manner = split.strata(seen.array("codes"), seen.array("ends"))[rows], "stratified"
-        where[rows] = split.assign(strata, split.components(keys), dev=dev, test=test, seed=plan.seed)
-        how = f"{manner}, seed {plan.seed}"
-        if None not in names:
-            how += "; " + " and ".join(["dev"] * bool(dev) + ["test"] * bool(test)) + " taken from train"
-    division = Division(where, every)
-    return division, f"split: {', '.join(f'{n} {name}' for name, n in division.sizes.items())} ({how})"
-
-
-def _oddities(seen: Seen, division: Division) -> Iterator[str]:
-    """Say what is no error but should be known: texts in two splits, labels never learned, overlaps."""
-    keys, codes, names = seen.array("keys"), seen.array("codes"), list(seen.names)
-    row_of = np.repeat(np.arange(len(division.where)), np.diff(seen.array("ends"), prepend=0))
-    train = division.holds("train")
-    for name in [name for name in division.sizes if name != "train" and train.any()]:
-        here = division.holds(name)
-        if leaked := int(np.isin(keys[here], keys[train]).sum()):
-            yield f"{leaked} {name} texts also stand in train"
-        unseen = np.setdiff1d(codes[here[row_of]], codes[train[row_of]]).tolist()
-        if unseen:
-            labels = sorted(names[code] for code in unseen)
-            yield f"{name} has labels that train has not: {', '.join(labels[:5])}" + ", …" * (len(labels) > 5)
-    if seen.overlapping:
-        yield f"{seen.overlapping} rows have entities that overlap"

@@ -9,7 +9,7 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,8 @@ from tunewheel.data.annotations import Ends
 from tunewheel.data.build import Input, Plan, build
 from tunewheel.data.gather import near_key, text_key
 from tunewheel.data.infer import Target
-from tunewheel.data.manifest import NAME, Manifest, Source
+from tunewheel.data.inherit import HELD, Heritage
+from tunewheel.data.manifest import NAME, Manifest, Source, Split
 from tunewheel.data.problems import DataError, Problem, nearest
 from tunewheel.data.readers.formats import Format
 from tunewheel.data.readers.memory import RowsReader
@@ -58,6 +59,11 @@ class Dataset:
         dev: float = 0.1,
         test: float = 0.1,
         seed: int = 13,
+        group: str | None = None,
+        time: str | None = None,
+        parent: Self | None = None,
+        on_error: Literal["raise", "skip"] = "raise",
+        rejected: str | Path = "rejected.jsonl",
         cache: str | Path | None = None,
         targets: Sequence[Target] | None = None,
     ) -> Self:
@@ -69,14 +75,27 @@ class Dataset:
 
         What is not named is inferred and said in `notes`. A dev or test split that is not given is taken from
         train (``dev`` and ``test`` are shares of train's rows; 0 takes none), stratified by label, identical
-        texts and rows of one ``group`` kept together; NER by document where there are documents. ``cache`` is a
-        folder that keeps the Arrow files; without it they live as long as the dataset. A task that is neither
+        texts and rows with one value of the column ``group`` kept together; NER by document where there are
+        documents; with the column ``time``, the newest rows are test and the next dev. ``cache`` is a folder that
+        keeps the Arrow files; without it they live as long as the dataset. A task that is neither
         ``classification`` nor ``ner`` says by ``targets`` which of ``label``, ``labels`` and ``entities`` may hold
-        its labels (`tunewheel.tasks.Task.targets`). Raises `DataError`.
+        its labels (`tunewheel.tasks.Task.targets`).
+
+        With a ``parent`` the dataset is its revision: rows that stood there (by id, else by text) keep their split
+        whatever the files say now, new rows follow their group or an identical text, else they go by the hash of
+        these, in the parent's shares; ``dev``, ``test``, ``seed`` and ``time`` then settle nothing.
+
+        Raises `DataError` for rows that cannot be used, the first 20 with place and remedy; with
+        ``on_error="skip"`` they are left out and written to ``rejected``, as JSON Lines, and only a file of which
+        nothing is left is an error.
         """
-        plan = Plan(task, text, label, dev, test, seed, ends=ends, targets=_tupled(targets))
+        heritage = parent.heritage() if parent is not None else None
+        skipped = Path(rejected) if _skips(on_error) else None
+        held = _tupled(targets)
+        plan = Plan(task, text, label, dev, test, seed, None, held, ends, group, time, heritage, skipped)
         if (stored := sources.stored(path)) is not None:
-            return cls.load(stored)
+            whole = cls.load(stored)
+            return whole if parent is None else parent._revised(whole, plan, cache)
         wanted = tuple(name for name in (text, label) if name)
         inputs, notes = sources.open_inputs(path, format, wanted)
         return cls._build(inputs, plan, cache, notes)
@@ -94,6 +113,8 @@ class Dataset:
         dev: float = 0.1,
         test: float = 0.1,
         seed: int = 13,
+        group: str | None = None,
+        time: str | None = None,
         cache: str | Path | None = None,
         targets: Sequence[Target] | None = None,
     ) -> Self:
@@ -102,7 +123,7 @@ class Dataset:
         Rows are streamed; the source's hash is that of the rows. The password stands in no note, manifest or error;
         PostgreSQL also takes it from ``PGPASSWORD`` or ``~/.pgpass``. Raises `DataError`.
         """
-        plan = Plan(task, text, label, dev, test, seed, ends=ends, targets=_tupled(targets))
+        plan = Plan(task, text, label, dev, test, seed, None, _tupled(targets), ends, group, time)
         return cls._build([sources.query_input(url, query)], plan, cache, [])
 
     @classmethod
@@ -117,6 +138,8 @@ class Dataset:
         test: float = 0.0,
         seed: int = 13,
         ends: Ends = "exclusive",
+        group: str | None = None,
+        time: str | None = None,
         cache: str | Path | None = None,
         parent: str | None = None,
         targets: Sequence[Target] | None = None,
@@ -125,7 +148,7 @@ class Dataset:
 
         Rows that can be iterated again (a list, a split of another dataset) are never held at once. Missing
         splits are left missing unless ``dev`` or ``test`` ask for them. ``parent`` is the fingerprint of the
-        dataset these rows are a revision of; ``targets`` are as for `read`.
+        dataset these rows are a revision of; to inherit its splits, see `revise`. ``targets`` are as for `read`.
         """
         inputs = [
             Input(name, RowsReader(rows), "rows", None, name) for name, rows in sorted(splits.items(), key=split_order)
@@ -143,8 +166,39 @@ class Dataset:
                     )
                 ]
             )
-        plan = Plan(task, text, label, dev, test, seed, parent, _tupled(targets), ends)
+        plan = Plan(task, text, label, dev, test, seed, parent, _tupled(targets), ends, group, time)
         return cls._build(inputs, plan, cache, [])
+
+    def revise(
+        self,
+        rows: Dataset | Iterable[Mapping[str, Any]],
+        *,
+        cache: str | Path | None = None,
+    ) -> Dataset:
+        """Make the next revision out of all its ``rows``, old and new; splits are inherited as `read` has it.
+
+        Rows of another dataset leave their splits behind unless its files gave them.
+
+        >>> data = Dataset.from_rows({"train": [{"text": "my card is gone", "label": "lost"}]})
+        >>> data.revise([*data["train"], {"text": "how much is left", "label": "balance"}]).parent == data.fingerprint
+        True
+        """
+        plan = Plan(self.task, heritage=self.heritage())
+        if isinstance(rows, Dataset):
+            return self._revised(rows, plan, cache)
+        return type(self)._build([Input("rows", RowsReader(rows), "rows", None, None)], plan, cache, [])
+
+    def _revised(self, other: Dataset, plan: Plan, cache: str | Path | None) -> Self:
+        given = other.split.kind == "given"
+        inputs = [
+            Input(name, RowsReader(other[name]), "rows", None, name if given or name not in HELD else None)
+            for name in other.splits
+        ]
+        return type(self)._build(inputs, plan, cache, [])
+
+    def heritage(self) -> Heritage:
+        """Everything that a revision inherits: which rows, texts and groups stand in which split."""
+        return Heritage.of(self._manifest, self._folder)
 
     @classmethod
     def _build(cls, inputs: list[Input], plan: Plan, cache: str | Path | None, notes: list[str]) -> Self:
@@ -243,6 +297,11 @@ class Dataset:
         return self._manifest.parent
 
     @property
+    def split(self) -> Split:
+        """How the rows came to their splits."""
+        return self._manifest.split
+
+    @property
     def sources(self) -> tuple[Source, ...]:
         """The files the rows came from."""
         return self._manifest.sources
@@ -281,7 +340,7 @@ class Dataset:
         return self._shown[split]
 
     def batches(self, split: str) -> Iterator[pa.RecordBatch]:
-        """Iterate over a split's Arrow batches, memory-mapped, without loading `datasets`."""
+        """Iterate over a split's Arrow batches, one in memory at a time, without loading `datasets`."""
         yield from arrow.batches(self._path(split))
 
     def overlap(self, train: str, test: str, *, of: Dataset | None = None, near: bool = False) -> npt.NDArray[np.bool_]:
@@ -303,6 +362,12 @@ class Dataset:
             hint = f"; did you mean '{close}'?" if close else ""
             raise KeyError(f"no split '{split}' among {', '.join(self.splits)}{hint}")
         return self._folder / self._manifest.splits[split].file
+
+
+def _skips(on_error: str) -> bool:
+    if on_error not in ("raise", "skip"):
+        raise ValueError(f"on_error must be 'raise' or 'skip', not {on_error!r}")
+    return on_error == "skip"
 
 
 def _tupled(targets: Sequence[Target] | None) -> tuple[Target, ...] | None:

@@ -43,7 +43,6 @@ class Dealer:
         self.keep = _kept(schema, seen)
         self.own_ids = seen.has_ids
         self.original_ids = bool(seen.array("own_ids").any()) and not self.own_ids
-        self._repetitions = seen.repetitions()
         self._hashes = {name: hashlib.sha256() for name in division.sizes}
         self._writers: dict[str, Any] = {}
         self._at = 0
@@ -78,7 +77,7 @@ class Dealer:
         import pyarrow as pa
 
         start, self._at = self._at, self._at + batch.num_rows
-        ids = batch["own_id"].to_pylist() if self.own_ids else self._made_ids(start, self._at)
+        ids = batch["own_id"].to_pylist() if self.own_ids else self.seen.made_ids(start, self._at)
         columns = {"id": pa.array(ids, pa.string()), **{name: batch[name] for name in self.keep}}
         if self.original_ids:
             columns["original_id"] = batch["own_id"]
@@ -95,12 +94,6 @@ class Dealer:
                 self._writers[name] = pa.ipc.new_stream(str(self.folder / f"{name}.arrow"), whole.schema)
             chosen = whole if len(rows) == whole.num_rows else whole.take(pa.array(rows))
             self._writers[name].write_batch(chosen)
-
-    def _made_ids(self, start: int, stop: int) -> list[str]:
-        """Ids from the texts: the text's hash, and ``-k`` at its k-th repetition, so that other rows change none."""
-        texts = self.seen.array("texts")[start:stop].tolist()
-        repeated = self._repetitions[start:stop].tolist()
-        return [f"{text:016x}-{k}" if k else f"{text:016x}" for text, k in zip(texts, repeated, strict=True)]
 
 
 def _kept(schema: Schema, seen: Seen) -> list[str]:

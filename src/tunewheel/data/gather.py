@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import math
 import re
 import unicodedata
 from array import array
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -29,33 +31,39 @@ class Seen:
     documents: array[int] = field(default_factory=lambda: array("Q"))
     own_ids: array[int] = field(default_factory=lambda: array("Q"))
     inputs: array[int] = field(default_factory=lambda: array("i"))
+    times: array[float] = field(default_factory=lambda: array("d"))
     codes: array[int] = field(default_factory=lambda: array("q"))
     ends: array[int] = field(default_factory=lambda: array("q"))
     digests: bytearray = field(default_factory=bytearray)
     names: dict[str, int] = field(default_factory=dict)
+    timed: bool = False
     tokens: bool = False
     overlapping: int = 0
 
     def add(self, row: Row, source: int) -> None:
         """Take down one row."""
         exact = hash64(row.text)
+        bare = " ".join(row.text.split())
         self.texts.append(exact)
-        self.keys.append(text_key(row.text))
+        self.keys.append(exact if bare == row.text else hash64(bare))
         self.groups.append(hash64(row.group) if row.group is not None else 0)
         self.documents.append(hash64(row.document) if row.document is not None else 0)
         self.own_ids.append(hash64(row.own_id) if row.own_id is not None else 0)
         self.inputs.append(source)
-        self.codes.extend(self.names.setdefault(name, len(self.names)) for name in row.names)
+        if self.timed:
+            self.times.append(math.nan if row.time is None else row.time)
+        for name in row.names:
+            self.codes.append(self.names.setdefault(name, len(self.names)))
         self.ends.append(len(self.codes))
         self.tokens = self.tokens or row.tokens is not None
-        entities = row.entities or ()
-        self.overlapping += any(b["start"] < a["end"] for a, b in itertools.pairwise(entities))
+        if row.entities:
+            self.overlapping += any(b["start"] < a["end"] for a, b in itertools.pairwise(row.entities))
         self.digests += digest(row)
 
     def array(self, name: str) -> npt.NDArray[Any]:
         """Return one of the arrays without copying it."""
         values = getattr(self, name)
-        kind = {"Q": np.uint64, "q": np.int64, "i": np.int32}[values.typecode]
+        kind = {"Q": np.uint64, "q": np.int64, "i": np.int32, "d": np.float64}[values.typecode]
         return np.frombuffer(values, dtype=kind) if len(values) else np.zeros(0, kind)
 
     def digest_of(self, source: int) -> str:
@@ -63,18 +71,32 @@ class Seen:
         digests = np.frombuffer(bytes(self.digests), dtype=f"V{DIGEST}")
         return hashlib.sha256(digests[self.array("inputs") == source].tobytes()).hexdigest()
 
-    @property
+    @cached_property
     def has_ids(self) -> bool:
         """Whether the files' own ids serve: every row has one, and no other row has it."""
         own = self.array("own_ids")
         return bool(own.all()) and len(np.unique(own)) == len(own)
 
-    def repetitions(self) -> npt.NDArray[np.int64]:
-        """How often each row's text stood before it."""
+    def identities(self) -> npt.NDArray[np.uint64]:
+        """A number for each row that stays with its id, whatever the order of the rows."""
+        if self.has_ids:
+            return self.array("own_ids")
+        # Odd factors mix the repetition into the text's hash; wrapping round is meant.
+        return np.asarray(self.array("texts") + self.repetitions.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15))
+
+    def made_ids(self, start: int, stop: int) -> list[str]:
+        """Ids from the texts: the text's hash, and ``-k`` at its k-th repetition, so that other rows change none."""
+        texts = self.array("texts")[start:stop].tolist()
+        repeated = self.repetitions[start:stop].tolist()
+        return [f"{text:016x}-{k}" if k else f"{text:016x}" for text, k in zip(texts, repeated, strict=True)]
+
+    @cached_property
+    def repetitions(self) -> npt.NDArray[np.int32]:
+        """How often each row's text stood before it; asked for once all rows are taken down."""
         texts = self.array("texts")
         order = np.argsort(texts, kind="stable")
         starts = np.flatnonzero(np.concatenate([[True], np.diff(texts[order]) != 0]))
-        rank = np.empty(len(texts), np.int64)
+        rank = np.empty(len(texts), np.int32)
         rank[order] = np.arange(len(texts)) - np.repeat(starts, np.diff(starts, append=len(texts)))
         return rank
 

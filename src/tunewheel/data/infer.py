@@ -81,6 +81,7 @@ class Schema:
     group: str | None = None
     document: str | None = None
     pair: str | None = None
+    time: str | None = None
     notes: tuple[str, ...] = field(default=(), compare=False)
 
     @property

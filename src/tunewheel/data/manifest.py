@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from tunewheel.data.problems import DataError, Problem
 
@@ -14,16 +14,41 @@ SCHEMA_VERSION = 1
 NAME = "dataset.json"
 _BLOCK = 1 << 20
 
+Kind = Literal["given", "stratified", "grouped", "document", "time", "inherited"]
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file that rows were read from; ``rows`` counts them, ``split`` is None where the file was divided."""
+    """A file that rows were read from; ``rows`` counts them, ``split`` is None where the file was divided.
+
+    ``rejected`` counts the rows that could not be used and were left out.
+    """
 
     path: str
     sha256: str
     rows: int
     format: str
     split: str | None
+    rejected: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """How rows came to their splits, so that it can be said, repeated and inherited.
+
+    ``shares`` are those of dev and test: those asked for, or where the files gave the splits, theirs. ``group`` and
+    ``time`` name columns; ``kept`` counts the rows that have their split from a parent. ``fingerprint`` is sha256
+    over which row (by id) stands in which split, whatever the order: it stays when a row's label is mended and
+    changes when a row changes sides.
+    """
+
+    kind: Kind = "given"
+    seed: int | None = None
+    shares: dict[str, float] = field(default_factory=dict)
+    group: str | None = None
+    time: str | None = None
+    fingerprint: str = ""
+    kept: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +77,7 @@ class Manifest:
     parent: str | None
     sources: tuple[Source, ...]
     notes: tuple[str, ...]
+    split: Split = Split()
 
     def write(self, folder: Path) -> None:
         """Write ``dataset.json`` into a folder."""
@@ -76,6 +102,7 @@ class Manifest:
         values["labels"] = tuple(values["labels"])
         values["notes"] = tuple(values["notes"])
         values["sources"] = tuple(Source(**source) for source in values["sources"])
+        values["split"] = Split(**values.get("split", {}))
         values["splits"] = {
             name: SplitFile(**{**split, "sources": tuple(split.get("sources", ()))})
             for name, split in values["splits"].items()

@@ -13,6 +13,7 @@ from tunewheel.data.problems import Problem, Problems, listed, nearest, show
 from tunewheel.data.readers.base import Record
 from tunewheel.data.readers.tokens import join
 from tunewheel.data.tags import TagError, spans
+from tunewheel.data.times import Clock
 
 Spans = list[dict[str, Any]]
 
@@ -29,6 +30,7 @@ class Row(NamedTuple):
     own_id: str | None
     group: str | None
     extra: dict[str, Any]
+    time: float | None = None
 
     @property
     def names(self) -> list[str]:
@@ -58,8 +60,9 @@ class Shaper:
         joiner: str = " ",
         ends: Ends = "exclusive",
         classes: Classes | None = None,
+        clock: Clock | None = None,
     ) -> None:
-        self.schema, self.problems, self.file = schema, problems, file
+        self.schema, self.problems, self.file, self.clock = schema, problems, file, clock
         self.labelled, self.joiner, self.ends, self.classes = labelled, joiner, ends, classes
         self.entities = self.cut = 0
         # These names stand for something in a canonical row; a column that has one by chance is renamed.
@@ -84,6 +87,7 @@ class Shaper:
                     entities = self._tagged(record, value, tokens, offsets)
                 else:
                     entities = self._entities(record, value, text)
+            time = self._time(record) if self.clock else None
         except BadRow:
             return None
         values = record.values
@@ -101,6 +105,7 @@ class Shaper:
                 for name, value in values.items()
                 if name not in self.used and not (value is None or value == "" or (offsets and name == "tokens"))
             },
+            time=time,
         )
 
     @property
@@ -125,12 +130,20 @@ class Shaper:
             raise self._bad(record, column, expected, show(value), "fill it in or remove the row")
         return value
 
+    def _time(self, record: Record) -> float:
+        assert self.clock is not None
+        value = self._value(record, self.clock.column, "a date")
+        seconds = self.clock(value)
+        if seconds is None:
+            expected = f"a date, as the file has {self.clock.form}"
+            raise self._bad(
+                record, self.clock.column, expected, show(value), "write the date as the other rows have it"
+            )
+        return seconds
+
     @staticmethod
     def _name(values: Mapping[str, Any], column: str | None) -> str | None:
-        value = values.get(column) if column is not None else None
-        if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
-            return None
-        return encodable(str(value))
+        return name_of(values.get(column)) if column is not None else None
 
     def _text(self, record: Record) -> tuple[str, list[str] | None, list[tuple[int, int]]]:
         """Return the text, the tokens it was annotated by (None if by characters) and their offsets."""
@@ -262,6 +275,17 @@ class Shaper:
             fix = inclusive if text[start : end + 1] == surface else f"count characters from 0, end-{self.ends}"
             place = f"{found.start}:{found.end}"
             raise self._bad(record, column, f"{show(surface)} at {place}", f"{show(text[start:end])} at {place}", fix)
+
+
+def name_of(value: Any) -> str | None:
+    """Read an id, a document's or a group's name; None where the value is no such thing.
+
+    >>> name_of(7), name_of(""), name_of(0.5)
+    ('7', None, None)
+    """
+    if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
+        return None
+    return encodable(str(value))
 
 
 def encodable(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Dividing rows into train, dev and test: stratified, seeded, and never through a group."""
+"""Dividing rows into train, dev and test: by label, by time or by hash, and never through a group."""
 
 from __future__ import annotations
 
@@ -70,6 +70,35 @@ def assign(strata: Ints, groups: Ints, dev: float, test: float, seed: int) -> np
     return np.asarray(where[inverse], dtype=np.int8)
 
 
+def by_time(times: npt.NDArray[np.float64], dev: float, test: float) -> npt.NDArray[np.int8]:
+    """Give the newest rows to test, the next to dev, the oldest to train; rows of one moment stay together.
+
+    ``times`` must be numbers; the borders fall where the shares come out nearest. Train keeps the oldest moment.
+
+    >>> by_time(np.array([5.0, 1.0, 2.0, 3.0, 4.0]), dev=0.2, test=0.2).tolist()
+    [2, 0, 0, 0, 1]
+    """
+    moments, inverse, counts = np.unique(times, return_inverse=True, return_counts=True)
+    where, end = np.zeros(len(moments), dtype=np.int8), len(moments)
+    for split, share in ((TEST, test), (DEV, dev)):
+        if share > 0 and end > 1:
+            sizes = np.cumsum(counts[end - 1 : 0 : -1])
+            taken = 1 + int(np.argmin(np.abs(sizes - share * len(times))))
+            where[end - taken : end] = split
+            end -= taken
+    return np.asarray(where[inverse], dtype=np.int8)
+
+
+def by_hash(keys: npt.NDArray[np.uint64], dev: float, test: float) -> npt.NDArray[np.int8]:
+    """Give each row the split its key falls into: the same key, the same split, on every machine.
+
+    >>> by_hash(np.array([0, 2**62, 2**63], np.uint64), dev=0.2, test=0.2).tolist()
+    [2, 1, 0]
+    """
+    share = keys.astype(np.float64) / 2.0**64
+    return np.where(share < test, TEST, np.where(share < test + dev, DEV, TRAIN)).astype(np.int8)
+
+
 def _target(share: float, rows: int, groups: int) -> int:
     if share <= 0 or groups < 3:
         return 0
@@ -83,8 +112,7 @@ def _not_first(codes: Ints) -> npt.NDArray[np.bool_]:
 def _walk(where: npt.NDArray[np.int8], order: Ints, sizes: Ints, wanted: dict[int, int]) -> None:
     total = max(1, int(sizes[order].sum()))
     lag = dict.fromkeys(wanted, 0.0)
-    for group in order.tolist():
-        size = int(sizes[group])
+    for group, size in zip(order.tolist(), sizes[order].tolist(), strict=True):
         for split, rows in wanted.items():
             lag[split] += size * rows / total
         split = max(lag, key=lambda split: lag[split])

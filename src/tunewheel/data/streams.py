@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import sys
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any, Literal, Protocol
 
 from tunewheel.data.infer import TEXTS, join_pair, pair_of
-from tunewheel.data.problems import DataError, Problem
+from tunewheel.data.problems import DataError, Problem, show
+from tunewheel.data.rejected import json_line
+from tunewheel.data.rows import encodable
+from tunewheel.store.files import open_whole
 
 Format = Literal["jsonl", "csv", "tsv"]
+_UNDECODED = re.compile("[\udc80-\udcff]")
+_WAITING = 1 << 16
 
 csv.field_size_limit(1 << 30)
 
@@ -44,36 +51,105 @@ def format_of(path: Path | None, given: str | None) -> Format:
     raise DataError([Problem(str(path), None, "", wanted, repr(ending), "name it so or give --format")])
 
 
-def read_stream(path: Path | None, form: Format) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a file, or of standard input, as they stand; every column is kept."""
+class Unfit(DataError):
+    """A row of a stream cannot be predicted; ``row`` is what could be read of it."""
+
+    def __init__(self, problem: Problem, row: Any) -> None:
+        super().__init__([problem])
+        self.row = row if isinstance(row, dict) else {"raw": row}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.problems[0], self.row)
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """What is wrong, as the row's ``error``."""
+        return asdict(self.problems[0])
+
+
+Streamed = tuple[int, dict[str, Any] | Unfit]
+"""A row and the line it stands in, or what is wrong with it."""
+
+
+def read_stream(path: Path | None, form: Format) -> Iterator[Streamed]:
+    """Yield the rows of a file, or of standard input, as they stand; every column is kept. Bad ones come as errors."""
     if path is not None and not path.is_file():
         raise DataError([Problem(str(path), None, "", "a file", "nothing there", "check the path")])
     name = str(path) if path else "<stdin>"
-    with path.open(encoding="utf-8-sig", newline="") if path else _stdin() as source:
+    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") if path else _stdin() as source:
         yield from (_json_rows(source, name) if form == "jsonl" else _table_rows(source, name, form))
 
 
-def texts_of(
-    rows: Iterator[dict[str, Any]], column: str | None, kept: deque[dict[str, Any]], name: str = "<rows>"
-) -> Iterator[dict[str, Any]]:
-    """Yield what a model reads of each row, and put the row into ``kept``; without ``column`` its name is inferred.
+@dataclass
+class Passage:
+    """Carries a stream past a model: `texts` goes in, and `rejoin` puts the answers and their rows together.
 
     A model reads the text (of a pair of sentences both), and where the row has them its words' offsets (``tokens``)
-    and its ``document``.
+    and its ``document``. The row waits meanwhile. Bad rows raise; with ``skip`` they wait in their place and come out
+    as `Unfit`. Without ``column`` the text's column is inferred.
     """
-    pair: tuple[str, str] | None = None
-    for number, row in enumerate(rows, 1):
-        if column is None:
-            pair = None if any(name in row for name in TEXTS[:4]) else pair_of(row)
-            column = pair[0] if pair else next((name for name in TEXTS if isinstance(row.get(name), str)), "text")
+
+    rows: Iterator[Streamed]
+    column: str | None
+    name: str = "<rows>"
+    skip: bool = False
+    bad: int = 0
+    _waiting: deque[dict[str, Any] | Unfit] = field(default_factory=deque)
+    _over: bool = False
+    _pair: tuple[str, str] | None = None
+
+    def rejoin(
+        self, predict: Callable[[Iterator[dict[str, Any]]], Iterator[dict[str, Any]]]
+    ) -> Iterator[tuple[dict[str, Any], dict[str, Any]] | Unfit]:
+        """Yield each row with what ``predict`` answers, or the `Unfit` that it is, in order."""
+        while not self._over:
+            for answer in predict(self.texts()):
+                yield from self._bad_ones()
+                row = self._waiting.popleft()
+                assert not isinstance(row, Unfit)
+                yield row, answer
+            yield from self._bad_ones()
+
+    def texts(self) -> Iterator[dict[str, Any]]:
+        """Yield what a model reads; ends early where so many rows wait that they must be answered first."""
+        for line, row in self.rows:
+            try:
+                if isinstance(row, Unfit):
+                    raise row
+                read = self._read(line, row)
+            except Unfit as error:
+                if not self.skip:
+                    raise
+                self.bad += 1
+                self._waiting.append(error)
+                if len(self._waiting) > _WAITING:
+                    return
+                continue
+            self._waiting.append(row)
+            yield read
+        self._over = True
+
+    def _bad_ones(self) -> Iterator[Unfit]:
+        while self._waiting and isinstance(row := self._waiting[0], Unfit):
+            self._waiting.popleft()
+            yield row
+
+    def _read(self, line: int, row: dict[str, Any]) -> dict[str, Any]:
+        if self.column is None:
+            self._pair = None if any(name in row for name in TEXTS[:4]) else pair_of(row)
+            named = (name for name in TEXTS if isinstance(row.get(name), str))
+            self.column = self._pair[0] if self._pair else next(named, None)
+        column = self.column or "text"
         text = row.get(column)
-        if pair is not None and isinstance(text, str) and isinstance(row.get(pair[1]), str):
-            text = join_pair(text, row[pair[1]])
+        if self._pair and isinstance(text, str) and isinstance(other := row.get(self._pair[1]), str):
+            text = join_pair(text, other)
         if not isinstance(text, str):
             found = "no such column" if column not in row else type(text).__name__
             fix = f"name the text's column with --text; the row has {', '.join(row) or 'none'}"
-            raise DataError([Problem(f"{name}, row {number}", None, column, "a text", found, fix)])
-        kept.append(row)
+            raise Unfit(Problem(self.name, line, column, "a text", found, fix), row)
+        if encodable(text) != text:
+            fix = "write whole characters: both halves of the pair, or the character itself"
+            raise Unfit(Problem(self.name, line, column, "a text", "half of a surrogate pair", fix), row)
         tokens, document = row.get("tokens"), row.get("document")
         read: dict[str, Any] = {"text": text}
         if isinstance(tokens, list) and all(isinstance(t, dict) and {"start", "end"} <= t.keys() for t in tokens):
@@ -81,52 +157,62 @@ def texts_of(
         # A number names a document as well, as it does in a dataset.
         if isinstance(document, str | int) and not isinstance(document, bool) and document != "":
             read["document"] = str(document)
-        yield read
+        return read
 
 
-def _json_rows(source: IO[str], name: str) -> Iterator[dict[str, Any]]:
+def _json_rows(source: IO[str], name: str) -> Iterator[Streamed]:
     for number, line in enumerate(source, 1):
         if not line.strip():
             continue
+        if bad := _undecoded(line, name, number):
+            yield number, bad
+            continue
         try:
             row = json.loads(line)
-        except ValueError as error:
-            raise DataError(
-                [Problem(name, number, "", "a JSON object", f"invalid JSON ({error})", "one object a line")]
-            ) from None
-        if not isinstance(row, dict):
-            raise DataError([Problem(name, number, "", "a JSON object", type(row).__name__, "one object a line")])
-        yield row
+        except (ValueError, RecursionError) as error:
+            problem = Problem(name, number, "", "a JSON object", f"invalid JSON ({error})", "one object a line")
+            yield number, Unfit(problem, line.rstrip("\r\n"))
+            continue
+        if isinstance(row, dict):
+            yield number, row
+        else:
+            problem = Problem(name, number, "", "a JSON object", show(row), "one object a line")
+            yield number, Unfit(problem, row)
 
 
-def _table_rows(source: IO[str], name: str, form: Format) -> Iterator[dict[str, Any]]:
+def _table_rows(source: IO[str], name: str, form: Format) -> Iterator[Streamed]:
     reader = csv.reader(source, delimiter="\t" if form == "tsv" else ",")
     header = next(reader, None)
     if header is None:
         raise DataError([Problem(name, 1, "", "a header line", "an empty file", "name the columns in its first line")])
+    begin = reader.line_num + 1
     for fields in reader:
+        number, begin = begin, reader.line_num + 1
         if not fields:
             continue
-        if len(fields) != len(header):
-            found = f"{len(fields)} fields"
-            raise DataError(
-                [
-                    Problem(
-                        name,
-                        reader.line_num,
-                        None,
-                        f"{len(header)} fields as in the header",
-                        found,
-                        "quote fields that hold the separator",
-                    )
-                ]
-            )
-        yield dict(zip(header, fields, strict=True))
+        if bad := _undecoded("".join(fields), name, number):
+            bad.row = {"raw": fields}
+            yield number, bad
+        elif len(fields) != len(header):
+            fix = "quote fields that hold the separator"
+            problem = Problem(name, number, "", f"{len(header)} fields as in the header", f"{len(fields)} fields", fix)
+            yield number, Unfit(problem, fields)
+        else:
+            yield number, dict(zip(header, fields, strict=True))
+
+
+def _undecoded(line: str, name: str, number: int) -> Unfit | None:
+    """Say whether a line holds bytes that are not UTF-8, which came through as lone surrogates."""
+    found = _UNDECODED.search(line)
+    if found is None:
+        return None
+    problem = Problem(name, number, "", "UTF-8", f"the byte 0x{ord(found[0]) - 0xDC00:02x}", "write the file as UTF-8")
+    return Unfit(problem, line.rstrip("\r\n"))
 
 
 @contextmanager
 def _stdin() -> Iterator[IO[str]]:
-    sys.stdin.reconfigure(encoding="utf-8-sig")  # type: ignore[union-attr]
+    sys.stdin.reconfigure(encoding="utf-8-sig", errors="surrogateescape")  # type: ignore[union-attr]
     yield sys.stdin
 
 
@@ -137,15 +223,13 @@ def write_stream(path: Path | None, form: Format) -> Iterator[Writer]:
         yield _writer(sys.stdout, form)
         sys.stdout.flush()
         return
-    part = path.with_name(path.name + ".part")
-    with part.open("w", encoding="utf-8", newline="") as target:
+    with open_whole(path) as target:
         yield _writer(target, form)
-    part.replace(path)
 
 
 def _writer(target: IO[str], form: Format) -> Writer:
     if form == "jsonl":
-        return lambda row: _put(target, json.dumps(row, ensure_ascii=False) + "\n")
+        return lambda row: _put(target, json_line(row))
     table = csv.writer(target, delimiter="\t" if form == "tsv" else ",", lineterminator="\n")
     columns: list[str] = []
 

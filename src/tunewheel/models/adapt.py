@@ -57,6 +57,7 @@ class Adaptation:
             base=model.origin.base,
             dataset=model.origin.dataset,
             parents=model.origin.parents,
+            split=model.origin.split,
             settings={**model.origin.settings, **asdict(recipe)},
             dev={**trained.dev, **told},
         )
@@ -82,6 +83,7 @@ def prepare(
     *,
     dataset: str = "",
     parents: Sequence[str] = (),
+    split: Mapping[str, Any] | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> Adaptation:
     """Put a fresh head for ``task`` on ``base`` and resolve ``recipe`` for the rows and this machine.
@@ -107,5 +109,5 @@ def prepare(
     network = Network.on(backbone.model, task.head(), word_shapes=SHAPES if shapes else 0)
     if torch.cuda.is_available():
         network = network.to("cuda")
-    origin = Origin("full", base, dataset, tuple(parents), dict(settings or {}))
+    origin = Origin("full", base, dataset, tuple(parents), dict(split or {}), dict(settings or {}))
     return Adaptation(Model(network, task, encoder, origin), recipe, backbone.pretrained)

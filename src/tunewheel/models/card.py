@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tunewheel.models.model import Model
@@ -42,6 +43,7 @@ model.predict(["…"])
 ## Data
 
 Dataset fingerprint `{origin.dataset}`{"; parents " + ", ".join(origin.parents) if origin.parents else ""}.
+{_split(origin.split)}
 
 ## Dev scores
 
@@ -62,6 +64,15 @@ Figures with intervals are in the version's report; these chose the checkpoint, 
 {json.dumps(dict(origin.settings), indent=2, ensure_ascii=False)}
 ```
 """
+
+
+def _split(split: Mapping[str, Any]) -> str:
+    """How the rows were divided, as the dataset declared it."""
+    if not split:
+        return ""
+    shares = ", ".join(f"{name} {share:.3g}" for name, share in split["shares"].items())
+    seed = "" if split["seed"] is None else f", seed {split['seed']}"
+    return f"Split: {split['kind']} ({shares or 'no shares'}{seed}), fingerprint `{split['fingerprint'][:16]}`."
 
 
 def _scope(task: Task) -> str:

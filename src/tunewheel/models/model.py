@@ -36,6 +36,7 @@ class Origin:
     base: str
     dataset: str
     parents: tuple[str, ...] = ()
+    split: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     dev: Mapping[str, float] = field(default_factory=dict)
     libraries: Mapping[str, str] = field(default_factory=library_versions)
@@ -120,7 +121,7 @@ class Model:
             network = network.to("cuda")
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         encoder = TextEncoder(tokenizer, **declared["encoder"])
-        origin = Origin(**{name: declared[name] for name in Origin.__dataclass_fields__})
+        origin = Origin(**{name: declared[name] for name in Origin.__dataclass_fields__ if name in declared})
         origin = replace(origin, parents=tuple(origin.parents))
         return cls(network.eval(), load_task(declared["task"]), encoder, origin)
 

@@ -10,20 +10,35 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tunewheel.registry.names import CHAMPION, RegistryError, check_name
+    from tunewheel.registry.parents import Parent, kept_dataset, parent_of
     from tunewheel.registry.registry import Registry
     from tunewheel.registry.version import Move, Promotion, Version
 
 _HOMES = {
     "CHAMPION": "names",
     "Move": "version",
+    "Parent": "parents",
     "Promotion": "version",
     "Registry": "registry",
     "RegistryError": "names",
     "Version": "version",
     "check_name": "names",
+    "kept_dataset": "parents",
+    "parent_of": "parents",
 }
 
-__all__ = ["CHAMPION", "Move", "Promotion", "Registry", "RegistryError", "Version", "check_name"]
+__all__ = [
+    "CHAMPION",
+    "Move",
+    "Parent",
+    "Promotion",
+    "Registry",
+    "RegistryError",
+    "Version",
+    "check_name",
+    "kept_dataset",
+    "parent_of",
+]
 
 
 def __getattr__(name: str) -> Any:

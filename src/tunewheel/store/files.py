@@ -7,7 +7,10 @@ import secrets
 import shutil
 import socket
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 _DAY = 24 * 60 * 60.0  # seconds
 
@@ -22,14 +25,25 @@ def write_whole(path: str | os.PathLike[str], data: bytes | str) -> Path:
     ...     write_whole(Path(folder) / "reports" / "tickets-1.html", "<p>好</p>").read_text("utf-8")
     '<p>好</p>'
     """
+    with open_whole(path) as file:
+        file.buffer.write(data.encode() if isinstance(data, str) else data)
+    return Path(path)
+
+
+@contextmanager
+def open_whole(path: str | os.PathLike[str]) -> Iterator[TextIO]:
+    """Open `path` to be written as UTF-8: it has its name, or its new content, once the block is through.
+
+    A block that raises leaves `path` as it was. Parent folders are made as needed.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     prefix = f".{path.name}.tmp-"
     sweep(path.parent, prefix)
     temporary = path.parent / temporary_name(prefix)
     try:
-        with temporary.open("xb") as file:
-            file.write(data.encode() if isinstance(data, str) else data)
+        with temporary.open("x", encoding="utf-8", newline="") as file:
+            yield file
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
@@ -37,7 +51,6 @@ def write_whole(path: str | os.PathLike[str], data: bytes | str) -> Path:
         temporary.unlink(missing_ok=True)
         raise
     sync(path.parent)
-    return path
 
 
 def sync(path: Path) -> None:

@@ -171,6 +171,20 @@ def _close(workspace: Workspace, key: str, status: Status, message: str | None) 
     return workspace.transact(work)
 
 
+def find_dataset(workspace: Workspace, prefix: str) -> DatasetRecord | None:
+    """The record of the one dataset whose fingerprint begins with ``prefix``, or None.
+
+    Raises:
+        StoreError: several begin with it.
+    """
+    query = select(datasets).where(datasets.c.fingerprint.startswith(prefix, autoescape=True)).limit(2)
+    with workspace.read() as connection:
+        found = connection.execute(query).mappings().all()
+    if len(found) > 1:
+        raise StoreError(f"several datasets begin with {prefix}: give more of the fingerprint")
+    return DatasetRecord(**found[0]) if found else None
+
+
 def _run(connection: Connection, key: str) -> Run | None:
     query = (
         select(runs, versions.c.name, versions.c.number)

@@ -1,0 +1,96 @@
+"""Streams past a model: every row comes out, in order, good or bad, at bounded memory."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tunewheel.data import DataError
+from tunewheel.data.streams import Passage, Unfit, read_stream, write_stream
+
+Write = Callable[[str, Any], Path]
+
+
+def answer(size: int) -> Callable[[Iterator[dict[str, Any]]], Iterator[Mapping[str, Any]]]:
+    """A model that answers ``size`` rows at a time, as the real one does."""
+
+    def predict(texts: Iterator[dict[str, Any]]) -> Iterator[Mapping[str, Any]]:
+        chunk: list[dict[str, Any]] = []
+        for text in texts:
+            chunk.append(text)
+            if len(chunk) == size:
+                yield from chunk
+                chunk = []
+        yield from chunk
+
+    return predict
+
+
+def passed(path: Path, form: Any, size: int = 3) -> list[Any]:
+    return list(Passage(read_stream(path, form), None, str(path), skip=True).rejoin(answer(size)))
+
+
+@given(st.lists(st.booleans(), max_size=40), st.integers(1, 5), st.integers(0, 4))
+def test_all_rows_come_out_in_order(good: list[bool], size: int, waiting: int) -> None:
+    rows = [{"text": str(i)} if ok else {"no": i} for i, ok in enumerate(good)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tunewheel.data.streams._WAITING", waiting)
+        passage = Passage(enumerate(rows, 1), "text", skip=True)  # type: ignore[arg-type]
+        found = list(passage.rejoin(answer(size)))
+    assert [one.row if isinstance(one, Unfit) else one[0] for one in found] == rows
+    assert [not isinstance(one, Unfit) for one in found] == good
+    assert all(isinstance(one, Unfit) or one[1] == one[0] for one in found)
+    assert passage.bad == good.count(False)
+
+
+def test_bad_rows_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tunewheel.data.streams._WAITING", 10)
+    rows = ((i, {"text": "a"} if i == 0 else {"no": i}) for i in range(1000))
+    passage, most = Passage(rows, "text", skip=True), 0
+    for _ in passage.rejoin(answer(100)):
+        most = max(most, len(passage._waiting))
+    assert most <= 11
+
+
+def test_every_kind_of_bad_row_is_told_with_its_line(write: Write) -> None:
+    lines = ['{"text": "a"}', "{broken", "", "[7]", '{"text": 5}', '{"text": "\\ud83d"}', '{"text": "好"}']
+    path = write("a.jsonl", "\n".join(lines).encode() + b'\n{"text": "caf\xe9"}\n')
+    found = passed(path, "jsonl")
+    bad = [one for one in found if isinstance(one, Unfit)]
+    assert [one.told["row"] for one in bad] == [2, 4, 5, 6, 8]
+    assert bad[0].row == {"raw": "{broken"}
+    assert bad[1].row == {"raw": [7]}
+    assert bad[2].row == {"text": 5}
+    assert "0xe9" in bad[4].told["found"]
+    for row in range(len(bad)):
+        with pytest.raises(DataError, match=f"a.jsonl:{bad[row].told['row']}:"):
+            raise bad[row]
+    with pytest.raises(DataError, match=r"a\.jsonl:2: expected a JSON object"):
+        list(Passage(read_stream(path, "jsonl"), None, str(path)).rejoin(answer(3)))
+
+
+def test_rows_of_tables_that_have_other_columns(write: Write) -> None:
+    path = write("a.csv", b'text,n\n"two\nlines",1\na,b,c\n\xff,2\nlast,3\n')
+    found = passed(path, "csv")
+    assert [one.told["row"] if isinstance(one, Unfit) else one[0]["n"] for one in found] == ["1", 4, 5, "3"]
+
+
+def test_half_characters_beside_the_text_are_written(tmp_path: Path, write: Write) -> None:
+    path = write("a.jsonl", '{"text": "好", "other": "\\ud83d"}\n')
+    with write_stream(tmp_path / "out.jsonl", "jsonl") as put:
+        for found in passed(path, "jsonl"):
+            put(found[0])
+    assert json.loads((tmp_path / "out.jsonl").read_text("utf-8")) == {"text": "好", "other": "\ud83d"}
+
+
+def test_output_is_whole_or_not_there(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), write_stream(tmp_path / "out.jsonl", "jsonl") as put:
+        put({"text": "a"})
+        raise KeyboardInterrupt
+    assert list(tmp_path.iterdir()) == []
