@@ -113,6 +113,29 @@ def test_bad_tokens_and_tags(write: Write, bad: dict[str, Any], column: str, exp
     assert (problem.row, problem.column, problem.expected) == (2, column, expected)
 
 
+def test_an_entity_of_no_characters(write: Write) -> None:
+    rows = [{"tokens": ["Anna"], "tags": ["B-PER"]}, {"tokens": ["", "!"], "tags": ["B-PER", "O"]}]
+    problem = only(write("a.jsonl", rows))
+    assert (problem.row, problem.column, problem.found) == (2, "tags", "an empty PER")
+
+
+def test_damaged_parquet(write: Write, tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pa.table({"text": [f"text {i}" for i in range(3000)], "label": ["x", "y"] * 1500})
+    pq.write_table(table, tmp_path / "a.parquet", row_group_size=1000)
+    whole = (tmp_path / "a.parquet").read_bytes()
+    offset = pq.ParquetFile(tmp_path / "a.parquet").metadata.row_group(2).column(0).data_page_offset
+    inside = whole[:offset] + b"\xff" * 40 + whole[offset + 40 :]
+    problem = only(write("b.parquet", inside))
+    assert (problem.row, problem.expected) == (2001, "whole rows")
+    kept = Dataset.read(tmp_path / "b.parquet", on_error="skip", rejected=tmp_path / "r.jsonl", dev=0, test=0)
+    assert len(kept) == 2000
+    footer = whole[:-60] + b"\xff" * 40 + whole[-20:]
+    assert only(write("c.parquet", footer)).expected == "a Parquet file"
+
+
 def test_invalid_json_is_told_by_line(write: Write) -> None:
     path = write("a.jsonl", '{"text": "a", "label": "x"}\n\n{"text": \n[1]\n{"text": "b", "label": "y"}\n')
     found = error(path)

@@ -218,20 +218,22 @@ class Shaper:
     def _tagged(self, record: Record, value: Any, tokens: list[str], offsets: list[tuple[int, int]]) -> Spans:
         tags, column = from_cell(value), self.schema.label
         if not isinstance(tags, list) or len(tags) != len(tokens):
-            found = f"{len(tags)} tags" if isinstance(tags, list) else show(tags)
+            told = f"{len(tags)} tags" if isinstance(tags, list) else show(tags)
             fix = "give every token one tag"
-            raise self._bad(record, column, f"a list of {len(tokens)} tags", found, fix)
+            raise self._bad(record, column, f"a list of {len(tokens)} tags", told, fix)
         if not all(isinstance(tag, str) for tag in tags):
             fix = "write the names of the tags in place of their numbers"
             raise self._bad(record, column, "tags such as O or B-PER", show(tags), fix)
         try:
-            return [
-                {"start": offsets[start][0], "end": offsets[end - 1][1], "label": kind}
-                for start, end, kind in spans(tags)
-            ]
+            found = spans(tags)
         except TagError as error:
             fix = "write tags of IOB, BIOES or BMES"
             raise self._bad(record, column, "tags such as O or B-PER", str(error), fix) from None
+        places = [{"start": offsets[start][0], "end": offsets[end - 1][1], "label": kind} for start, end, kind in found]
+        if hollow := next((place for place in places if place["start"] >= place["end"]), None):
+            fix = "give the token its characters, or the tag O"
+            raise self._bad(record, column, "entities of some characters", f"an empty {hollow['label']}", fix)
+        return places
 
     def _entities(self, record: Record, value: Any, text: str) -> Spans:
         entities = entities_of(value)

@@ -13,11 +13,15 @@ from tunewheel.data.readers.text import DataFile
 
 MAGIC = b"PAR1"
 _BATCH = 1000
+_FIX = "write the file again"
 
 
 @dataclass
 class ParquetReader(Reader):
-    """Yields the rows of a Parquet file, numbered from 1; class numbers get the names the file has for them."""
+    """Yields the rows of a Parquet file, numbered from 1; class numbers get the names the file has for them.
+
+    Where its bytes are damaged, what stood whole before has been yielded, and reading ends.
+    """
 
     file: DataFile
     features: Features = field(init=False)
@@ -32,10 +36,20 @@ class ParquetReader(Reader):
         return str(self.file.path)
 
     def __iter__(self) -> Iterator[Record]:
+        import pyarrow as pa
+
         number = 0
         with self._open() as parquet:
-            for batch in parquet.iter_batches(batch_size=_BATCH):
-                for row in batch.to_pylist():
+            batches = parquet.iter_batches(batch_size=_BATCH)
+            while True:
+                try:
+                    rows = next(batches).to_pylist()
+                except StopIteration:
+                    return
+                except (pa.ArrowException, ArithmeticError, OSError, ValueError) as error:
+                    self.problems.add(Problem(self.name, number + 1, "", "whole rows", _reason(error), _FIX))
+                    return
+                for row in rows:
                     number += 1
                     yield Record(number, typed(plain(row), self.features))
 
@@ -45,6 +59,11 @@ class ParquetReader(Reader):
 
         try:
             return pq.ParquetFile(self.file.path)
-        except pa.ArrowInvalid as error:
-            found = f"no such file ({str(error).splitlines()[0]})"
-            raise DataError([Problem(self.name, None, "", "a Parquet file", found, "write it again")]) from None
+        except (pa.ArrowException, OSError, ValueError) as error:
+            found = f"no such file ({_reason(error)})"
+            raise DataError([Problem(self.name, None, "", "a Parquet file", found, _FIX)]) from None
+
+
+def _reason(error: Exception) -> str:
+    """What pyarrow has to say of damaged bytes, in one line."""
+    return f"damaged bytes: {(str(error) or type(error).__name__).splitlines()[0]}"
