@@ -1,6 +1,6 @@
 """Size: five million rows are read, divided, fingerprinted, revised and predicted on, each in a process of its own.
 
-The file is written from a seed: about a hundred characters a row, English and Chinese in turn, labelled. Peak memory
+The file is written from a seed: about forty characters a row, English and Chinese in turn, labelled. Peak memory
 is ru_maxrss of each process. The model is tiny and untrained: what is measured is the way of the rows, not a network.
 """
 
@@ -34,8 +34,8 @@ def write(folder: Path, rows: int) -> dict[str, Any]:
     draw = random.Random(11)
     with (folder / "big.jsonl").open("w", encoding="utf-8") as file:
         for i in range(rows):
-            english = f"{' '.join(draw.choices(ENGLISH, k=19))} {i}"
-            text = english if i % 2 else f"{''.join(draw.choices(CHINESE, k=92))}{i}"
+            english = f"{' '.join(draw.choices(ENGLISH, k=7))} {i}"
+            text = english if i % 2 else f"{''.join(draw.choices(CHINESE, k=34))}{i}"
             row = {"text": text, "label": f"reason {draw.randrange(30)}"}
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
     return {"bytes": (folder / "big.jsonl").stat().st_size}

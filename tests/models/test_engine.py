@@ -132,7 +132,8 @@ CHILD = """
 
     base, folder, kill_at = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
     rows = intent_rows(60)
-    recipe = Recipe(epochs=4, learning_rate=5e-3, batch_tokens=128, window=48, checkpoint_seconds=0.0)
+    recipe = Recipe(epochs=4, learning_rate=5e-3, batch_tokens=128, window=48, precision=sys.argv[5])
+    recipe = replace(recipe, checkpoint_seconds=0.0)
 
     class Killer:
         def start(self, total, done): pass
@@ -150,12 +151,13 @@ CHILD = """
 
 
 @pytest.mark.slow
-def test_a_killed_run_is_taken_up_and_ends_with_the_same_weights(tiny_base, tmp_path):
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_killed_run_is_taken_up_and_ends_with_the_same_weights(tiny_base, tmp_path, precision):
     """SIGKILL at two different updates, mid-epoch and at an epoch's end; bit-identical in the end."""
 
     def child(folder, kill_at):
         command = [sys.executable, "-c", textwrap.dedent(CHILD), str(tiny_base), str(folder), str(kill_at)]
-        return subprocess.run([*command, str(Path(__file__).parents[1])], capture_output=True, text=True)
+        return subprocess.run([*command, str(Path(__file__).parents[1]), precision], capture_output=True, text=True)
 
     whole = child(tmp_path / "whole", -1)
     assert whole.returncode == 0, whole.stderr

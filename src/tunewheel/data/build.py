@@ -18,9 +18,10 @@ from tunewheel.data.annotations import Ends, Evidence, check_ends, entities_of
 from tunewheel.data.deal import Dealer
 from tunewheel.data.divide import UNLABELLED, Divider, oddities
 from tunewheel.data.gather import Seen
-from tunewheel.data.infer import DOCUMENT, GROUP, IDS, Columns, Schema, Target, infer
+from tunewheel.data.infer import Columns, Schema, Target, infer
 from tunewheel.data.inherit import Heritage
 from tunewheel.data.manifest import Manifest, Source
+from tunewheel.data.names import DOCUMENT, GROUP, IDS
 from tunewheel.data.problems import DataError, Problem, Problems, listed, nearest
 from tunewheel.data.readers.base import Reader, Record
 from tunewheel.data.rejected import Rejected, rejecting

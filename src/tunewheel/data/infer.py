@@ -9,6 +9,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
+from tunewheel.data.names import (
+    DOCUMENT,
+    ENTITIES,
+    GROUP,
+    IDS,
+    LABEL_WORDS,
+    LABELS,
+    NAMES,
+    PAIRS,
+    STARTS,
+    TAGS,
+    TEXTS,
+    TOKENS,
+)
 from tunewheel.data.problems import DataError, Problem, listed, nearest, show
 
 Target = Literal["label", "labels", "entities"]
@@ -17,52 +31,6 @@ Shape = Literal["label", "labels", "entities", "tags"]
 TARGETS: tuple[Target, ...] = get_args(Target)
 INFERRED: Mapping[str, tuple[Target, ...]] = {"classification": ("label", "labels"), "ner": ("entities",)}
 """The tasks that rows speak for themselves, and the canonical columns that may hold their labels."""
-
-TEXTS = (
-    *(
-        "text",
-        "sentence",
-        "message",
-        "utterance",
-        "content",
-        "query",
-        "question",
-        "review",
-        "comment",
-        "body",
-    ),
-    *("full_text", "text_a", "sentence1", "document_text", "tweet", "headline", "title", "input"),
-    *("文本", "正文", "内容", "句子", "评论", "问题", "消息", "标题"),
-)
-LABELS = (
-    *(
-        "label",
-        "labels",
-        "intent",
-        "intents",
-        "category",
-        "categories",
-        "class",
-        "target",
-        "sentiment",
-        "topic",
-    ),
-    *("tag", "tags", "polarity", "output", "标签", "类别", "意图", "分类", "情感", "主题", "正负面"),
-)
-ENTITIES = ("entities", "spans", "entity", "annotations", "ner", "实体")
-TOKENS = ("tokens", "words", "characters", "chars", "词", "字")
-TAGS = ("tags", "ner_tags", "ner", "labels", "label", "bio", "标签")
-IDS = ("id", "_id", "uuid", "guid")
-GROUP, DOCUMENT = "group", "document"
-PAIRS = (
-    *(("sentence1", "sentence2"), ("text_a", "text_b"), ("text1", "text2"), ("sentence_a", "sentence_b")),
-    *(("premise", "hypothesis"), ("question1", "question2"), ("句子1", "句子2")),
-)
-NAMES = ("label_desc", "label_name", "label_text", "class_name", "category_name", "intent_name", "标签名")
-STARTS = ("start", "start_offset", "start_position", "start_char", "begin")
-
-_LABEL_WORDS = frozenset(("label", "labels", "category", "intent", "class", "sentiment", "topic"))
-_KNOWN = frozenset((*TEXTS, *LABELS, *ENTITIES, *TOKENS, *TAGS, *IDS, GROUP, DOCUMENT))
 
 
 @dataclass(frozen=True)
@@ -104,11 +72,6 @@ class Schema:
         """The file's own names of the columns, by what they are to us."""
         text = self.text or self.tokens or "text"
         return {"text": f"{text} + {self.pair}" if self.pair else text, "label": self.label}
-
-
-def known_column(name: str) -> bool:
-    """Say whether a column name is one that is looked for."""
-    return name.strip().lower() in _KNOWN
 
 
 def pair_of(names: Iterable[str]) -> tuple[str, str] | None:
@@ -321,7 +284,7 @@ def _labels(
     spoken_for = {name for name, _ in found} | set(columns.find(TOKENS) if found else ())
     classes = [
         (name, shape)
-        for name in columns.find(LABELS) or columns.ending_in(_LABEL_WORDS)
+        for name in columns.find(LABELS) or columns.ending_in(LABEL_WORDS)
         if name not in spoken_for and name != text and (shape := columns.shape(name)) in wanted
         if shape in ("label", "labels")
     ]

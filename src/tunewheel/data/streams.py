@@ -13,7 +13,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any, Literal, Protocol
 
-from tunewheel.data.infer import TEXTS, join_pair, pair_of
+from tunewheel.data.infer import join_pair, pair_of
+from tunewheel.data.names import TEXTS
 from tunewheel.data.problems import DataError, Problem, show
 from tunewheel.data.rejected import json_line
 from tunewheel.data.rows import encodable

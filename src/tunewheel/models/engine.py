@@ -99,6 +99,8 @@ def train_network(
     started = time.perf_counter()
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     seconds = time.perf_counter() - started - trainer.evaluating
+    # Under bf16 the field's Trainer leaves a 16-bit forward on the network; what is evaluated must be what is saved.
+    trainer.accelerator.unwrap_model(network, keep_fp32_wrapper=False)
     trainer.keeper.restore()
     if progress:
         progress.stop()

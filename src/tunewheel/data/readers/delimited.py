@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from tunewheel.data.infer import known_column
+from tunewheel.data.names import known_column
 from tunewheel.data.problems import DataError, Problem, show
 from tunewheel.data.readers.base import Record, TextReader
 from tunewheel.data.readers.text import TextFile

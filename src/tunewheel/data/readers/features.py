@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from tunewheel.data.infer import STARTS
+from tunewheel.data.names import STARTS
 
 Features = Mapping[str, Any]
 

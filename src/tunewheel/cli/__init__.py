@@ -1,0 +1,74 @@
+"""The commands: verbs on the nouns, each a thin layer over `tunewheel.loop`."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from tunewheel.cli import learn, registry, score
+from tunewheel.cli.options import stderr
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    help="Turns labelled text into a language model that does its job, and keeps it doing that job.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+for command in (
+    *(learn.demo, learn.train, score.evaluate, score.predict),
+    *(registry.models, registry.trace, registry.promote, registry.rollback),
+):
+    app.command()(command)
+
+
+def main() -> None:
+    """Run a command; an error a user can mend is told in a few lines and ends with exit code 2."""
+    try:
+        app()
+    except _expected() as error:
+        for line in str(error).splitlines():
+            stderr.print(f"[red]error[/red] {_escaped(line)}", soft_wrap=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        stderr.print("[yellow]stopped[/yellow] the same command again goes on where it stood")
+        sys.exit(130)
+    except BrokenPipeError:  # whoever read the output has seen enough
+        sys.stderr.close()
+        sys.exit(0)
+
+
+@app.callback(invoke_without_command=True)
+def _root(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    if version:
+        from tunewheel import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+def _escaped(line: str) -> str:
+    from rich.markup import escape
+
+    return escape(line)
+
+
+def _expected() -> tuple[type[Exception], ...]:
+    """The errors that are a user's to mend; only what is loaded already can have been raised."""
+    homes = {
+        "tunewheel.data.problems": ("DataError",),
+        "tunewheel.evaluation.intervals": ("EvaluationError",),
+        "tunewheel.lineage.find": ("TraceError",),
+        "tunewheel.loop": ("LoopError",),
+        "tunewheel.models.backbones": ("BackboneError",),
+        "tunewheel.models.model": ("ModelError",),
+        "tunewheel.registry.names": ("RegistryError",),
+        "tunewheel.settings": ("SettingsError",),
+        "tunewheel.store.errors": ("StoreError", "ArtifactError", "LockedError", "SchemaError"),
+        "tunewheel.tasks.base": ("TaskError",),
+    }
+    loaded = [(sys.modules[module], names) for module, names in homes.items() if module in sys.modules]
+    return tuple(getattr(module, name) for module, names in loaded for name in names)

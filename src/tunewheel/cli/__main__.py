@@ -1,0 +1,5 @@
+"""The commands as ``python -m tunewheel.cli``."""
+
+from tunewheel.cli import main
+
+main()
