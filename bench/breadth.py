@@ -30,30 +30,36 @@ class Case:
 
 
 ENTITIES = ("f1", "precision", "recall")
-SHORT = ("--epochs", "5")
+SHORT = ("--epochs", "6")
 CASES = (
     Case(
         "WNUT-17",
         {"train.conll": "wnut17/wnut17train.conll", "dev.conll": "wnut17/emerging.dev.conll"}
         | {"test.conll": "wnut17/emerging.test.annotated"},
         ENTITIES,
+        SHORT,
     ),
-    Case("Resume", {f"{s}.bmes": f"resume_ner/{s}.char.bmes" for s in ("train", "dev", "test")}, ENTITIES),
+    Case("Resume", {f"{s}.bmes": f"resume_ner/{s}.char.bmes" for s in ("train", "dev", "test")}, ENTITIES, SHORT),
     Case("Weibo", {f"{s}.conll": f"weibo_ner/weiboNER_2nd_conll.{s}" for s in ("train", "dev", "test")}, ENTITIES),
-    Case("CLUENER", {"train.json": "cluener/train.json", "test.json": "cluener/dev.json"}, ENTITIES, SHORT),
+    Case("CLUENER", {"train.json": "cluener/train.json", "test.json": "cluener/dev.json"}, ENTITIES, ("--epochs", "3")),
     Case(
         "CLINC150 with out-of-scope",
         {"": "clinc150/data_full.json"},
         ("in_scope_accuracy", "oos_recall", "oos_precision", "oos_auroc", "oos_fpr95"),
-        ("--epochs", "4", "--learning-rate", "1e-4", "--set", "head_first=true"),
+        ("--epochs", "3", "--learning-rate", "1e-4", "--set", "head_first=true"),
     ),
     Case(
         "ChnSentiCorp",
         {f"{s}.tsv": f"chnsenticorp/{s}.tsv" for s in ("train", "dev", "test")},
         ("accuracy",),
-        ("--epochs", "3"),
+        ("--epochs", "2"),
     ),
-    Case("Financial PhraseBank", {"": "financial_phrasebank/Sentences_50Agree.txt"}, ("accuracy", "macro_f1")),
+    Case(
+        "Financial PhraseBank",
+        {"": "financial_phrasebank/Sentences_50Agree.txt"},
+        ("accuracy", "macro_f1"),
+        ("--epochs", "4"),
+    ),
 )
 
 
