@@ -28,7 +28,7 @@ check: $(BIN)/.installed  ## style, types, import rule, documentation
 	$(BIN)/lint-imports
 	$(BIN)/python tools/check_docs.py
 
-bench: $(BIN)/.installed  ## measure speed and quality: make bench DATA=folder (about an hour)
+bench: $(BIN)/.installed  ## measure speed and quality: make bench DATA=folder (some hours)
 	$(BIN)/python bench/train_speed.py --data $(DATA)
 	$(BIN)/python bench/predict_speed.py --data $(DATA)
 	$(BIN)/python bench/quality.py --data $(DATA)
@@ -36,6 +36,9 @@ bench: $(BIN)/.installed  ## measure speed and quality: make bench DATA=folder (
 	services=$$(tools/services.sh start) && eval "$$services" && $(BIN)/python bench/kill.py
 	$(BIN)/python bench/windows.py --data $(DATA)
 	$(BIN)/python bench/coverage.py
+	$(BIN)/python bench/breadth.py --data $(DATA)
+	$(BIN)/python bench/big.py
+	$(BIN)/python bench/fuzz.py --data $(DATA)
 
 format: $(BIN)/.installed  ## put the code into shape
 	$(BIN)/ruff check --fix src tests bench tools examples
