@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tunewheel.evaluation.messages import Lang, message, slice_name
+from tunewheel.evaluation.messages import message, slice_name
+from tunewheel.pages import Lang
 
 if TYPE_CHECKING:
     from tunewheel.evaluation.figures import Calibration

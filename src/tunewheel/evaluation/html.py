@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,19 +17,16 @@ from tunewheel.evaluation.charts import (
     weakest,
 )
 from tunewheel.evaluation.intervals import SMALL, Interval
-from tunewheel.evaluation.messages import Lang, message, metric_name
+from tunewheel.evaluation.messages import message, metric_name
 from tunewheel.evaluation.sections import robustness_section, slices_section
-from tunewheel.evaluation.style import CSS, SCRIPT
-from tunewheel.evaluation.tables import html_table as _table
 from tunewheel.evaluation.tables import percent as _percent
+from tunewheel.pages import Lang, section, shell
+from tunewheel.pages import html_table as _table
 from tunewheel.store.files import write_whole
 
 if TYPE_CHECKING:
     from tunewheel.evaluation.comparison import Comparison
     from tunewheel.evaluation.report import Mistake, Report
-
-# A page that may not load anything cannot leak what the report holds, whatever stands in its texts.
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data: blob:"
 
 
 def write_html(
@@ -74,24 +69,14 @@ class _Page:
         return escape(metric_name(name, self.lang, self.report.task.metric_names))
 
     def html(self) -> Iterator[str]:
-        title = self.say("title", model=self.report.model)
-        yield f'<!DOCTYPE html>\n<html lang="{"zh-CN" if self.lang == "zh" else "en"}">\n<head>\n'
-        yield '<meta charset="utf-8">\n'
-        yield f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
-        yield '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        yield f"<title>{title}</title>\n<style>{CSS}</style>\n</head>\n<body>\n<main>\n"
-        yield from self.header(title)
+        title = message("title", self.lang, model=self.report.model)
+        yield from shell(title, self.body(), self.charts, self.lang)
+
+    def body(self) -> Iterator[str]:
+        yield from self.header(self.say("title", model=self.report.model))
         yield from self.cards()
         parts = (self.changes, self.clean, self.labels, self.slices, self.robustness, self.confusion, self.calibration)
-        for part in (*parts, self.errors, self.colophon):
-            body = "".join(part())
-            if body:
-                yield f"<section>\n{body}</section>\n"
-        yield "</main>\n"
-        if self.charts:
-            yield f'<script type="application/json" id="charts">{_embedded(self.charts)}</script>\n'
-            yield f"<script>{_plotly()}</script>\n<script>{SCRIPT}</script>\n"
-        yield "</body>\n</html>\n"
+        yield from (section(part()) for part in (*parts, self.errors, self.colophon))
 
     def header(self, title: str) -> Iterator[str]:
         report = self.report
@@ -283,18 +268,3 @@ def highlight(text: str, entities: Sequence[Mapping[str, Any]], other: Sequence[
 def _is_entities(mistake: Mistake) -> bool:
     answers = [*mistake.gold, *mistake.predicted] if isinstance(mistake.gold, list) else []
     return any(isinstance(answer, dict) for answer in answers)
-
-
-def _embedded(value: Any) -> str:
-    """JSON that cannot end the script element it stands in.
-
-    >>> _embedded("</script>") == '"' + chr(92) + "u003c/script" + chr(92) + 'u003e"'
-    True
-    """
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-
-
-def _plotly() -> str:
-    """Plotly's own packaged script; it holds no closing script tag, or the page would break."""
-    return files("plotly").joinpath("package_data/plotly.min.js").read_text(encoding="utf-8")

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
 
-Lang = Literal["en", "zh"]
+from tunewheel.pages.shell import Lang
 
 METRICS: dict[str, tuple[str, str]] = {
     "accuracy": ("accuracy", "准确率"),

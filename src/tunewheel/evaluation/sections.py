@@ -7,9 +7,10 @@ from html import escape
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tunewheel.evaluation.charts import slice_chart
-from tunewheel.evaluation.messages import Lang, metric_name, slice_name
+from tunewheel.evaluation.messages import metric_name, slice_name
 from tunewheel.evaluation.slices import MINIMUM
-from tunewheel.evaluation.tables import html_table, percent
+from tunewheel.evaluation.tables import percent
+from tunewheel.pages import Lang, html_table
 
 if TYPE_CHECKING:
     from tunewheel.evaluation.comparison import Verdict

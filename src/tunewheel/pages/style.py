@@ -1,4 +1,4 @@
-"""Style and script of the report page; both stand inside the page, which loads nothing."""
+"""Style and script of the pages; both stand inside each page, which loads nothing."""
 
 from __future__ import annotations
 

@@ -1,0 +1,134 @@
+"""`train`: labelled text in, a registered version with its report out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from tunewheel.loop.reading import LoopError, default_name, read_revision, scope_of
+from tunewheel.models.recipe import Recipe
+from tunewheel.training import Say, Training, Turn
+
+if TYPE_CHECKING:
+    from tunewheel.data import Dataset
+    from tunewheel.models import Progress
+
+_CHINESE = re.compile(r"[\u3400-\u9fff]")
+
+
+def train(
+    data: str | Path | Dataset,
+    *,
+    name: str | None = None,
+    task: str | None = None,
+    text: str | None = None,
+    label: str | None = None,
+    format: str | None = None,
+    ends: Literal["inclusive", "exclusive"] | None = None,
+    dev: float = 0.1,
+    test: float = 0.1,
+    group: str | None = None,
+    time: str | None = None,
+    on_error: Literal["raise", "skip"] = "raise",
+    parent: str | None = None,
+    base: str | None = None,
+    method: Literal["full"] = "full",
+    class_weights: Literal["none", "balanced"] = "none",
+    out_of_scope: str | Literal[False] | None = None,
+    crf: bool | None = None,
+    context: int = 0,
+    slices: Sequence[str] | None = None,
+    robustness: Sequence[str] = (),
+    recipe: Recipe | None = None,
+    home: str | Path = ".tunewheel",
+    database: str | None = None,
+    report_to: Sequence[str] = (),
+    again: bool = False,
+    lang: Literal["en", "zh"] = "en",
+    progress: Progress | None = None,
+    say: Say = lambda heading, line: None,
+) -> Turn:
+    """Read, adapt, evaluate, register: labelled text in, a version with its report out.
+
+    The first version of a name becomes ``champion``; a later one only when it is measurably better on the same test
+    rows. A run that was killed is taken up where it stood; a run that was finished with the same data and settings is
+    not repeated unless ``again``.
+
+    A name that is trained again inherits the splits of its champion's data, so that both are measured on rows that
+    neither has learned from; ``parent`` names another model or a dataset's fingerprint, ``"none"`` divides anew (see
+    `tunewheel.Dataset.read`). A `tunewheel.Dataset` is taken as it is unless ``parent`` is named.
+
+    Raises `tunewheel.DataError` for bad input and `LoopError` for settings that do not fit it.
+
+    >>> import tunewheel as tw
+    >>> turn = tw.train("tickets.jsonl", base="minilm")        # doctest: +SKIP
+    >>> turn.model.predict(["my card was swallowed"])          # doctest: +SKIP
+    """
+    from tunewheel.data.sources import shown
+    from tunewheel.registry import check_name
+    from tunewheel.store import Workspace
+
+    if method != "full":
+        raise LoopError(f"method {method!r}: only 'full' is there yet")
+    recipe = recipe or Recipe()
+    _check_trackers(report_to)
+    chosen = name or default_name(data)
+    check_name(chosen)
+    workspace = Workspace.open(home, database)
+    reading: dict[str, Any] = {
+        **{"task": task, "text": text, "label": label, "format": format, "ends": ends, "dev": dev, "test": test},
+        **{"seed": recipe.seed, "group": group, "time": time, "on_error": on_error},
+    }
+    dataset = read_revision(data, workspace, chosen, parent, say, **reading)
+    for note in dataset.notes:
+        say("data", note)
+    base = base or default_base(dataset, say)
+    options: dict[str, Any] = {
+        "class_weights": class_weights,
+        "out_of_scope": scope_of(dataset, out_of_scope, say),
+        "crf": base == "bilstm" if crf is None else crf,
+        "context": context,
+    }
+    settings = {
+        "data": shown(data) if isinstance(data, str | Path) else dataset.fingerprint,
+        "name": chosen,
+        **{"task": dataset.task, "text": text, "label": label, "format": format, "ends": ends},
+        **{"dev": dev, "test": test, "group": group, "time": time, "on_error": on_error, "parent": parent},
+        **{"base": base, "method": method, **options},
+        "out_of_scope": options["out_of_scope"] or out_of_scope,
+        **{"slices": None if slices is None else list(slices), "robustness": list(robustness)},
+        **asdict(recipe),
+    }
+    training = Training(
+        workspace, dataset, chosen, base, options, settings, recipe, lang, say, slices=slices, robustness=robustness
+    )
+    return training.run(progress, report_to, again=again)
+
+
+_TRACKERS = ("tensorboard", "mlflow", "wandb")
+
+
+def _check_trackers(names: Sequence[str]) -> None:
+    """Refuse a tracker that is unknown or not installed before any work is done."""
+    from importlib.util import find_spec
+
+    for name in names:
+        if name not in _TRACKERS:
+            raise LoopError(f"--report-to {name}: expected one of {', '.join(_TRACKERS)}")
+        if find_spec(name) is None:
+            raise LoopError(f"--report-to {name} needs a package: pip install 'tunewheel[{name}]'")
+
+
+def default_base(dataset: Dataset, say: Say) -> str:
+    """``bilstm`` where a third of the characters are Chinese, which no bundled base reads; else ``minilm``."""
+    from itertools import islice
+
+    texts = [row["text"] for row in islice(iter(dataset["train"]), 500)]
+    characters = sum(len(text) for text in texts)
+    share = sum(len(_CHINESE.findall(text)) for text in texts) / max(1, characters)
+    base = "bilstm" if share > 1 / 3 else "minilm"
+    say("base", f"{base}, for text with {share:.0%} Chinese characters (--base to change)")
+    return base

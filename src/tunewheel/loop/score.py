@@ -1,0 +1,170 @@
+"""`evaluate`, `score_file` and `predict`: what a model answers, and how good it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from tunewheel.loop.reading import LoopError, load, read_dataset, scope_of
+from tunewheel.training import Say
+
+if TYPE_CHECKING:
+    from tunewheel.data import Dataset
+    from tunewheel.evaluation import Report
+    from tunewheel.store import Workspace
+    from tunewheel.tasks import Prediction, Task
+
+
+def evaluate(
+    data: str | Path,
+    models: Sequence[str],
+    *,
+    split: str | None = None,
+    slices: Sequence[str] | None = None,
+    robustness: Sequence[str] = (),
+    home: str | Path = ".tunewheel",
+    database: str | None = None,
+    say: Say = lambda heading, line: None,
+    **options: Any,
+) -> list[Report]:
+    """Score one model or several on a split of ``data`` (its test split, else all of a single file's rows).
+
+    Where this workspace keeps the rows a model learned from, those of its rows that ``data`` holds too are told apart.
+    """
+    from tunewheel.evaluation import evaluate as score
+    from tunewheel.registry import kept_dataset
+    from tunewheel.store import Workspace
+
+    loaded = [load(name, home=home, database=database) for name in models]
+    given = {"task": loaded[0].task.name, **_given(options)}
+    workspace = Workspace.open(home, database)
+    dataset, chosen = _scored_rows(data, split, given, workspace)
+    for note in dataset.notes:
+        say("data", note)
+    reports = []
+    for name, model in zip(models, loaded, strict=True):
+        learned = kept_dataset(workspace, model.origin.dataset)
+        reports.append(
+            score(
+                model,
+                dataset[chosen],
+                name=name,
+                dataset=dataset.fingerprint,
+                seen=dataset.overlap("train", chosen, of=learned) if learned else None,
+                near=dataset.overlap("train", chosen, of=learned, near=True) if learned else None,
+                slices=slices,
+                robustness=robustness,
+                donors=learned["train"] if learned else None,
+                facts={"split": chosen},
+            )
+        )
+    return reports
+
+
+def score_file(
+    data: str | Path,
+    predictions: Path,
+    *,
+    split: str | None = None,
+    slices: Sequence[str] | None = None,
+    home: str | Path = ".tunewheel",
+    database: str | None = None,
+    say: Say = lambda heading, line: None,
+    **options: Any,
+) -> Report:
+    """Score a file of predictions against ``data``; a column file brings its gold tags in its last column but one."""
+    from tunewheel.evaluation import read_conll_predictions, read_predictions, score_predictions
+    from tunewheel.store import Workspace
+    from tunewheel.tasks import task_class
+
+    if predictions.suffix in {".jsonl", ".ndjson", ".json"}:
+        dataset, chosen = _scored_rows(data, split, _given(options), Workspace.open(home, database))
+        for note in dataset.notes:
+            say("data", note)
+        rows = list(dataset[chosen])
+        scope = scope_of(dataset, None, lambda heading, line: None)
+        task = task_class(dataset.task).from_dataset(dataset, split=chosen, out_of_scope=scope)
+        found = read_predictions(predictions, task, rows)
+        return score_predictions(task, rows, found, name=predictions.name, dataset=dataset.fingerprint, slices=slices)
+    gold, found = read_conll_predictions(predictions)
+    types = sorted({entity["label"] for row in [*gold, *found] for entity in row["entities"]})
+    task = task_class("ner").from_config({"types": types or ["O"]})
+    return score_predictions(task, gold, found, name=predictions.name, slices=slices)
+
+
+def predict(
+    model: str | Path,
+    source: Path | None,
+    target: Path | None,
+    *,
+    text: str | None = None,
+    format: str | None = None,
+    precision: Literal["fp32", "bf16"] = "fp32",
+    on_error: Literal["raise", "skip"] = "raise",
+    home: str | Path = ".tunewheel",
+    database: str | None = None,
+    say: Say = lambda heading, line: None,
+) -> int:
+    """Predict rows from ``source`` into ``target`` (None: standard input and output) at constant memory, in order.
+
+    Every column is kept; ``prediction`` is added, in a table beside ``confidence``. Returns the number of rows.
+    With ``on_error="skip"`` a bad row keeps its place with its ``error``; a table has no room for that, so its bad
+    rows go to a file beside it, ``….rejected.jsonl``.
+    """
+    from tunewheel.data.rejected import rejecting
+    from tunewheel.data.streams import Passage, Unfit, format_of, read_stream, write_stream
+
+    form = format_of(source, format)
+    loaded = load(model, home=home, database=database)
+    column = text or loaded.origin.settings.get("text")
+    shown = str(source or "<stdin>")
+    written = format_of(target, format or (form if target is None else None))
+    aside = _beside(target or source) if on_error == "skip" and written != "jsonl" else None
+    passage = Passage(read_stream(source, form), column, shown, skip=on_error == "skip")
+    count = 0
+    with write_stream(target, written) as write, rejecting(aside) if aside else nullcontext() as rejected:
+        for found in passage.rejoin(loaded.predictor(precision).stream):
+            if not isinstance(found, Unfit):
+                row, prediction = found
+                write({**row, **_answer(loaded.task, prediction, table=written != "jsonl")})
+                count += 1
+            elif rejected:
+                rejected.add(found.problems[0], found.row)
+            else:
+                write({**found.row, "error": found.told})
+    if passage.bad:
+        where = f"they stand in {aside}" if aside else "each is passed on with its 'error'"
+        say("rejected", f"{passage.bad:,} rows could not be predicted: {where}")
+    return count
+
+
+def _beside(path: Path | None) -> Path:
+    """Where the rows go that a table has no room for."""
+    return path.with_name(f"{path.name}.rejected.jsonl") if path else Path("rejected.jsonl")
+
+
+def _answer(task: Task, prediction: Prediction, *, table: bool) -> dict[str, Any]:
+    """The columns that a prediction adds; a table gets the answer alone and its confidence."""
+    if not table:
+        return {"prediction": prediction}
+    sure = {"confidence": prediction["confidence"]} if "confidence" in prediction else {}
+    return {"prediction": task.answer(prediction), **sure}
+
+
+def _scored_rows(
+    data: str | Path, split: str | None, options: Mapping[str, Any], workspace: Workspace
+) -> tuple[Dataset, str]:
+    """The dataset as its files have it, and the split to score: the one named, else test, else its only one."""
+    from tunewheel.data.sources import shown
+
+    dataset = read_dataset(data, workspace, dev=0.0, test=0.0, **options)
+    chosen = split or ("test" if "test" in dataset.splits else dataset.splits[0])
+    if chosen not in dataset.splits:
+        raise LoopError(f"{shown(data)} has no split {chosen!r}; it has {', '.join(dataset.splits)}")
+    return dataset, chosen
+
+
+def _given(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}

@@ -1,0 +1,6 @@
+"""Pages: one HTML file each, in two languages, with its charts inside."""
+
+from tunewheel.pages.shell import Lang, section, shell
+from tunewheel.pages.tables import html_table
+
+__all__ = ["Lang", "html_table", "section", "shell"]
