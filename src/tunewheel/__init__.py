@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tunewheel.data import DataError, Dataset
     from tunewheel.evaluation import Comparison, Report, compare, evaluate
-    from tunewheel.loop import train
+    from tunewheel.loop import pretrain, train
     from tunewheel.models import Model
     from tunewheel.registry import Registry, Version
     from tunewheel.store import Workspace
@@ -31,6 +31,7 @@ _HOMES = {
     "Workspace": "tunewheel.store",
     "compare": "tunewheel.evaluation",
     "evaluate": "tunewheel.evaluation",
+    "pretrain": "tunewheel.loop",
     "train": "tunewheel.loop",
 }
 
@@ -47,6 +48,7 @@ __all__ = [
     "__version__",
     "compare",
     "evaluate",
+    "pretrain",
     "train",
 ]
 

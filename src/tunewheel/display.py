@@ -19,9 +19,12 @@ def headed(console: Console, heading: str, line: str) -> None:
 class Bar:
     """A progress bar with loss, dev score, speed and time left; one line an evaluation where there is no terminal."""
 
-    def __init__(self, console: Console, metric: str | None = None) -> None:
+    def __init__(self, console: Console, metric: str | None = None, *, flops: float = 0.0, peak: float = 0.0) -> None:
+        """``flops`` a token and the machine's ``peak`` in GFLOP/s add the share of it that is reached."""
         self.console = console
         self.metric = metric
+        self.flops, self.peak = flops, peak
+        self.speed = ""
         self.progress: Progress | None = None
         self.task = TaskID(0)
         self.score = ""
@@ -43,16 +46,22 @@ class Bar:
 
     def step(self, done: int, loss: float | None, tokens: int, seconds: float) -> None:
         """Move the bar."""
+        if seconds > 0:
+            share = f", {self.flops * tokens / seconds / 1e9 / self.peak:.0%} of the peak" if self.peak else ""
+            self.speed = f"{tokens / seconds:,.0f} tok/s{share}"
         if self.progress:
             shown = "" if loss is None else f"loss {loss:.3f}  "
-            speed = f"{tokens / seconds:,.0f} tok/s  left" if seconds > 0 else ""
-            self.progress.update(self.task, completed=done, description=f"{shown}{self.score}{speed}")
+            left = f"{self.speed}  left" if self.speed else ""
+            self.progress.update(self.task, completed=done, description=f"{shown}{self.score}{left}")
 
     def evaluated(self, epoch: float, metrics: dict[str, float]) -> None:
         """Show the newest dev score."""
         name = self.metric if self.metric in metrics else next(iter(metrics))
         self.score = f"dev {name} {metrics[name]:.3f}  "
-        headed(self.console, "", f"epoch {epoch:g}  dev {name} {metrics[name]:.3f}")
+        if self.peak:
+            headed(self.console, "", f"update {epoch:,.0f}  held-out {name} {metrics[name]:.3f}  {self.speed}")
+        else:
+            headed(self.console, "", f"epoch {epoch:g}  dev {name} {metrics[name]:.3f}")
 
     def stop(self) -> None:
         """Take the bar away."""

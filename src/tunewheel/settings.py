@@ -13,10 +13,13 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter,
 
 from tunewheel.data.annotations import Ends
 from tunewheel.data.readers.formats import Format
+from tunewheel.models.pretraining.recipe import PretrainRecipe
 from tunewheel.models.recipe import Recipe
 
 _RECIPE = TypeAdapter(Recipe)
 _RECIPE_KEYS = tuple(field.name for field in fields(Recipe))
+_PRETRAIN = TypeAdapter(PretrainRecipe)
+_PRETRAIN_KEYS = tuple(field.name for field in fields(PretrainRecipe))
 
 
 Names = Annotated[tuple[str, ...], BeforeValidator(lambda value: [value] if isinstance(value, str) else value)]
@@ -88,7 +91,7 @@ def train_settings(
     except ValidationError as error:
         problems += _explained(error)
     if built is not None:
-        problems += _out_of_range(built)
+        problems += _out_of_range(built, _BOUNDS)
     try:
         settings = TrainSettings(**rest, recipe=built or Recipe())
     except ValidationError as error:
@@ -96,6 +99,29 @@ def train_settings(
     if problems:
         raise SettingsError("\n".join(problems))
     return settings
+
+
+def pretrain_recipe(
+    given: Mapping[str, Any], *, file: str | Path | None = None, changes: Sequence[str] = ()
+) -> PretrainRecipe:
+    """Build the recipe of a pretraining from a YAML ``file``, over it the changes, over these the flags not None.
+
+    >>> pretrain_recipe({"tokens": 1_000_000}, changes=["width=128"]).width
+    128
+    """
+    merged: dict[str, Any] = {**_read(file), **_parsed(changes)}
+    merged.update({key: value for key, value in given.items() if value is not None})
+    problems = [_unknown(key, _PRETRAIN_KEYS) for key in merged if key not in _PRETRAIN_KEYS]
+    try:
+        built = _PRETRAIN.validate_python({key: merged[key] for key in _PRETRAIN_KEYS if key in merged})
+        problems += _out_of_range(built, _PRETRAIN_BOUNDS)
+        if not problems and built.width % built.heads:
+            problems.append(f"width: must be a multiple of heads ({built.heads}), got {built.width}")
+    except ValidationError as error:
+        problems += _explained(error)
+    if problems:
+        raise SettingsError("\n".join(problems))
+    return built
 
 
 def write_settings(settings: Mapping[str, Any], path: str | Path) -> None:
@@ -168,9 +194,28 @@ _BOUNDS: Mapping[str, tuple[float, float]] = {
 }
 
 
-def _out_of_range(recipe: Recipe) -> list[str]:
+_PRETRAIN_BOUNDS: Mapping[str, tuple[float, float]] = {
+    "tokens": (1, 1 << 50),
+    "layers": (1, 200),
+    "width": (8, 1 << 14),
+    "heads": (1, 256),
+    "vocabulary": (300, 1 << 16),
+    "length": (8, 1 << 15),
+    "batch_tokens": (8, 1 << 24),
+    "learning_rate": (1e-9, 10),
+    "weight_decay": (0, 10),
+    "max_grad_norm": (0, 1e6),
+    "warmup": (0, 0.999),
+    "decay": (0, 1),
+    "masked": (0.01, 0.9),
+    "eval_steps": (1, 1 << 31),
+    "checkpoint_seconds": (0, 1e9),
+}
+
+
+def _out_of_range(recipe: Any, bounds: Mapping[str, tuple[float, float]]) -> list[str]:
     found = []
-    for name, (low, high) in _BOUNDS.items():
+    for name, (low, high) in bounds.items():
         value = getattr(recipe, name)
         if value is not None and not low <= value <= high:
             found.append(f"{name}: must be from {low:g} to {high:g}, got {value:g}")

@@ -9,6 +9,7 @@ import typer
 
 from tunewheel.cli import learn, registry, score
 from tunewheel.cli.options import stderr
+from tunewheel.cli.pretrain import pretrain
 
 __all__ = ["app", "main"]
 
@@ -19,7 +20,7 @@ app = typer.Typer(
     add_completion=False,
 )
 for command in (
-    *(learn.demo, learn.train, score.evaluate, score.predict),
+    *(learn.demo, learn.train, pretrain, score.evaluate, score.predict),
     *(registry.models, registry.trace, registry.promote, registry.rollback),
 ):
     app.command()(command)

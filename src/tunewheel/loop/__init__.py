@@ -1,6 +1,7 @@
 """The wheel: one function per verb, joining the nouns. The commands and the Python API both call it."""
 
 from tunewheel.loop.learn import default_base, train
+from tunewheel.loop.pretraining import pretrain
 from tunewheel.loop.reading import LoopError, default_name, load, read_dataset, read_revision
 from tunewheel.loop.score import evaluate, predict, score_file
 
@@ -11,6 +12,7 @@ __all__ = [
     "evaluate",
     "load",
     "predict",
+    "pretrain",
     "read_dataset",
     "read_revision",
     "score_file",

@@ -32,7 +32,34 @@ def remove_cut_off(folder: Path) -> None:
             shutil.rmtree(path)
 
 
-class Keeper(TrainerCallback):
+class Saver(TrainerCallback):
+    """Asks for a checkpoint every ``seconds``, and marks each one whole once all of it is on the disk."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.saved = time.monotonic()
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Ask for a checkpoint when it is time, but for one after the last update."""
+        if time.monotonic() - self.saved >= self.seconds and state.global_step < state.max_steps:
+            control.should_save = True
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Add what belongs to the checkpoint, see all of it onto the disk, and mark it whole."""
+        folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+        self.add(folder)
+        for path in [*folder.iterdir(), folder]:
+            handle = os.open(path, os.O_RDONLY)
+            os.fsync(handle)
+            os.close(handle)
+        (folder / COMPLETE).touch()
+        self.saved = time.monotonic()
+
+    def add(self, folder: Path) -> None:
+        """Write into the checkpoint what the Trainer does not."""
+
+
+class Keeper(Saver):
     """Keeps the best weights in memory, stops a run that no longer improves, and asks for checkpoints.
 
     ``patience`` evaluations without a better score end the run (0: never); a checkpoint is due every ``seconds``.
@@ -42,12 +69,11 @@ class Keeper(TrainerCallback):
     """
 
     def __init__(self, network: nn.Module, metric: str, *, seconds: float, patience: int) -> None:
+        super().__init__(seconds)
         self.network = network
         self.metric = f"eval_{metric}"
-        self.seconds = seconds
         self.patience = patience
         self.stale = 0
-        self.saved = time.monotonic()
         self.best: dict[str, float] = {}
         self.weights: dict[str, Tensor] | None = None
 
@@ -73,20 +99,8 @@ class Keeper(TrainerCallback):
         if self.patience and self.stale >= self.patience:
             control.should_training_stop = True
 
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Ask for a checkpoint when it is time, but for one after the last update."""
-        if time.monotonic() - self.saved >= self.seconds and state.global_step < state.max_steps:
-            control.should_save = True
-
-    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Add the best weights, and mark the checkpoint whole once all of it is on the disk."""
-        folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+    def add(self, folder: Path) -> None:
+        """Write the best weights so far beside the newest."""
         if self.weights is not None:
             save_file(self.weights, folder / _BEST)
             (folder / _BEST_SCORE).write_text(json.dumps({"best": self.best, "stale": self.stale}), encoding="utf-8")
-        for path in [*folder.iterdir(), folder]:
-            handle = os.open(path, os.O_RDONLY)
-            os.fsync(handle)
-            os.close(handle)
-        (folder / COMPLETE).touch()
-        self.saved = time.monotonic()

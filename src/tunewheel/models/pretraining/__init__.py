@@ -1,0 +1,1 @@
+"""Language-model pretraining: plain text in, a backbone folder out that `train --base FOLDER` takes."""

@@ -1,0 +1,63 @@
+import random
+
+import pytest
+
+from tunewheel.models.pretraining.recipe import PretrainRecipe
+
+WORDS = [
+    "我们",
+    "今天",
+    "公司",
+    "发布",
+    "报告",
+    "客户",
+    "服务",
+    "银行",
+    "卡片",
+    "丢失",
+    "怎么",
+    "办理",
+    "上海",
+    "北京",
+    "市场",
+    "增长",
+    "下降",
+    "产品",
+    "质量",
+    "喜欢",
+    "card",
+    "lost",
+    "money",
+]
+
+
+def sentences(count: int, seed: int = 1) -> list[str]:
+    """Sentences of our own in both languages; after a word follows one of three, so that there is something to learn."""
+    draw = random.Random(seed)
+    made = []
+    for _ in range(count):
+        at = draw.randrange(len(WORDS))
+        text = []
+        for _ in range(draw.randint(8, 40)):
+            text.append(WORDS[at])
+            at = (at * 7 + draw.randrange(3)) % len(WORDS)
+        made.append(" ".join(text) + "。")
+    return made
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    path = tmp_path / "text.txt"
+    path.write_text("\n".join(sentences(1500)), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def recipe():
+    def make(**changes):
+        small = {"layers": 1, "width": 32, "heads": 2, "vocabulary": 4400, "length": 32, "batch_tokens": 256}
+        return PretrainRecipe(
+            **{**small, "tokens": 256 * 12, "eval_steps": 6, "precision": "fp32", "checkpoint_seconds": 0, **changes}
+        )
+
+    return make

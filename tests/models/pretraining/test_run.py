@@ -1,0 +1,164 @@
+import json
+import shutil
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from tunewheel import loop
+from tunewheel.models.pretraining.objectives import Rtd
+from tunewheel.models.pretraining.optimizer import Together, make_optimizer
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*lr_scheduler.step.*")
+
+
+class Stop(Exception):
+    """The power goes."""
+
+
+class Cut:
+    """A progress display that ends the run at an update."""
+
+    def __init__(self, at):
+        self.at = at
+
+    def start(self, total, done): ...
+
+    def step(self, done, loss, tokens, seconds):
+        if done == self.at:
+            raise Stop
+
+    def evaluated(self, epoch, metrics): ...
+
+    def stop(self): ...
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("objective", ["mlm", "rtd", "clm"])
+def test_a_killed_run_ends_with_the_weights_of_an_unbroken_one(tmp_path, corpus, recipe, objective):
+    made = recipe(objective=objective)
+    whole = loop.pretrain(corpus, tmp_path / "whole", recipe=made, dedupe=False)
+    with pytest.raises(Stop):
+        loop.pretrain(corpus, tmp_path / "cut", recipe=made, dedupe=False, progress=lambda *_: Cut(8))
+    resumed = loop.pretrain(corpus, tmp_path / "cut", recipe=made, dedupe=False)
+    assert resumed.run.resumed_from == 7
+    first, second = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "cut"))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert whole.run.held == resumed.run.held
+
+
+@pytest.mark.slow
+def test_it_learns_and_the_base_is_one_that_train_takes(tmp_path, corpus, recipe):
+    made = recipe(tokens=256 * 120, eval_steps=30, checkpoint_seconds=1e6, width=64, learning_rate=5e-3)
+    outcome = loop.pretrain(corpus, tmp_path / "base", recipe=made, half=True, licence="ours")
+    course = [entry["held_words"] for entry in outcome.run.course]
+    assert course[-1] < 0.8 * course[0]
+    assert outcome.run.held["perplexity"] < 60  # of about 40 words that follow one another by rule
+    card = (tmp_path / "base" / "README.md").read_text(encoding="utf-8")
+    assert "ours" in card
+    assert f"{outcome.counts['train']:,}" in card
+    assert json.loads((tmp_path / "base" / "pretrain.json").read_text())["counts"] == outcome.counts
+    rows = [{"text": f"卡片 丢失 {i}", "label": "a"} for i in range(12)]
+    rows += [{"text": f"市场 增长 {i}", "label": "b"} for i in range(12)]
+    (tmp_path / "t.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    turn = loop.train(tmp_path / "t.jsonl", base=str(tmp_path / "base"), home=tmp_path / "home")
+    assert turn.model.predict(["卡片 丢失 99"])[0]["label"] in {"a", "b"}
+
+
+@pytest.mark.slow
+def test_a_base_that_goes_on_tells_what_it_forgot(tmp_path, corpus, recipe):
+    made = recipe(tokens=256 * 40, eval_steps=1000, checkpoint_seconds=1e6)
+    loop.pretrain(corpus, tmp_path / "base", recipe=made)
+    other = tmp_path / "other.txt"
+    other.write_text("\n".join(f"the wheel turns {i} times and never stops" for i in range(900)), encoding="utf-8")
+    further = loop.pretrain(
+        other, tmp_path / "further", base=str(tmp_path / "base"), old=corpus, recipe=made, dedupe=False
+    )
+    assert further.run.held["perplexity"] < further.before["perplexity"]
+    before, after = further.old
+    assert after["perplexity"] > before["perplexity"]
+    assert "old domain" in (tmp_path / "further" / "README.md").read_text(encoding="utf-8")
+
+
+def test_a_run_is_taken_up_only_with_its_own_settings(tmp_path, corpus, recipe):
+    with pytest.raises(Stop):
+        loop.pretrain(corpus, tmp_path / "b", recipe=recipe(), dedupe=False, progress=lambda *_: Cut(2))
+    with pytest.raises(loop.LoopError, match="width 32, now 64"):
+        loop.pretrain(corpus, tmp_path / "b", recipe=recipe(width=64), dedupe=False)
+
+
+def test_more_tokens_take_a_run_further(tmp_path, corpus, recipe):
+    loop.pretrain(corpus, tmp_path / "b", recipe=recipe(), dedupe=False)
+    shutil.rmtree(tmp_path / "b")
+    further = loop.pretrain(corpus, tmp_path / "b", recipe=recipe(tokens=256 * 20), dedupe=False)
+    assert (further.run.resumed_from, further.run.updates) == (11, 20)
+
+
+@pytest.mark.parametrize(
+    ("changes", "given", "told"),
+    [
+        ({}, {"old": "x.txt"}, "old"),
+        ({"objective": "rtd"}, {"base": "minilm"}, "rtd"),
+        ({"batch_tokens": 1 << 22}, {"dedupe": False}, "fewer than one batch"),
+    ],
+)
+def test_settings_that_do_not_fit_are_told(tmp_path, corpus, recipe, changes, given, told):
+    with pytest.raises(loop.LoopError, match=told):
+        loop.pretrain(corpus, tmp_path / "b", recipe=recipe(**changes), **given)
+
+
+def test_a_base_that_is_there_is_not_written_over(tmp_path, corpus, recipe):
+    (tmp_path / "b").mkdir()
+    with pytest.raises(loop.LoopError, match="is there already"):
+        loop.pretrain(corpus, tmp_path / "b", recipe=recipe())
+
+
+def test_held_out_text_is_never_learned_from(tmp_path, corpus, recipe):
+    from tunewheel.models.pretraining.shards import is_held_out, read_shards, write_shards
+    from tunewheel.models.pretraining.text import paragraphs
+    from tunewheel.models.pretraining.vocabulary import train_tokenizer
+
+    texts = list(paragraphs(corpus))
+    tokenizer = train_tokenizer(texts, "wordpiece", 4400, 64)
+    write_shards(texts, tokenizer, tmp_path / "s")
+    shards = read_shards(tmp_path / "s")
+    held = [text for text in texts if is_held_out(text)]
+    assert held
+    assert tokenizer.decode(shards.held).count("。") == len(held)
+    assert tokenizer.decode(shards.train).count("。") == len(texts) - len(held)
+    (tmp_path / "s" / "shards.json").unlink()
+    assert read_shards(tmp_path / "s") is None
+
+
+def test_muon_takes_matrices_and_adam_the_rest(recipe):
+    from tunewheel.models.pretraining.build import new_network
+
+    network = new_network(recipe(objective="rtd"), 4400)
+    optimizer = make_optimizer(network, 1e-3, 0.1, muon=True)
+    assert isinstance(optimizer, Together)
+    count = sum(p.numel() for group in optimizer.param_groups for p in group["params"])
+    assert count == sum(p.numel() for p in network.parameters())
+    muon, adam = optimizer.parts
+    assert all(p.ndim == 2 for group in muon.param_groups for p in group["params"])
+    table = network.backbone.get_input_embeddings().weight
+    assert any(table is p for group in adam.param_groups for p in group["params"])
+    for group in optimizer.param_groups:
+        group["lr"] = 0.5
+    assert muon.param_groups[0]["lr"] == 0.5
+
+
+def test_generator_and_backbone_share_one_word_table(recipe):
+    from tunewheel.models.pretraining.build import new_network
+
+    network = new_network(recipe(objective="rtd"), 4400)
+    assert isinstance(network, Rtd)
+    assert network.generator.get_input_embeddings() is network.backbone.get_input_embeddings()
+    assert network.flops(32, 0.2) > 6 * sum(p.numel() for p in network.backbone.encoder.parameters() if p.ndim == 2)
+
+
+def test_looking_at_held_out_text_draws_nothing_from_training(tmp_path, corpus, recipe):
+    made = recipe(objective="rtd")
+    outcome = loop.pretrain(corpus, tmp_path / "a", recipe=made, dedupe=False)
+    seldom = recipe(objective="rtd", eval_steps=1000)
+    other = loop.pretrain(corpus, tmp_path / "b", recipe=seldom, dedupe=False)
+    assert outcome.run.held == other.run.held
