@@ -15,6 +15,7 @@ GIVEN = {
         ("-----BEGIN RSA PRIVATE KEY-----\nMIIB\n-----END RSA PRIVATE KEY-----", None),
         ("Authorization: Bearer abcDEF0123456789xyz", "abcDEF0123456789xyz"),
         ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl", None),
+        ("口令=k3w9xx（已改）", "k3w9xx"),
         ("您的验证码是482913，五分钟内有效", "482913"),
     ],
     "URL_CREDENTIALS": [
@@ -55,14 +56,25 @@ GIVEN = {
         ("沪A·1234学", "沪A·1234学"),
         ("川A12345F", None),
     ],
-    "MAC": [("网卡00:1A:2b:3c:4d:5e断了", "00:1A:2b:3c:4d:5e"), ("00-1A-2B-3C-4D-5E", None)],
-    "IP": [("从10.20.0.1登录", "10.20.0.1"), ("host 2001:db8::7 down", "2001:db8::7"), ("１０．２０．０．１", None)],
+    "MAC": [
+        ("网卡00:1A:2b:3c:4d:5e断了", "00:1A:2b:3c:4d:5e"),
+        ("00-1A-2B-3C-4D-5E", None),
+        ("MAC：FB:5F:EC:9D:DC:96", "FB:5F:EC:9D:DC:96"),
+    ],
+    "IP": [
+        ("从10.20.0.1登录", "10.20.0.1"),
+        ("host 2001:db8::7 down", "2001:db8::7"),
+        ("地址：2001:db8::7", "2001:db8::7"),
+        ("IP:::1", "::1"),
+        ("１０．２０．０．１", None),
+    ],
     "PHONE": [
         ("电话13812345678，", "13812345678"),
         ("手机：１３８－１２３４－５６７８。", "１３８－１２３４－５６７８"),
         ("+86 138 1234 5678", None),
         ("tel13812345678", "13812345678"),
         ("请打(010)88886666转123", "(010)88886666转123"),
+        ("（０１０）88886666（总机）", "（０１０）88886666"),
         ("0571-87654321或400-820-8820", "0571-87654321", "400-820-8820"),
         ("call me at 33 93 31 tonight", "33 93 31"),
         ("+44 20 7946 0958", None),
@@ -76,6 +88,7 @@ GIVEN = {
         ("他家在人民路１２号", "人民路１２号"),
         ("she lives at 42 Maple Street, Springfield, IL 62704 now", "42 Maple Street, Springfield, IL 62704"),
         ("to P.O. Box 221", "P.O. Box 221"),
+        ("PSC 120, Box 45\nAPO AE 09021", None),
     ],
     "URL": [("看https://example.com/a?b=1。", "https://example.com/a?b=1"), ("www.example.org", None)],
 }
@@ -98,6 +111,10 @@ OTHERS = [
     "v10.20.0.1",
     "256.1.1.1",
     "12:30:45",
+    "串号356989850513202",
+    "证件650102201311196631",
+    "共计12345.00元；时间戳1700923071845",
+    "尺寸019-126-23",
     "std::vector",
     "京A1234",
     "SN13812345678X",
@@ -154,6 +171,10 @@ def test_what_overlaps_is_one_find_over_all_of_it() -> None:
 
 def test_names_outside_the_text_or_in_a_mask_are_left() -> None:
     assert find("[PERSON]来了", find_names=lambda _: [(1, 7), (9, 99), (3, 3)]) == []
+
+
+def test_a_word_before_a_find_says_nothing_of_what_follows_it() -> None:
+    assert [f.kind for f in find("手机：13812345678，时间戳1759364264180")] == ["PHONE"]
 
 
 def test_a_pseudonym_hides_no_number() -> None:

@@ -43,7 +43,12 @@ _STREET = re.compile(
     r"(?:,?[ \n]{1,2}[A-Z][\w'-]{1,20}(?:[ ][A-Z][\w'-]{1,20}){0,2},?[ \n]{1,2}"
     r"(?:[A-Z]{2}[ \n]{1,2}[0-9]{5}(?:-[0-9]{4})?|[A-Z]{1,2}[0-9][0-9A-Z]?[ ][0-9][A-Z]{2})\b)?"
 )
-_BOX = re.compile(r"\bP\.?[ ]?O\.?[ ]?Box[ ][0-9]{1,6}\b|\bPSC[ ][0-9]{1,5},?[ ]Box[ ][0-9]{1,5}\b", re.I)
+_BOX = re.compile(
+    r"\bP\.?[ ]?O\.?[ ]?Box[ ][0-9]{1,6}\b"
+    r"|\b(?:(?:PSC|Unit)[ ][0-9]{1,5},?[ ]Box[ ][0-9]{1,5}|US[A-Z]{1,2}[ ][A-Z][\w'-]{1,20})"
+    r"[ ,\n]{1,3}[AFD]PO,?[ ]A[AEP][ ][0-9]{5}\b",
+    re.I,
+)
 
 
 def addresses(text: str) -> Spans:
@@ -53,7 +58,7 @@ def addresses(text: str) -> Spans:
     for found in _STREET.finditer(text):
         if re.search(r"[A-Z]", found[0]):
             yield found.span()
-    if "ox " in text.lower():
+    if "po" in (lower := text.lower()) or "box" in lower:
         for found in _BOX.finditer(text):
             yield found.span()
 

@@ -16,9 +16,12 @@ _LOCAL = re.compile(r"[A-Za-z0-9\u00c0-\u024f._%+'-]{0,63}[A-Za-z0-9\u00c0-\u024
 _V4 = re.compile(r"[0-9](?<![0-9.].)[0-9]{0,2}(?:\.[0-9]{1,3}){3}(?![0-9]|\.[0-9])")
 _VERSION = re.compile(r"(?:版本号?|versions?|release|\bv)[ :.]{0,2}\Z", re.I)
 _COLONS = re.compile(":[0-9A-Fa-f]{0,4}:")
-_V6 = re.compile(r"(?<![0-9A-Za-z:.])(?:[0-9A-Fa-f]{0,4}:){2,7}(?:[0-9.]{7,15}|[0-9A-Fa-f]{0,4})(?![0-9A-Za-z:])")
+_V6 = re.compile(
+    r"(?<![0-9A-Za-z.])(?<![0-9A-Fa-f]:)(?<!::)(?:::|[0-9A-Fa-f]{1,4}:)(?:[0-9A-Fa-f]{0,4}:){0,7}"
+    r"(?:[0-9.]{7,15}|[0-9A-Fa-f]{0,4})(?![0-9A-Za-z:])"
+)
 _MAC = re.compile(
-    r"[0-9A-Fa-f](?<![0-9A-Za-z:-].)[0-9A-Fa-f]([:-])(?:[0-9A-Fa-f]{2}\1){4}[0-9A-Fa-f]{2}(?![0-9A-Za-z]|\1)"
+    r"[0-9A-Fa-f](?<![0-9A-Za-z].)(?<![:-]..[:-].)[0-9A-Fa-f]([:-])(?:[0-9A-Fa-f]{2}\1){4}[0-9A-Fa-f]{2}(?![0-9A-Za-z]|\1)"
 )
 _SCHEME = re.compile(r"[A-Za-z0-9+.-]{0,19}[A-Za-z]")
 _CREDENTIALS = re.compile(
