@@ -1,6 +1,6 @@
 """Privacy: what is found, kind by kind, in English and in Chinese, and how fast.
 
-English: pii_presidio's synth_dataset_v2, on which nothing was tuned (generated_large served for that); its kinds
+English: pii_presidio's synth_dataset_v2; the patterns were written with generated_large (`--dev`). Its kinds
 that no pattern can tell are named apart. Chinese: texts that `privacy_texts` writes, with look-alikes, from another
 seed than `--dev` shows. A find counts when its kind and both its ends are right. Speed: one core, a line at a time, and
 a megabyte of each sort of nasty line.
