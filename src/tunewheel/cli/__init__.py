@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tunewheel.cli import learn, registry, score
+from tunewheel.cli import collect, learn, registry, score
 from tunewheel.cli.options import stderr
 
 __all__ = ["app", "main"]
@@ -19,6 +19,7 @@ app = typer.Typer(
     add_completion=False,
 )
 for command in (
+    *(collect.collect,),
     *(learn.demo, learn.train, score.evaluate, score.predict),
     *(registry.models, registry.trace, registry.promote, registry.rollback),
 ):
