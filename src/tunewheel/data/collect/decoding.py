@@ -19,6 +19,7 @@ _SUCCESSORS = {
 }
 _TEXT_CODECS = re.compile(r"(utf|gb|big5|cp|iso|euc|shift|koi8|mac|hz|johab|tis|ascii|latin)[-_\d]?")
 _META = re.compile(rb"<(?:meta|\?xml)[^>]{0,300}?(?:charset|encoding)\s*=\s*[\"']?\s*([\w:.-]+)", re.IGNORECASE)
+_CONTROLS = re.compile(rb"[\x01-\x08\x0e-\x1f]")
 _HEAD = 4096
 # The commonest characters of each script that the other writes otherwise or seldom, and those of both.
 _COMMON = frozenset(
@@ -42,7 +43,7 @@ def decode(data: bytes, declared: str | None = None) -> str:
             return data.decode(name, "replace")
     if (wide := _utf16(data)) is not None:
         return wide
-    if b"\0" in data[:_HEAD] or data.count(b"\0") * 100 > len(data):
+    if (nuls := data.count(b"\0")) and (nuls * 10 > len(data) or _CONTROLS.search(data[:_HEAD])):
         raise ValueError("binary data")
     named = declared or (found[1].decode() if (found := _META.search(data[:_HEAD])) else None)
     for name in ("utf-8", *_known(named)):
