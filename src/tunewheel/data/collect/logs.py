@@ -53,7 +53,7 @@ class Log:
             file = inspect(path)
             is_json = self.text is not None or (self.entry is None and _is_object(file.head()))
             # No entry comes out of a file that is broken further down.
-            for _ in self._lines(file):
+            for _ in self._lines(file) if is_json else self._entries(file):
                 pass
             if is_json:
                 yield from self._objects(file)
