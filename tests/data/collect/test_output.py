@@ -17,7 +17,7 @@ from tunewheel.data import DataError
 from tunewheel.data.collect import output as module
 from tunewheel.data.collect.documents import Mark
 from tunewheel.data.collect.output import Keys, Output
-from tunewheel.store.errors import LockedError, StoreError
+from tunewheel.store.errors import LockedError
 
 Write = Callable[[str, Any], Path]
 SOURCE = {"source": "s", "title": None, "time": None, "licence": None, "collected": "now"}
@@ -131,22 +131,27 @@ def test_a_lost_memory_repeats_no_row(write: Write, gather: Any, rows: Any, tmp_
     assert (gather(source).added, len(rows())) == (0, 1)
 
 
-def test_a_full_disk_is_told_and_not_taken_for_a_bad_source(
-    write: Write, gather: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(descriptor: int) -> None:
-        raise OSError(28, "No space left on device")
+FULL = """
+import resource, sys
+from tunewheel.data.collect import collect
+from tunewheel.store.errors import StoreError
+resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
+try:
+    collect([sys.argv[1]], sys.argv[2])
+except StoreError as error:
+    print(error)
+"""
 
-    with monkeypatch.context() as patch:
-        patch.setattr("tunewheel.data.collect.collector._Run.__post_init__", lambda run: _later(run, patch, full))
-        with pytest.raises(StoreError, match="No space left on device; make room"):
-            gather(write("a.txt", "One."))
-    assert gather(write("a.txt", "One.")).failed == 0
 
-
-def _later(run: Any, patch: pytest.MonkeyPatch, full: Any) -> None:
-    run.now = "now"
-    patch.setattr(os, "fsync", full)
+def test_a_full_disk_is_told_and_the_same_command_goes_on(tmp_path: Path, start: Any, gather: Any) -> None:
+    source, path = tmp_path / "a.log", tmp_path / "raw.jsonl"
+    source.write_text("".join(f"entry {i}\n" for i in range(2500)), encoding="utf-8")
+    told, errors = start(FULL, source, path).communicate()
+    assert (told, errors) == (f"{path}: File too large; make room, and the same command goes on where it stood\n", "")
+    found = gather(source)
+    assert found.failed == 0
+    assert 0 < found.sources[0].known < 2500
+    assert lines(path) == [f"entry {i}" for i in range(2500)]
 
 
 def test_keys_are_known_in_either_form() -> None:

@@ -7,7 +7,7 @@ import os
 import time
 from array import array
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -88,7 +88,8 @@ class Output:
         try:
             self.commit()
         finally:
-            self._file.close()
+            with suppress(OSError):  # what could not be written has been told
+                self._file.close()
             self._lock.release()
 
     @property
