@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from tunewheel.data import DataError, Dataset
     from tunewheel.evaluation import Comparison, Report, compare, evaluate
     from tunewheel.loop import pretrain, train
+    from tunewheel.loop.collect import collect
     from tunewheel.models import Model
     from tunewheel.registry import Registry, Version
     from tunewheel.store import Workspace
@@ -29,6 +30,7 @@ _HOMES = {
     "Task": "tunewheel.tasks",
     "Version": "tunewheel.registry",
     "Workspace": "tunewheel.store",
+    "collect": "tunewheel.loop",
     "compare": "tunewheel.evaluation",
     "evaluate": "tunewheel.evaluation",
     "pretrain": "tunewheel.loop",
@@ -46,6 +48,7 @@ __all__ = [
     "Version",
     "Workspace",
     "__version__",
+    "collect",
     "compare",
     "evaluate",
     "pretrain",

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tunewheel.cli import learn, registry, score
+from tunewheel.cli import collect, learn, registry, score
 from tunewheel.cli.options import stderr
 from tunewheel.cli.pretrain import pretrain
 
@@ -20,6 +20,7 @@ app = typer.Typer(
     add_completion=False,
 )
 for command in (
+    *(collect.collect,),
     *(learn.demo, learn.train, pretrain, score.evaluate, score.predict),
     *(registry.models, registry.trace, registry.promote, registry.rollback),
 ):

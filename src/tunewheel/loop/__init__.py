@@ -1,5 +1,6 @@
 """The wheel: one function per verb, joining the nouns. The commands and the Python API both call it."""
 
+from tunewheel.loop.collect import collect
 from tunewheel.loop.learn import default_base, train
 from tunewheel.loop.pretraining import pretrain
 from tunewheel.loop.reading import LoopError, default_name, load, read_dataset, read_revision
@@ -7,6 +8,7 @@ from tunewheel.loop.score import evaluate, predict, score_file
 
 __all__ = [
     "LoopError",
+    "collect",
     "default_base",
     "default_name",
     "evaluate",

@@ -4,35 +4,11 @@ import pytest
 
 from tunewheel.models.pretraining.recipe import PretrainRecipe
 
-WORDS = [
-    "我们",
-    "今天",
-    "公司",
-    "发布",
-    "报告",
-    "客户",
-    "服务",
-    "银行",
-    "卡片",
-    "丢失",
-    "怎么",
-    "办理",
-    "上海",
-    "北京",
-    "市场",
-    "增长",
-    "下降",
-    "产品",
-    "质量",
-    "喜欢",
-    "card",
-    "lost",
-    "money",
-]
+WORDS = "我们 今天 公司 发布 报告 客户 服务 银行 卡片 丢失 怎么 办理 上海 北京 市场 增长 下降 card lost money".split()  # noqa: SIM905
 
 
 def sentences(count: int, seed: int = 1) -> list[str]:
-    """Sentences of our own in both languages; after a word follows one of three, so that there is something to learn."""
+    """Sentences of our own in both languages; one of three words follows a word, so there is something to learn."""
     draw = random.Random(seed)
     made = []
     for _ in range(count):

@@ -49,11 +49,11 @@ def test_a_killed_run_ends_with_the_weights_of_an_unbroken_one(tmp_path, corpus,
 
 @pytest.mark.slow
 def test_it_learns_and_the_base_is_one_that_train_takes(tmp_path, corpus, recipe):
-    made = recipe(tokens=256 * 120, eval_steps=30, checkpoint_seconds=1e6, width=64, learning_rate=5e-3)
+    made = recipe(tokens=256 * 600, eval_steps=100, checkpoint_seconds=1e6, width=64, learning_rate=5e-3)
     outcome = loop.pretrain(corpus, tmp_path / "base", recipe=made, half=True, licence="ours")
     course = [entry["held_words"] for entry in outcome.run.course]
-    assert course[-1] < 0.8 * course[0]
-    assert outcome.run.held["perplexity"] < 60  # of about 40 words that follow one another by rule
+    assert len(course) == 6
+    assert course[-1] < course[0] - 0.25  # which words there are is learned by the first; the rest is their order
     card = (tmp_path / "base" / "README.md").read_text(encoding="utf-8")
     assert "ours" in card
     assert f"{outcome.counts['train']:,}" in card

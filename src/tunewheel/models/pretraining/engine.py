@@ -83,7 +83,8 @@ class Batches(Dataset[dict[str, Tensor]]):
         picked = chosen(begins, free, self.recipe.masked, rng)
         keep = self.recipe.objective == "mlm"
         inputs, labels = masked(ids, picked, self.mask, self.vocabulary, self.specials, rng, keep=keep)
-        return {"input_ids": torch.from_numpy(inputs), "labels": torch.from_numpy(labels)}
+        drawn = torch.tensor(int(rng.integers(1 << 62)))
+        return {"input_ids": torch.from_numpy(inputs), "labels": torch.from_numpy(labels), "seed": drawn}
 
     def held(self) -> Iterator[dict[str, Tensor]]:
         """Held-out batches, under the same masks every time."""
@@ -139,10 +140,7 @@ def look(network: nn.Module, batches: Batches, recipe: PretrainRecipe) -> dict[s
     device = next(network.parameters()).device
     with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
         for batch in batches.held():
-            # A generator draws: the same draws every time, and none taken from training's.
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(recipe.seed)
-                losses = network(**{name: value.to(device) for name, value in batch.items()})
+            losses = network(**{name: value.to(device) for name, value in batch.items()})
             for name, value in losses.items():
                 sums.setdefault(name, []).append(float(value))
     held = {name: sum(values) / len(values) for name, values in sums.items()}

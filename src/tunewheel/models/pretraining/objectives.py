@@ -66,14 +66,15 @@ class Rtd(nn.Module):
         width = backbone.config.hidden_size
         self.judge = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, 1))
 
-    def forward(self, input_ids: Tensor, labels: Tensor, **_: Any) -> dict[str, Tensor]:
-        """The two losses, weighted; ids and labels [batch, length]."""
+    def forward(self, input_ids: Tensor, labels: Tensor, seed: Tensor) -> dict[str, Tensor]:
+        """The two losses, weighted; ids and labels [batch, length]; ``seed`` (a number) settles what is drawn."""
         at = labels != IGNORED
         logits = self.words(self.generator(input_ids=input_ids).last_hidden_state[at]).float()
         words = F.cross_entropy(logits, labels[at])
         with torch.no_grad():
             # Gumbel noise makes the highest score a draw from the softmax.
-            noise = -torch.empty_like(logits).exponential_().log_()
+            coins = torch.Generator(logits.device).manual_seed(int(seed))
+            noise = -torch.empty_like(logits).exponential_(generator=coins).log_()
             drawn = (logits + noise).argmax(-1)
         seen = input_ids.clone()
         seen[at] = drawn
