@@ -199,3 +199,14 @@ def test_no_size_is_deeper_than_a_larger_one_or_than_itself(threshold: float) ->
     assert (np.diff(found) >= 0).all()
     assert (found[1:] <= np.arange(1, len(found))).all()
     assert found[0] >= 1
+
+
+@pytest.mark.parametrize("first", [0x0430, 0x4E00], ids=["letters", "characters"])
+def test_twins_on_both_sides_of_a_change_of_depth_meet(first: int) -> None:
+    rng = random.Random(0)
+    found = depths(0.8)
+    size = int(np.flatnonzero(np.diff(found))[-1])
+    assert found[size] < found[size + 3]
+    texts = ["".join(chr(first + rng.randrange(30)) for _ in range(size + 2)) for _ in range(50)]
+    near = find_near([*texts, *(text + text[:3] for text in texts)])
+    assert set(pairs_of(near)) == {(row, row + 50) for row in range(50)}
