@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tunewheel.data import DataError, Dataset
+    from tunewheel.data.check import Inspection
     from tunewheel.evaluation import Comparison, Report, compare, evaluate
-    from tunewheel.loop import train
+    from tunewheel.loop import check, train
     from tunewheel.models import Model
     from tunewheel.registry import Registry, Version
     from tunewheel.store import Workspace
@@ -23,12 +24,14 @@ _HOMES = {
     "Comparison": "tunewheel.evaluation",
     "DataError": "tunewheel.data",
     "Dataset": "tunewheel.data",
+    "Inspection": "tunewheel.data.check",
     "Model": "tunewheel.models",
     "Registry": "tunewheel.registry",
     "Report": "tunewheel.evaluation",
     "Task": "tunewheel.tasks",
     "Version": "tunewheel.registry",
     "Workspace": "tunewheel.store",
+    "check": "tunewheel.loop",
     "compare": "tunewheel.evaluation",
     "evaluate": "tunewheel.evaluation",
     "train": "tunewheel.loop",
@@ -38,6 +41,7 @@ __all__ = [
     "Comparison",
     "DataError",
     "Dataset",
+    "Inspection",
     "Model",
     "Registry",
     "Report",
@@ -45,6 +49,7 @@ __all__ = [
     "Version",
     "Workspace",
     "__version__",
+    "check",
     "compare",
     "evaluate",
     "train",

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tunewheel.cli import learn, registry, score
+from tunewheel.cli import check, learn, registry, score
 from tunewheel.cli.options import stderr
 
 __all__ = ["app", "main"]
@@ -19,7 +19,7 @@ app = typer.Typer(
     add_completion=False,
 )
 for command in (
-    *(learn.demo, learn.train, score.evaluate, score.predict),
+    *(learn.demo, check.check, learn.train, score.evaluate, score.predict),
     *(registry.models, registry.trace, registry.promote, registry.rollback),
 ):
     app.command()(command)
@@ -59,6 +59,7 @@ def _escaped(line: str) -> str:
 def _expected() -> tuple[type[Exception], ...]:
     """The errors that are a user's to mend; only what is loaded already can have been raised."""
     homes = {
+        "tunewheel.data.check.inspect": ("CheckError",),
         "tunewheel.data.problems": ("DataError",),
         "tunewheel.evaluation.intervals": ("EvaluationError",),
         "tunewheel.lineage.find": ("TraceError",),

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from tunewheel.data.language import language
 from tunewheel.data.problems import nearest
 from tunewheel.evaluation.intervals import EvaluationError
-from tunewheel.evaluation.slices import language
 
 if TYPE_CHECKING:
     from tunewheel.tasks import Row, Task

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 import numpy as np
 
+from tunewheel.data.language import language
 from tunewheel.evaluation.intervals import LEVEL, Array, EvaluationError, Interval, Sample, intervals
 
 if TYPE_CHECKING:
@@ -36,8 +37,6 @@ MANY = 50
 MISSING = "–"
 """The value of rows that do not have the column."""
 
-_HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]")
-_LATIN = re.compile(r"[A-Za-z\u00c0-\u024f]")
 _OURS = frozenset({"id", "text", "document", "tokens", "tags"})
 
 
@@ -129,21 +128,6 @@ def partition(task: Task, rows: Sequence[Row], columns: Sequence[str] | None = N
     for column in _extra(task, rows) if columns is None else columns:
         named[column] = _values(rows, column)
     return [part for name, values in named.items() for part in _parts(name, values)]
-
-
-def language(text: str) -> str:
-    """``zh``, ``en`` or ``mixed`` by the share of Chinese among Chinese characters and Latin letters, else ``other``.
-
-    Up to a tenth of the other script is let pass: a name, a unit.
-
-    >>> language("我的卡丢了"), language("my card is gone"), language("我的 card 丢了"), language("42")
-    ('zh', 'en', 'mixed', 'other')
-    """
-    chinese, latin = len(_HAN.findall(text)), len(_LATIN.findall(text))
-    if not chinese + latin:
-        return "other"
-    share = chinese / (chinese + latin)
-    return "zh" if share >= 0.9 else "en" if share <= 0.1 else "mixed"
 
 
 def holm(p: Sequence[float]) -> list[float]:

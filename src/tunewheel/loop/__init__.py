@@ -1,11 +1,13 @@
 """The wheel: one function per verb, joining the nouns. The commands and the Python API both call it."""
 
+from tunewheel.loop.check import check
 from tunewheel.loop.learn import default_base, train
 from tunewheel.loop.reading import LoopError, default_name, load, read_dataset, read_revision
 from tunewheel.loop.score import evaluate, predict, score_file
 
 __all__ = [
     "LoopError",
+    "check",
     "default_base",
     "default_name",
     "evaluate",
