@@ -39,7 +39,7 @@ def test_texts_of_test_that_stand_in_train_are_an_error_and_those_nearly_so_a_wa
 
 def test_a_chain_of_near_texts_through_another_split_is_no_repeat_inside_this_one() -> None:
     base = "abcdefghijklmnopqrstuvwxyz0123456789"
-    chain = [base, base[2:] + "AB", base[4:] + "ABCD"]
+    chain = [base, base[2:] + "甲乙", base[4:] + "甲乙丙丁"]
     inspection = inspect({"train": rows(chain[0], chain[2]), "test": rows(chain[1])}, "duplicates", near=0.85)
     assert count(inspection, "near_leak") == 1
     assert count(inspection, "near_repeats") == 0

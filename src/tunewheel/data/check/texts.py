@@ -11,10 +11,10 @@ from tunewheel.data.check.corpus import Row
 from tunewheel.data.check.findings import EXAMPLES, Draft, Place, Tally
 from tunewheel.data.gather import hash64
 
-PILE = 10
+PILE = 20
 """Texts of one length below which no pile of cut-off texts is seen."""
 
-LEAST = 20
+LEAST = 40
 """Characters below which a length is no limit that somebody set."""
 
 _WORD = re.compile(r"[^\W_]")
