@@ -45,7 +45,8 @@ class Lengths:
     def drafts(self) -> Iterator[Draft]:
         """What was found."""
         spoken = sum(self.languages.values(), Counter())
-        del spoken["other"]
+        # Names and units in Latin letters make a Chinese text mixed, no other language.
+        del spoken["other"], spoken["mixed"]
         if len(spoken) > 1:
             most = spoken.most_common(1)[0][0]
             others = [name for name in spoken if name != most]
