@@ -23,9 +23,6 @@ def check(
     near: Annotated[
         float, typer.Option(min=0.1, max=1.0, help="The least similarity of texts that nearly repeat each other.")
     ] = 0.8,
-    unlabelled: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Texts without labels: which of them no labelled row reaches?")
-    ] = None,
     base: Annotated[
         str | None, typer.Option(help="A base whose sentence vectors stand in place of TF-IDF: minilm, a folder …")
     ] = None,
@@ -52,7 +49,7 @@ def check(
         inspection = loop.check(
             data,
             **{"only": only or (), "skip": skip or (), "near": near, "sample": sample, "seed": seed},
-            **{"task": task, "text": text, "label": label, "unlabelled": unlabelled, "base": base},
+            **{"task": task, "text": text, "label": label, "base": base},
             progress=steps,
         )
     page = inspection.write_html(output, lang)

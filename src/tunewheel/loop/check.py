@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from tunewheel.data import Dataset
     from tunewheel.data.check import Inspection
     from tunewheel.data.check.corpus import Progress
-    from tunewheel.data.check.samples import Vectors
+    from tunewheel.data.check.inspect import Embed
 
 
 def check(
@@ -22,7 +22,6 @@ def check(
     near: float = 0.8,
     sample: int | None = None,
     seed: int = 13,
-    unlabelled: str | Path | None = None,
     base: str | None = None,
     progress: Progress | None = None,
     **options: Any,
@@ -30,8 +29,7 @@ def check(
     """Look for what is wrong with data: a file, a folder of splits, or a dataset; see `tunewheel.data.check.check`.
 
     Bad rows are left out and told as a finding. Splits are those that the files give; a single file is one split.
-    ``unlabelled`` is a file of further texts, ``base`` a pretrained model whose sentence vectors stand in place of
-    TF-IDF; ``options`` go to `Dataset.read`. Raises `DataError` where not one row can be read.
+    ``base`` is a pretrained model whose sentence vectors stand in place of TF-IDF; ``options`` go to `Dataset.read`. Raises `DataError` where not one row can be read.
     """
     from tunewheel.data import Dataset, sources
     from tunewheel.data.check import check as inspect
@@ -48,24 +46,9 @@ def check(
             out="cleaned" if isinstance(data, Dataset) else f"{sources.stem(data)}-clean",
             **{"only": only, "skip": skip, "near": near, "sample": sample or SAMPLE, "seed": seed},
             rejected=rejected,
-            unlabelled=None if unlabelled is None else read_texts(unlabelled, options.get("text")),
             vectors=None if base is None else _vectors_of(base),
             progress=progress,
         )
-
-
-def read_texts(path: str | Path, column: str | None = None) -> Iterator[str]:
-    """The texts of a file, labelled or not; rows without one are passed over."""
-    from tunewheel.data import sources
-    from tunewheel.data.names import TEXTS
-
-    inputs, _ = sources.open_inputs(path, None, (column,) if column else ())
-    names = (column,) if column else TEXTS
-    for item in inputs:
-        for record in item.records:
-            text = next((record.values[name] for name in names if isinstance(record.values.get(name), str)), "")
-            if text.strip():
-                yield text
 
 
 def _read(data: str | Path, rejected: Path, options: dict[str, Any]) -> Dataset:
@@ -78,7 +61,7 @@ def _read(data: str | Path, rejected: Path, options: dict[str, Any]) -> Dataset:
     return Dataset.read(data, **{**options, **whole})
 
 
-def _vectors_of(base: str) -> Vectors:
+def _vectors_of(base: str) -> Embed:
     from tunewheel.models.vectors import sentence_vectors
 
     return lambda texts: sentence_vectors(base, texts)

@@ -18,15 +18,19 @@ from tunewheel.data.check.lengths import Lengths
 from tunewheel.data.check.numbers import Numbers
 from tunewheel.data.check.rejected import rejected_rows
 from tunewheel.data.check.spans import Spans
+from tunewheel.data.check.suspects import Doubts
 from tunewheel.data.check.texts import Texts
 from tunewheel.data.problems import listed, nearest
 
 if TYPE_CHECKING:
-    from tunewheel.data.check.samples import Vectors
+    from tunewheel.data.features import Vectors
     from tunewheel.data.dataset import Dataset
 
-FAMILIES = ("schema", "encoding", "texts", "labels", "lengths", "spans", "duplicates", "privacy")
-"""What is looked for."""
+FAMILIES = ("schema", "encoding", "texts", "labels", "lengths", "spans", "duplicates", "privacy", "suspects")
+"""What is looked for; ``suspects`` on a sample of a large set."""
+
+Embed = Callable[[Sequence[str]], "Vectors"]
+"""Takes texts and gives their vectors [texts, width]."""
 
 SAMPLE = 20_000
 """Rows that a costly family looks at, at most."""
@@ -57,8 +61,7 @@ def check(
     sample: int = SAMPLE,
     seed: int = 13,
     rejected: Path | None = None,
-    unlabelled: Iterable[str] | None = None,
-    vectors: Vectors | None = None,
+    vectors: Embed | None = None,
     progress: Progress | None = None,
 ) -> Inspection:
     """Look for what is wrong with the rows of all splits, as the files divided them.
@@ -72,8 +75,7 @@ def check(
         sample: rows that a costly family looks at, at most; a finding says so.
         seed: of the sample.
         rejected: the rows that the reader left out, as JSON Lines (`Dataset.read`).
-        unlabelled: further texts; what no labelled row reaches among them is told.
-        vectors: takes texts and gives float32 [texts, width]; TF-IDF, reduced, by default.
+        vectors: what suspects are found by, TF-IDF by default.
         progress: is told the step, the rows seen and the rows there are.
 
     Raises:
@@ -94,6 +96,9 @@ def check(
     if "duplicates" in families:
         drafts += duplicates.repeats(corpus, numbers.array("texts"))
         drafts += duplicates.conflicts(corpus, numbers.array("answers"))
+    doubts = Doubts(corpus, sample if "suspects" in families else 0, seed)
+    embedded = vectors([row.text for row in doubts.rows]) if vectors and doubts.rows else None
+    drafts += doubts.drafts(embedded)
     drafts.sort(key=lambda draft: (SEVERITIES.index(draft.severity), FAMILIES.index(draft.family)))
     labels, lengths = scanners.get("labels"), scanners.get("lengths")
     return Inspection(
@@ -107,6 +112,7 @@ def check(
         lengths=lengths.lengths if isinstance(lengths, Lengths) else {},
         languages=lengths.languages if isinstance(lengths, Lengths) else {},
         clusters=duplicates.cluster_sizes(corpus) if "duplicates" in families else {},
+        suspects=doubts.ranked,
     )
 
 
