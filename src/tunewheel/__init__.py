@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from tunewheel.data import DataError, Dataset
     from tunewheel.evaluation import Comparison, Report, compare, evaluate
     from tunewheel.loop import train
+    from tunewheel.loop.forget import forget
     from tunewheel.models import Model
     from tunewheel.registry import Registry, Version
     from tunewheel.store import Workspace
@@ -31,6 +32,7 @@ _HOMES = {
     "Workspace": "tunewheel.store",
     "compare": "tunewheel.evaluation",
     "evaluate": "tunewheel.evaluation",
+    "forget": "tunewheel.loop",
     "train": "tunewheel.loop",
 }
 
@@ -47,6 +49,7 @@ __all__ = [
     "__version__",
     "compare",
     "evaluate",
+    "forget",
     "train",
 ]
 
