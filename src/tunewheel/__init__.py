@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from tunewheel.data import DataError, Dataset
     from tunewheel.evaluation import Comparison, Report, compare, evaluate
     from tunewheel.loop import train
+    from tunewheel.loop.clean import clean
     from tunewheel.loop.forget import forget
     from tunewheel.models import Model
     from tunewheel.registry import Registry, Version
@@ -30,6 +31,7 @@ _HOMES = {
     "Task": "tunewheel.tasks",
     "Version": "tunewheel.registry",
     "Workspace": "tunewheel.store",
+    "clean": "tunewheel.loop",
     "compare": "tunewheel.evaluation",
     "evaluate": "tunewheel.evaluation",
     "forget": "tunewheel.loop",
@@ -47,6 +49,7 @@ __all__ = [
     "Version",
     "Workspace",
     "__version__",
+    "clean",
     "compare",
     "evaluate",
     "forget",

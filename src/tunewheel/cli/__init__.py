@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from tunewheel.cli import learn, registry, score
+from tunewheel.cli.clean import clean
 from tunewheel.cli.forget import forget
 from tunewheel.cli.options import stderr
 
@@ -20,7 +21,7 @@ app = typer.Typer(
     add_completion=False,
 )
 for command in (
-    *(learn.demo, learn.train, score.evaluate, score.predict),
+    *(learn.demo, clean, learn.train, score.evaluate, score.predict),
     *(registry.models, registry.trace, registry.promote, registry.rollback, forget),
 ):
     app.command()(command)

@@ -1,5 +1,6 @@
 """The wheel: one function per verb, joining the nouns. The commands and the Python API both call it."""
 
+from tunewheel.loop.clean import clean
 from tunewheel.loop.forget import Forgotten, forget
 from tunewheel.loop.learn import default_base, train
 from tunewheel.loop.reading import LoopError, default_name, load, read_dataset, read_revision
@@ -8,6 +9,7 @@ from tunewheel.loop.score import evaluate, predict, score_file
 __all__ = [
     "Forgotten",
     "LoopError",
+    "clean",
     "default_base",
     "default_name",
     "evaluate",
