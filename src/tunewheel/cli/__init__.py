@@ -61,6 +61,7 @@ def _escaped(line: str) -> str:
 def _expected() -> tuple[type[Exception], ...]:
     """The errors that are a user's to mend; only what is loaded already can have been raised."""
     homes = {
+        "tunewheel.data.privacy.kinds": ("PrivacyError",),
         "tunewheel.data.problems": ("DataError",),
         "tunewheel.evaluation.intervals": ("EvaluationError",),
         "tunewheel.lineage.find": ("TraceError",),
