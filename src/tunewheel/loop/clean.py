@@ -14,6 +14,7 @@ from tunewheel.training import Say
 if TYPE_CHECKING:
     from tunewheel.data import Dataset
     from tunewheel.data.clean import Cleaned, Repairs
+    from tunewheel.data.privacy import Masker
     from tunewheel.store import Workspace
 
 RECORD = "removed.jsonl"
@@ -56,7 +57,7 @@ def clean(
         relabel: a reviewed file of suspects (JSON Lines: id, given, suggested; start and end for entities).
         typos, normalise, simplified, drop_empty, conflicts, drop_leaks, dedupe, near: see `Repairs`.
         redact: personal data gives way to the name of its kind.
-        pseudonyms: the same for the same, by the secret in this file.
+        pseudonyms: the same for the same, by the secret in this file, which is made if it is not there.
         dev, test, seed: as for `train`.
         home, database: the workspace.
         say: where remarks go.
@@ -72,7 +73,7 @@ def clean(
 
     repairs = Repairs(
         relabel=None if relabel is None else Suspects.read(relabel),
-        masker=_masker(redact, pseudonyms),
+        masker=_masker(redact, pseudonyms, say),
         typos=typos,
         normalise=normalise,
         simplified=simplified,
@@ -95,20 +96,18 @@ def clean(
     return _Place(workspace, data, None if out is None else Path(out)).fill(dataset, repairs)
 
 
-def _masker(redact: bool, pseudonyms: str | Path | None) -> Any:
+def _masker(redact: bool, pseudonyms: str | Path | None, say: Say) -> Masker | None:
     if not redact and pseudonyms is None:
         return None
-    from tunewheel.data.privacy import Masker
+    from tunewheel.data.privacy import Masker, load_key
 
     if redact and pseudonyms is not None:
         raise LoopError("redact or pseudonyms, not both: a redacted text has nothing left to be named otherwise")
     if pseudonyms is None:
-        return Masker(mode="redact")
-    try:
-        return Masker(mode="pseudonym", key=Path(pseudonyms).read_bytes())
-    except OSError as error:
-        fix = "write a long random secret into it: head -c 32 /dev/urandom > KEYFILE"
-        raise LoopError(f"{pseudonyms}: cannot be read ({error.strerror}); {fix}") from None
+        return Masker()
+    if not Path(pseudonyms).exists():
+        say("key", f"made anew in {pseudonyms}: keep it, and keep it apart from the data")
+    return Masker("pseudonym", key=load_key(file=pseudonyms, make=True))
 
 
 class _Place:
