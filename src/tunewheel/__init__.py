@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from tunewheel.data.check import Inspection
     from tunewheel.evaluation import Comparison, Report, compare, evaluate
     from tunewheel.loop import check, train
+    from tunewheel.loop.clean import clean
+    from tunewheel.loop.forget import forget
     from tunewheel.models import Model
     from tunewheel.registry import Registry, Version
     from tunewheel.store import Workspace
@@ -32,8 +34,10 @@ _HOMES = {
     "Version": "tunewheel.registry",
     "Workspace": "tunewheel.store",
     "check": "tunewheel.loop",
+    "clean": "tunewheel.loop",
     "compare": "tunewheel.evaluation",
     "evaluate": "tunewheel.evaluation",
+    "forget": "tunewheel.loop",
     "train": "tunewheel.loop",
 }
 
@@ -50,8 +54,10 @@ __all__ = [
     "Workspace",
     "__version__",
     "check",
+    "clean",
     "compare",
     "evaluate",
+    "forget",
     "train",
 ]
 

@@ -7,7 +7,10 @@ from typing import Annotated
 
 import typer
 
-from tunewheel.cli import check, learn, registry, score
+from tunewheel.cli import learn, registry, score
+from tunewheel.cli.check import check
+from tunewheel.cli.clean import clean
+from tunewheel.cli.forget import forget
 from tunewheel.cli.options import stderr
 
 __all__ = ["app", "main"]
@@ -19,8 +22,8 @@ app = typer.Typer(
     add_completion=False,
 )
 for command in (
-    *(learn.demo, check.check, learn.train, score.evaluate, score.predict),
-    *(registry.models, registry.trace, registry.promote, registry.rollback),
+    *(learn.demo, check, clean, learn.train, score.evaluate, score.predict),
+    *(registry.models, registry.trace, registry.promote, registry.rollback, forget),
 ):
     app.command()(command)
 

@@ -29,7 +29,8 @@ def check(
     """Look for what is wrong with data: a file, a folder of splits, or a dataset; see `tunewheel.data.check.check`.
 
     Bad rows are left out and told as a finding. Splits are those that the files give; a single file is one split.
-    ``base`` is a pretrained model whose sentence vectors stand in place of TF-IDF; ``options`` go to `Dataset.read`. Raises `DataError` where not one row can be read.
+    ``base`` is a pretrained model whose sentence vectors stand in place of TF-IDF; ``options`` go to `Dataset.read`.
+    Raises `DataError` where not one row can be read.
     """
     from tunewheel.data import Dataset, sources
     from tunewheel.data.check import check as inspect

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -20,16 +20,16 @@ from tunewheel.data.check.rejected import rejected_rows
 from tunewheel.data.check.spans import Spans
 from tunewheel.data.check.suspects import Doubts
 from tunewheel.data.check.texts import Texts
+from tunewheel.data.features import Vectors
 from tunewheel.data.problems import listed, nearest
 
 if TYPE_CHECKING:
-    from tunewheel.data.features import Vectors
     from tunewheel.data.dataset import Dataset
 
 FAMILIES = ("schema", "encoding", "texts", "labels", "lengths", "spans", "duplicates", "privacy", "suspects")
 """What is looked for; ``suspects`` on a sample of a large set."""
 
-Embed = Callable[[Sequence[str]], "Vectors"]
+Embed = Callable[[Sequence[str]], Vectors]
 """Takes texts and gives their vectors [texts, width]."""
 
 SAMPLE = 20_000

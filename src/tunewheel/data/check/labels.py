@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from tunewheel.data.check.corpus import Row
 from tunewheel.data.check.findings import EXAMPLES, Draft, Place
+from tunewheel.data.clean.labels import typos as misspelt
 
 FEW = 10
 """Rows that a label needs, or its figures say nothing and dev and test may lack it."""
 
-RARE = 0.1
-"""Share of a label's rows up to which a label one character away is taken for a misspelling of it."""
+MANY = 2_000
+"""Labels up to which misspelt ones are looked for."""
 
 UNEVEN, VERY_UNEVEN = 20, 100
 """How many times more rows the most frequent label may have than the rarest before that is said, and is a warning."""
-
-_SHORTEST = 4
-_SIGNS = re.compile(r"[\W_]+")
 
 
 class Labels:
@@ -52,7 +48,8 @@ class Labels:
         total = self.total
         if len(total) == 1 and self.rows.total():
             yield Draft("labels", "single_label", "error", self.rows.total(), {"label": next(iter(total))})
-        if typos := label_typos(total):
+        # Every label is held against every other; so many are no labels but texts, and no slips of each other.
+        if typos := misspelt(total) if len(total) <= MANY else {}:
             rows = sum(total[rare] for rare in typos)
             places = [Place(self.first[rare][0], f"{rare} → {meant}") for rare, meant in typos.items()][:EXAMPLES]
             yield Draft("labels", "typos", "warning", rows, {"labels": len(typos), "moves": typos}, places)
@@ -91,48 +88,3 @@ def names_of(target: Any) -> Iterable[str]:
     if isinstance(target, str):
         return (target,)
     return dict.fromkeys(each["label"] if isinstance(each, dict) else each for each in target)
-
-
-def label_typos(counts: Mapping[str, int]) -> dict[str, str]:
-    """Labels that are probably another one, misspelt: each with the frequent label that is meant.
-
-    Labels that differ in case, width, white space or punctuation alone are the same. Others are when a character was
-    added, left out, exchanged or changed places, and one is rare beside the other; digits are never a misspelling.
-
-    >>> label_typos({"lost card": 50, "Lost_Card ": 40, "lots card": 2, "level 1": 50, "level 2": 2})
-    {'Lost_Card ': 'lost card', 'lots card': 'lost card'}
-    """
-    order = sorted(counts, key=lambda name: (-counts[name], name))
-    by_key: dict[str, str] = {}
-    by_variant: dict[str, str] = {}
-    moves: dict[str, str] = {}
-    for name in order:
-        key = _key(name)
-        if meant := by_key.get(key):
-            moves[name] = meant
-            continue
-        by_key[key] = name
-        variants = _variants(key)
-        near = next((by_variant[v] for v in variants if v in by_variant), None)
-        if near and counts[name] <= RARE * counts[near] and _digits(key) == _digits(_key(near)):
-            moves[name] = near
-            continue
-        for variant in variants:
-            by_variant.setdefault(variant, name)
-    return moves
-
-
-def _key(name: str) -> str:
-    folded = unicodedata.normalize("NFKC", name).casefold()
-    return _SIGNS.sub("", folded) or folded
-
-
-def _variants(key: str) -> list[str]:
-    """What is left of a name when one character is left out, and the name: two that share one are one edit apart."""
-    if len(key) < _SHORTEST:
-        return []
-    return [key, *(key[:place] + key[place + 1 :] for place in range(len(key)))]
-
-
-def _digits(key: str) -> str:
-    return "".join(filter(str.isdigit, key))
