@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from tunewheel.data import DataError, Dataset
     from tunewheel.data.check import Inspection
     from tunewheel.evaluation import Comparison, Report, compare, evaluate
-    from tunewheel.loop import check, train
+    from tunewheel.loop import train
+    from tunewheel.loop.check import check
     from tunewheel.loop.clean import clean
     from tunewheel.loop.forget import forget
     from tunewheel.models import Model

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -45,13 +45,12 @@ def check(
     from tunewheel.data.check.terminal import inspection_view
     from tunewheel.display import Steps, headed
 
+    options: dict[str, Any] = {
+        **{"only": only or (), "skip": skip or (), "near": near, "sample": sample, "seed": seed},
+        **{"task": task, "text": text, "label": label, "base": base},
+    }
     with Steps(stderr) as steps:
-        inspection = loop.check(
-            data,
-            **{"only": only or (), "skip": skip or (), "near": near, "sample": sample, "seed": seed},
-            **{"task": task, "text": text, "label": label, "base": base},
-            progress=steps,
-        )
+        inspection = loop.check(data, **options, progress=steps)
     page = inspection.write_html(output, lang)
     if suspects is not None:
         inspection.write_suspects(suspects)

@@ -102,11 +102,16 @@ def check(
     drafts.sort(key=lambda draft: (SEVERITIES.index(draft.severity), FAMILIES.index(draft.family)))
     labels, lengths = scanners.get("labels"), scanners.get("lengths")
     return Inspection(
-        **{"data": data, "out": out, "task": dataset.task, "fingerprint": dataset.fingerprint},
+        data=data,
+        out=out,
+        task=dataset.task,
+        fingerprint=dataset.fingerprint,
         rows=dataset.rows,
         notes=dataset.notes,
         findings=finished(drafts, corpus),
-        **{"families": families, "sample": sample, "seed": seed},
+        families=families,
+        sample=sample,
+        seed=seed,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         labels=labels.counts if isinstance(labels, Labels) else {},
         lengths=lengths.lengths if isinstance(lengths, Lengths) else {},

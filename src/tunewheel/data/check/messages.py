@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from tunewheel.data.check.findings import Finding
@@ -225,6 +225,11 @@ KINDS: dict[str, Says] = {
     ),
 }
 
+FAMILIES: dict[str, str] = {
+    **{"schema": "格式", "encoding": "编码", "texts": "文本", "labels": "标签", "lengths": "长度", "spans": "实体边界"},
+    **{"duplicates": "重复", "privacy": "个人信息", "suspects": "疑似错误标签"},
+}
+
 TEXT: dict[str, tuple[str, str]] = {
     "title": ("Check of {data}", "{data} 的数据检查报告"),
     "rows": ("{n} rows", "{n} 条样本"),
@@ -285,6 +290,11 @@ TEXT: dict[str, tuple[str, str]] = {
 def message(key: str, lang: Lang, **values: object) -> str:
     """A sentence of the page in its language."""
     return TEXT[key][lang == "zh"].format(**values)
+
+
+def families(names: Sequence[str], lang: Lang) -> str:
+    """What was looked for, in one line."""
+    return "、".join(FAMILIES[name] for name in names) if lang == "zh" else ", ".join(names)
 
 
 def title(finding: Finding, lang: Lang = "en") -> str:

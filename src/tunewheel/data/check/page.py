@@ -10,7 +10,7 @@ from typing import Any
 from tunewheel.data.check.charts import BARS, charts
 from tunewheel.data.check.findings import SEVERITIES, Example, Finding, Severity
 from tunewheel.data.check.inspection import Inspection, merged, summary
-from tunewheel.data.check.messages import message, sentence, title
+from tunewheel.data.check.messages import families, message, sentence, title
 from tunewheel.pages import Lang, html_table, section, shell
 from tunewheel.store.files import write_whole
 
@@ -63,7 +63,7 @@ class _Page:
     def contents(self) -> Iterator[str]:
         """The findings by severity, each leading to its section."""
         found = self.inspection
-        looked = self.say("looked", names=", ".join(found.families))
+        looked = self.say("looked", names=families(found.families, self.lang))
         yield f'<h2>{self.say("findings")}</h2>\n<p class="soft">{looked} {self.say("masked")}</p>\n'
         if not found.findings:
             yield f"<p>{self.say('clean')}</p>\n"
@@ -115,7 +115,7 @@ class _Page:
             text += f'{self.place(example.other)}<div class="text"><div>{escape(example.other.text)}</div></div>'
             if example.label != example.other.label:
                 label += f" ≠ {escape(example.other.label)}"
-        return [text, f'<div class="label">{label}</div>' if label else "", f'<div class="label">{note}</div>']
+        return [text, *(f'<div class="label">{cell}</div>' if cell else "" for cell in (label, note))]
 
     def chart(self, name: str) -> Iterator[str]:
         yield f"<h2>{self.say(name)}</h2>\n"

@@ -20,21 +20,24 @@ REPAIRS: dict[str, str] = {
     "control": "--normalise",
     "wide": "--normalise",
     "personal": "--redact",
-    "label_errors": f"--relabel {SUSPECTS}",
-    "entity_errors": f"--relabel {SUSPECTS}",
 }
 """What `tunewheel clean` is told for each kind that it repairs."""
 
+# What the other rows suggest is read by somebody first.
+_REVIEW = f"tunewheel check {{data}} --suspects {SUSPECTS}\ntunewheel clean {{data}} -o {{out}} --relabel {SUSPECTS}"
+
 _ELSEWHERE: dict[str, str] = {
+    "label_errors": _REVIEW,
+    "entity_errors": _REVIEW,
     "rejected": "tunewheel train {data} --on-error skip",
     "imbalance": "tunewheel train {data} --class-weights balanced",
 }
 
 
 def repair(finding: Finding, data: str, out: str) -> str | None:
-    """The command that repairs a finding, to be copied; None where only people can."""
+    """The command that repairs a finding, or two, a line each, to be copied; None where only people can."""
     if finding.kind in _ELSEWHERE:
-        return _ELSEWHERE[finding.kind].format(data=shlex.quote(data))
+        return _ELSEWHERE[finding.kind].format(data=shlex.quote(data), out=shlex.quote(out))
     return repair_all([finding], data, out)
 
 

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
+from typing import Any
 
 from tunewheel.data.check.corpus import Row
 from tunewheel.data.check.findings import EXAMPLES, Draft, Place, Tally
@@ -52,7 +53,7 @@ class Texts:
             yield Draft("texts", "wordless", "warning", self.wordless.count, places=self.wordless.places)
         for size in self._piles():
             pile = self.cut[size]
-            values = {"length": size, "usual": round(self._around(size), 1)}
+            values: dict[str, Any] = {"length": size, "usual": round(self._around(size), 1)}
             yield Draft("texts", "truncated", "warning", pile.count, values, pile.places)
         shared = self.common.frequent(max(PILE, int(_SHARE * self.rows)))
         if shared:
