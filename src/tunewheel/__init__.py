@@ -10,9 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tunewheel.data import DataError, Dataset
+    from tunewheel.data.check import Inspection
     from tunewheel.evaluation import Comparison, Report, compare, evaluate
     from tunewheel.loop import pretrain, train
+    from tunewheel.loop.check import check
+    from tunewheel.loop.clean import clean
     from tunewheel.loop.collect import collect
+    from tunewheel.loop.forget import forget
     from tunewheel.models import Model
     from tunewheel.registry import Registry, Version
     from tunewheel.store import Workspace
@@ -24,15 +28,19 @@ _HOMES = {
     "Comparison": "tunewheel.evaluation",
     "DataError": "tunewheel.data",
     "Dataset": "tunewheel.data",
+    "Inspection": "tunewheel.data.check",
     "Model": "tunewheel.models",
     "Registry": "tunewheel.registry",
     "Report": "tunewheel.evaluation",
     "Task": "tunewheel.tasks",
     "Version": "tunewheel.registry",
     "Workspace": "tunewheel.store",
+    "check": "tunewheel.loop",
+    "clean": "tunewheel.loop",
     "collect": "tunewheel.loop",
     "compare": "tunewheel.evaluation",
     "evaluate": "tunewheel.evaluation",
+    "forget": "tunewheel.loop",
     "pretrain": "tunewheel.loop",
     "train": "tunewheel.loop",
 }
@@ -41,6 +49,7 @@ __all__ = [
     "Comparison",
     "DataError",
     "Dataset",
+    "Inspection",
     "Model",
     "Registry",
     "Report",
@@ -48,9 +57,12 @@ __all__ = [
     "Version",
     "Workspace",
     "__version__",
+    "check",
+    "clean",
     "collect",
     "compare",
     "evaluate",
+    "forget",
     "pretrain",
     "train",
 ]

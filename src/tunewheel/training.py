@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from tunewheel.models.recipe import Recipe
 
 if TYPE_CHECKING:
-    from tunewheel.data import Dataset, Source
+    from tunewheel.data import Dataset
     from tunewheel.evaluation import Comparison, Report
     from tunewheel.models import Adaptation, Model, Progress, Trained
     from tunewheel.registry import Registry, Version
@@ -61,16 +61,17 @@ class Training:
 
     def run(self, progress: Progress | None, report_to: Sequence[str], *, again: bool) -> Turn:
         """Do the work, or what is left of it; with ``again`` also where an equal run is done."""
+        from tunewheel.registry import keep_dataset, note_dataset
         from tunewheel.store import fail_run, finish_run, get_run, start_run
 
-        key = self._key(again)
+        key, name = self._key(again), str(self.settings["data"])
         with self.workspace.lock(key):
             done = get_run(self.workspace, key)
             if done and done.version:
                 finish_run(self.workspace, key)
-                self._record_dataset()
+                note_dataset(self.workspace, self.dataset, name)
                 return self._found(done.version, key)
-            self._keep_dataset()
+            keep_dataset(self.workspace, self.dataset, name)
             start_run(self.workspace, key, command="train", settings=self.settings, dataset=self.dataset.fingerprint)
             try:
                 turn = self._adapt(key, progress, report_to)
@@ -103,31 +104,6 @@ class Training:
         """The recipe as a try that was cut off resolved it: what was measured then might come out otherwise now."""
         begun = self._folder(key) / _RECIPE
         return Recipe(**json.loads(begun.read_text(encoding="utf-8"))) if begun.exists() else self.recipe
-
-    def _keep_dataset(self) -> None:
-        """Put the rows among the artifacts, so that the lineage outlives the user's file."""
-        from tunewheel.store.files import temporary_folder
-
-        beside = temporary_folder(self.workspace.cache_dir, ".tmp-")
-        try:
-            artifact = self.workspace.artifacts.put(self.dataset.save(beside / "dataset"), move=True)
-        finally:
-            shutil.rmtree(beside)
-        self._record_dataset(artifact)
-
-    def _record_dataset(self, artifact: str | None = None) -> None:
-        """Record the rows and the files they were read from; another file with the same rows joins the first."""
-        from tunewheel.store import record_dataset
-
-        record_dataset(
-            self.workspace,
-            self.dataset.fingerprint,
-            name=str(self.settings["data"]),
-            parent=self.dataset.parent,
-            artifact=artifact,
-            summary={"splits": self.dataset.rows},
-            sources=[_located(source) for source in self.dataset.sources],
-        )
 
     def _adapt(self, key: str, progress: Progress | None, report_to: Sequence[str]) -> Turn:
         from tunewheel.models import prepare
@@ -235,13 +211,6 @@ class Training:
         version = Registry(self.workspace).resolve(reference)
         report = Report.load(version.report) if version.report else None
         return Turn(Model.load(version.path), version, report, None, None, None, _show(self.workspace, version))
-
-
-def _located(source: Source) -> dict[str, Any]:
-    """A source with its file's whole path, so that it is found from any folder."""
-    path = Path(source.path)
-    whole = str(path.resolve()) if source.format != "rows" and path.is_file() else source.path
-    return {**asdict(source), "path": whole}
 
 
 def _champion(registry: Registry, name: str) -> Version | None:

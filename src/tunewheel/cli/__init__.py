@@ -7,7 +7,11 @@ from typing import Annotated
 
 import typer
 
-from tunewheel.cli import collect, learn, registry, score
+from tunewheel.cli import learn, registry, score
+from tunewheel.cli.check import check
+from tunewheel.cli.clean import clean
+from tunewheel.cli.collect import collect
+from tunewheel.cli.forget import forget
 from tunewheel.cli.options import stderr
 from tunewheel.cli.pretrain import pretrain
 
@@ -20,9 +24,8 @@ app = typer.Typer(
     add_completion=False,
 )
 for command in (
-    *(collect.collect,),
-    *(learn.demo, learn.train, pretrain, score.evaluate, score.predict),
-    *(registry.models, registry.trace, registry.promote, registry.rollback),
+    *(learn.demo, collect, check, clean, pretrain, learn.train, score.evaluate, score.predict),
+    *(registry.models, registry.trace, registry.promote, registry.rollback, forget),
 ):
     app.command()(command)
 
@@ -61,6 +64,7 @@ def _escaped(line: str) -> str:
 def _expected() -> tuple[type[Exception], ...]:
     """The errors that are a user's to mend; only what is loaded already can have been raised."""
     homes = {
+        "tunewheel.data.check.inspect": ("CheckError",),
         "tunewheel.data.privacy.kinds": ("PrivacyError",),
         "tunewheel.data.problems": ("DataError",),
         "tunewheel.evaluation.intervals": ("EvaluationError",),

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from tunewheel.data import arrow, sources
 from tunewheel.data.annotations import Ends
 from tunewheel.data.build import Input, Plan, build
+from tunewheel.data.edit import Change, Edit
 from tunewheel.data.gather import near_key, text_key
 from tunewheel.data.infer import Target
 from tunewheel.data.inherit import HELD, Heritage
@@ -200,11 +201,31 @@ class Dataset:
         """Everything that a revision inherits: which rows, texts and groups stand in which split."""
         return Heritage.of(self._manifest, self._folder)
 
+    def edited(self, change: Change, *, note: str, cache: str | Path | None = None) -> Dataset:
+        """Make the revision that ``change`` leaves of the rows; splits, ids, sources and columns stay as they are.
+
+        ``change`` takes split, number in the split (from 0) and row, and gives the row as it shall be or None to leave
+        it out; it is asked more than once of a row. ``note`` says what was done. Raises `DataError` if no row is left.
+
+        >>> data = Dataset.from_rows({"train": [{"text": t, "label": "a"} for t in ("one", "two")]})
+        >>> data.edited(lambda split, at, row: row if at else None, note="the first is gone")["train"]["text"][:]
+        ['two']
+        """
+        edit = Edit.of(self._manifest, self.batches, change)
+        return type(self)._build(edit.inputs(), edit.plan(), cache, [note], edit.settle)
+
     @classmethod
-    def _build(cls, inputs: list[Input], plan: Plan, cache: str | Path | None, notes: list[str]) -> Self:
+    def _build(
+        cls,
+        inputs: list[Input],
+        plan: Plan,
+        cache: str | Path | None,
+        notes: list[str],
+        settle: Callable[[Manifest], Manifest] = lambda manifest: manifest,
+    ) -> Self:
         work = Path(tempfile.mkdtemp(prefix=".tunewheel-")) if cache is None else _beside(Path(cache), "tunewheel")
         try:
-            manifest = build(inputs, plan, work, notes)
+            manifest = settle(build(inputs, plan, work, notes))
             if cache is None:
                 return cls(manifest, work, temporary=True)
             home = cls(manifest, work).save(Path(cache) / manifest.fingerprint[:16])

@@ -12,11 +12,11 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
-from itertools import accumulate
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from tunewheel.data.editmap import EditMap
 from tunewheel.data.language import language
 from tunewheel.data.problems import nearest
 from tunewheel.evaluation.intervals import EvaluationError
@@ -54,22 +54,6 @@ class Edit(NamedTuple):
     def stop(self) -> int:
         """The first character after those replaced."""
         return self.start + len(self.pieces)
-
-
-class EditMap:
-    """Where each character of a text went: ``pieces[i]`` stands in place of character i."""
-
-    def __init__(self, pieces: Sequence[str]) -> None:
-        self.text = "".join(pieces)
-        self._at = [0, *accumulate(map(len, pieces))]
-
-    def span(self, start: int, end: int) -> tuple[int, int]:
-        """Move a span of the old text into the new one.
-
-        >>> EditMap(["c", "aa", "", "d"]).span(1, 4)
-        (1, 4)
-        """
-        return self._at[start], self._at[end]
 
 
 class Donors:

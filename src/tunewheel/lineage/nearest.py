@@ -137,7 +137,7 @@ def _neighbour(dataset: Dataset, model: Model, row: dict[str, Any], at: int, sim
         gold=model.task.truth(other),
         similarity=similarity,
         agrees=model.task.agrees(row, other) if _labelled(model, row) else None,
-        duplicate=_duplicate(row["text"], other["text"]),
+        duplicate=duplicate_of(row["text"], other["text"]),
         file=None if source is None else source.path,
     )
 
@@ -194,11 +194,12 @@ def _nearest(train: Vectors, vectors: Vectors, own: Sequence[int | None], count:
     ]
 
 
-def _duplicate(text: str, other: str) -> Literal["exact", "near"] | None:
+def duplicate_of(text: str, other: str) -> Literal["exact", "near"] | None:
     """Whether two texts are the same but for white space, or share `LIKE` of their character pairs.
 
-    >>> _duplicate("卡 丢了", "卡  丢了"), _duplicate("where is my card", "Where is my card?"), _duplicate("a b", "c")
-    ('exact', 'near', None)
+    >>> duplicate_of("卡 丢了", "卡  丢了"), duplicate_of("where is my card", "Where is my card?")
+    ('exact', 'near')
+    >>> duplicate_of("a b", "c")
     """
     one, two = (" ".join(t.split()) for t in (text, other))
     if one == two:

@@ -64,7 +64,7 @@ def with_ids(*ids: str) -> Places:
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        wanted, found = pa.array(ids), set[int]()
+        wanted, found = pa.array(ids, pa.string()), set[int]()
         for column in ("id", "original_id"):
             if column in batch.schema.names:
                 texts = batch[column].cast(pa.string())
@@ -74,12 +74,42 @@ def with_ids(*ids: str) -> Places:
     return places
 
 
-def with_text(text: str) -> Places:
+def with_text(*texts: str) -> Places:
     """Rows by their text, white space aside."""
-    wanted = text.split()
+    wanted = {" ".join(text.split()) for text in texts}
 
     def places(batch: Any) -> list[int]:
-        return [place for place, found in enumerate(batch["text"].to_pylist()) if found.split() == wanted]
+        return [place for place, found in enumerate(batch["text"].to_pylist()) if " ".join(found.split()) in wanted]
+
+    return places
+
+
+def containing(part: str) -> Places:
+    """Rows whose text has this part, case aside."""
+    wanted = part.casefold()
+
+    def places(batch: Any) -> list[int]:
+        return [place for place, found in enumerate(batch["text"].to_pylist()) if wanted in found.casefold()]
+
+    return places
+
+
+def where(column: str, value: str) -> Places:
+    """Rows by the value of any column, as it is written."""
+
+    def places(batch: Any) -> list[int]:
+        if column not in batch.schema.names:
+            return []
+        return [place for place, found in enumerate(batch[column].to_pylist()) if str(found) == value]
+
+    return places
+
+
+def any_of(*kinds: Places) -> Places:
+    """Rows that one of several means."""
+
+    def places(batch: Any) -> list[int]:
+        return sorted({place for kind in kinds for place in kind(batch)})
 
     return places
 

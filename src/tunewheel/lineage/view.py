@@ -113,6 +113,10 @@ def _facts(node: Tree, dataset: Mapping[str, Any], parents: Sequence[Mapping[str
         return
     splits = dataset["summary"].get("splits", {})
     node.add(" · ".join(f"{split} {rows:,}" for split, rows in splits.items()) or Text("no counts", "dim"))
+    if erased := dataset["summary"].get("erased"):
+        left = f"; what is left is {erased['revision'][:12]}" if erased["revision"] else ""
+        told = f"rows erased {erased['at'][:16]} by {erased['by']}: {erased['why']}{left}"
+        node.add(Text(told, "yellow"))
     for source in dataset["summary"].get("sources", ()):
         state = (f"{source['state']}  ", _STATE.get(source["state"], "dim"))
         node.add(_line(("file ", "cyan"), state, _source(source)))

@@ -1,17 +1,24 @@
 """The wheel: one function per verb, joining the nouns. The commands and the Python API both call it."""
 
+from tunewheel.loop.check import check
+from tunewheel.loop.clean import clean
 from tunewheel.loop.collect import collect
+from tunewheel.loop.forget import Forgotten, forget
 from tunewheel.loop.learn import default_base, train
 from tunewheel.loop.pretraining import pretrain
 from tunewheel.loop.reading import LoopError, default_name, load, read_dataset, read_revision
 from tunewheel.loop.score import evaluate, predict, score_file
 
 __all__ = [
+    "Forgotten",
     "LoopError",
+    "check",
+    "clean",
     "collect",
     "default_base",
     "default_name",
     "evaluate",
+    "forget",
     "load",
     "predict",
     "pretrain",

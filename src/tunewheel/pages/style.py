@@ -60,6 +60,7 @@ td:last-child, th:last-child { padding-right: 0; }
 .better { color: var(--good); background: var(--good-back); }
 .worse { color: var(--bad); background: var(--bad-back); }
 .undecided { color: var(--unsure); background: var(--unsure-back); }
+.note { color: var(--soft); background: var(--line); }
 .grey td { color: var(--grey); }
 .text { min-width: 220px; white-space: pre-wrap; overflow-wrap: anywhere; }
 .text > div { max-height: 210px; overflow-y: auto; }
@@ -75,6 +76,11 @@ mark small { font-size: 10.5px; font-weight: 600; letter-spacing: .02em; margin-
     color: var(--good); }
 mark.wrong small { color: var(--bad); }
 .id { color: var(--soft); font-size: 12px; margin-top: 3px; overflow-wrap: anywhere; }
+a { color: var(--accent); text-decoration: none; }
+a:hover { text-decoration: underline; }
+pre { margin: 4px 0 0; padding: 9px 12px; border-radius: 8px; background: var(--page); font-size: 13px;
+  white-space: pre-wrap; overflow-wrap: anywhere; user-select: all; }
+.notes { white-space: pre-line; }
 details { margin-top: 12px; }
 summary { cursor: pointer; color: var(--accent); font-size: 14px; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: 6px 22px; margin: 10px 0 0;

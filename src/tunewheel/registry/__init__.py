@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tunewheel.registry.names import CHAMPION, RegistryError, check_name
-    from tunewheel.registry.parents import Parent, kept_dataset, parent_of
+    from tunewheel.registry.parents import Parent, keep_dataset, kept_dataset, note_dataset, parent_of
     from tunewheel.registry.registry import Registry
     from tunewheel.registry.version import Move, Promotion, Version
 
@@ -23,7 +23,9 @@ _HOMES = {
     "RegistryError": "names",
     "Version": "version",
     "check_name": "names",
+    "keep_dataset": "parents",
     "kept_dataset": "parents",
+    "note_dataset": "parents",
     "parent_of": "parents",
 }
 
@@ -36,7 +38,9 @@ __all__ = [
     "RegistryError",
     "Version",
     "check_name",
+    "keep_dataset",
     "kept_dataset",
+    "note_dataset",
     "parent_of",
 ]
 

@@ -1,14 +1,18 @@
-"""Which dataset a new reading is a revision of: the one a model learned from, or one named by its fingerprint."""
+"""Datasets that the workspace keeps: put there, found again, and taken as the parent of a new reading."""
 
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NamedTuple
 
-from tunewheel.data import Dataset
+from tunewheel.data import Dataset, Source
 from tunewheel.registry.names import RegistryError
 from tunewheel.registry.registry import Registry
-from tunewheel.store.records import find_dataset
+from tunewheel.store.files import temporary_folder
+from tunewheel.store.records import DatasetRecord, find_dataset, record_dataset
 from tunewheel.store.workspace import Workspace
 
 
@@ -34,8 +38,50 @@ def parent_of(workspace: Workspace, reference: str) -> Parent:
 
 
 def kept_dataset(workspace: Workspace, fingerprint: str) -> Dataset | None:
-    """The rows of the one dataset whose fingerprint is this or begins so; None where they are not kept here."""
+    """The rows of the one dataset whose fingerprint is this or begins so; None where they are not kept here.
+
+    Where rows of it were erased, these are the rows that were left.
+    """
     record = find_dataset(workspace, fingerprint) if fingerprint else None
+    while record is not None and record.artifact is None and (left := record.summary.get("erased", {}).get("revision")):
+        record = find_dataset(workspace, left)
     if record is None or record.artifact is None or record.artifact not in workspace.artifacts:
         return None
     return Dataset.load(workspace.artifacts.path(record.artifact))
+
+
+def keep_dataset(workspace: Workspace, dataset: Dataset, name: str) -> DatasetRecord:
+    """Put the rows among the artifacts and record them, so that the lineage outlives the user's file.
+
+    Raises `RegistryError` where rows of just this dataset were erased from the workspace.
+    """
+    known = find_dataset(workspace, dataset.fingerprint)
+    if known is not None and (told := known.summary.get("erased")):
+        when = f"on {told['at'][:10]} ({told['why']})"
+        raise RegistryError(f"rows of {name} were erased {when}: take them out of it before it is read again")
+    beside = temporary_folder(workspace.cache_dir, ".tmp-")
+    try:
+        artifact = workspace.artifacts.put(dataset.save(beside / "dataset"), move=True)
+    finally:
+        shutil.rmtree(beside)
+    return note_dataset(workspace, dataset, name, artifact)
+
+
+def note_dataset(workspace: Workspace, dataset: Dataset, name: str, artifact: str | None = None) -> DatasetRecord:
+    """Record a dataset and the files it was read from; another file with the same rows joins the first."""
+    return record_dataset(
+        workspace,
+        dataset.fingerprint,
+        name=name,
+        parent=dataset.parent,
+        artifact=artifact,
+        summary={"splits": dataset.rows},
+        sources=[_located(source) for source in dataset.sources],
+    )
+
+
+def _located(source: Source) -> dict[str, Any]:
+    """A source with its file's whole path, so that it is found from any folder."""
+    path = Path(source.path)
+    whole = str(path.resolve()) if source.format != "rows" and path.is_file() else source.path
+    return {**asdict(source), "path": whole}

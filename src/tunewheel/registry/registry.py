@@ -76,7 +76,7 @@ class Registry:
             ArtifactError: the folder cannot be kept.
         """
         check_name(name)
-        by = _who(by)
+        by = who(by)
         if alias is not None:
             check_name(alias, "alias")
             _check_why(why)
@@ -168,7 +168,7 @@ class Registry:
         """
         check_name(alias, "alias")
         _check_why(why)
-        by, wanted = _who(by), parse(reference)
+        by, wanted = who(by), parse(reference)
 
         def work(connection: Connection) -> Promotion:
             version = self._present(self._resolve(connection, wanted))
@@ -190,7 +190,7 @@ class Registry:
         check_name(name)
         check_name(alias, "alias")
         _check_why(why)
-        by = _who(by)
+        by = who(by)
 
         def work(connection: Connection) -> Version:
             _require_name(connection, name)
@@ -305,7 +305,8 @@ def _check_why(why: str) -> None:
         raise RegistryError("say why: the history keeps the reason of every move")
 
 
-def _who(by: str | None) -> str:
+def who(by: str | None) -> str:
+    """Whoever was named, by default the user of this process."""
     if by:
         return by
     try:

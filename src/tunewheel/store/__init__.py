@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tunewheel.store.artifacts import Artifacts
+    from tunewheel.store.erasures import Erasure, list_erasures, record_erasure
     from tunewheel.store.errors import ArtifactError, LockedError, SchemaError, StoreError
     from tunewheel.store.files import write_whole
     from tunewheel.store.records import (
@@ -30,6 +31,7 @@ _HOMES = {
     "ArtifactError": "errors",
     "Artifacts": "artifacts",
     "DatasetRecord": "records",
+    "Erasure": "erasures",
     "LockedError": "errors",
     "Run": "records",
     "SchemaError": "errors",
@@ -41,7 +43,9 @@ _HOMES = {
     "get_dataset": "records",
     "get_run": "records",
     "list_datasets": "records",
+    "list_erasures": "erasures",
     "record_dataset": "records",
+    "record_erasure": "erasures",
     "start_run": "records",
     "write_whole": "files",
 }
@@ -50,6 +54,7 @@ __all__ = [
     "ArtifactError",
     "Artifacts",
     "DatasetRecord",
+    "Erasure",
     "LockedError",
     "Run",
     "SchemaError",
@@ -61,7 +66,9 @@ __all__ = [
     "get_dataset",
     "get_run",
     "list_datasets",
+    "list_erasures",
     "record_dataset",
+    "record_erasure",
     "start_run",
     "write_whole",
 ]

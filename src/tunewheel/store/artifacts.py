@@ -70,7 +70,7 @@ class Artifacts:
         key = hashlib.sha256(manifest).hexdigest()
         target = self.path(key)
         target.parent.mkdir(parents=True, exist_ok=True)
-        sweep(self.root, _TEMPORARY)
+        self.sweep()
         if not self._intact(key):
             write_whole(self._manifest_path(key), manifest)
             if not (move and self._rename(source, target, hashes)):
@@ -99,6 +99,27 @@ class Artifacts:
                 what = "missing" if name not in found else "changed" if name in expected else "not part of it"
                 raise ArtifactError(f"artifact {key} is damaged: {folder / name} is {what}; restore it")
         raise ArtifactError(f"{key} does not name the content of {folder}")
+
+    def remove(self, key: str) -> None:
+        """Take an artifact away for good; from its first moment on nobody sees it. One that is not there is no error.
+
+        Nothing here knows who still names it: that is the caller's to settle before.
+        """
+        self.sweep()
+        if key in self:
+            going = self.root / temporary_name(_TEMPORARY)
+            self.path(key).rename(going)
+            _remove(going)
+        self._manifest_path(key).unlink(missing_ok=True)
+
+    def sweep(self) -> None:
+        """Remove what killed processes left half stored or half removed."""
+        if self.root.is_dir():
+            sweep(self.root, _TEMPORARY)
+
+    def kept(self) -> list[str]:
+        """The hashes of all artifacts that are kept, recorded anywhere or not."""
+        return sorted(path.name for path in self.root.glob("??/*") if path.is_dir())
 
     def _manifest_path(self, key: str) -> Path:
         return self.root / key[:2] / f"{key}.sha256"

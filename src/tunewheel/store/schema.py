@@ -26,7 +26,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-REVISIONS = ("0001",)
+REVISIONS = ("0001", "0002")
 """Every schema revision, oldest first; the last is what this code reads and writes."""
 
 
@@ -162,4 +162,18 @@ alias_history = Table(
     ForeignKeyConstraint(["name", "number"], ["versions.name", "versions.number"]),
     CheckConstraint("action IN ('promote', 'rollback')", name="action"),
     Index(None, "name", "alias"),
+)
+
+erasures = Table(
+    "erasures",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    # hashes of the rows' ids: what was erased must not be read here again
+    Column("rows", Document, nullable=False),
+    # fingerprints of the datasets that held the rows; of each the one made without them, or none
+    Column("datasets", Document, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("by", String, nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("purged", Moment),
 )

@@ -1,0 +1,272 @@
+"""`forget`: somebody asks for erasure, and the rows leave data, models and, on request, every file of the workspace."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from tunewheel.loop.learn import train
+from tunewheel.loop.reading import LoopError
+from tunewheel.models.recipe import Recipe
+from tunewheel.training import Say
+
+if TYPE_CHECKING:
+    from tunewheel.data import Dataset
+    from tunewheel.data.erased import Erased
+    from tunewheel.lineage.holdings import Holding
+    from tunewheel.lineage.rows import Held
+    from tunewheel.models import Progress
+    from tunewheel.registry import Registry
+    from tunewheel.store import Erasure, Workspace
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """What one `forget` found and did; no text of the rows stands in it.
+
+    ``rows`` are id, split and dataset of each; ``near`` rows that stay although their text is nearly one of theirs.
+    ``datasets`` has the revision made of each dataset that held them (None: it was not its line's newest, and no
+    version with an alias learned from it). ``versions`` are those that learned from the rows or were measured on them,
+    ``files`` what they were read from outside this record, ``retrained`` the versions that learned without them and
+    ``purged`` the files and folders that went or were written anew.
+    """
+
+    rows: list[dict[str, str]]
+    near: list[dict[str, Any]]
+    datasets: dict[str, str | None]
+    versions: list[dict[str, Any]]
+    files: list[str]
+    erasure: int | None = None
+    retrained: list[str] = field(default_factory=list)
+    purged: list[str] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """All of it as JSON values."""
+        return asdict(self)
+
+
+def forget(
+    *rows: str,
+    contains: str | None = None,
+    where: tuple[str, str] | None = None,
+    model: str | None = None,
+    why: str,
+    by: str | None = None,
+    retrain: bool = False,
+    purge: bool = False,
+    dry_run: bool = False,
+    home: str | Path = ".tunewheel",
+    database: str | None = None,
+    lang: Literal["en", "zh"] = "en",
+    progress: Progress | None = None,
+    say: Say = lambda heading, line: None,
+) -> Forgotten:
+    """Take rows, named by id or whole text, out of every dataset the workspace keeps, and say who learned from them.
+
+    Rows of the same text go too, white space aside. A new revision without them is made of each dataset that is the
+    newest of its line or that a version with an alias learned from. ``retrain`` trains the champions among the
+    versions that learned from the rows anew, by the settings of their runs; ``purge`` then removes the old datasets,
+    cached files and whatever else in the workspace shows the text. Weights that learned from a row may still know it:
+    only ``retrain`` answers that. Killed anywhere, the same call finishes.
+
+    Args:
+        rows: ids, or whole texts.
+        contains: rows whose text has this part, case aside.
+        where: rows by a column and its value.
+        model: only data that this model learned from, and its revisions.
+        why: the reason, kept with the erasure.
+        by: who asked; the user of this process by default.
+        retrain, purge: see above.
+        dry_run: only look.
+        home, database: the workspace.
+        lang: language of the new reports' pages.
+        progress, say: where progress and remarks go.
+
+    Raises:
+        TraceError: nothing is found, or an id means several rows.
+        LockedError: a run is learning from the rows at this moment.
+    """
+    from tunewheel.registry.registry import who
+    from tunewheel.store import Workspace
+
+    if not rows and contains is None and where is None:
+        raise LoopError("say which rows: ids or texts, --contains TEXT or --where COLUMN=VALUE")
+    if not why.strip():
+        raise LoopError("say why: the record of an erasure has its reason")
+    with Workspace.open(home, database) as workspace, workspace.lock("forget", timeout=60):
+        workspace.artifacts.sweep()
+        search = _Search(workspace, rows, contains, where, model)
+        found = search.found()
+        if found is None:
+            return search.done_before()
+        if dry_run:
+            return found.told
+        erasure = found.erase(why, who(by))
+        retrained = _Retraining(workspace, erasure, why, lang, progress, say).run() if retrain else []
+        purged = found.purge(erasure) if purge else []
+        told = asdict(found.told) | {"datasets": dict(erasure.datasets), "erasure": erasure.id}
+        return Forgotten(**told | {"retrained": retrained, "purged": [str(path) for path in purged]})
+
+
+@dataclass(frozen=True)
+class _Search:
+    workspace: Workspace
+    rows: Sequence[str]
+    contains: str | None
+    where: tuple[str, str] | None
+    model: str | None
+
+    def found(self) -> _Found | None:
+        """What is there to be forgotten; None where an earlier call has removed it all."""
+        from tunewheel.data.erased import Erased
+        from tunewheel.lineage.holdings import find_holdings, near_copies, users
+
+        how: dict[str, Any] = {"contains": self.contains, "column": self.where, "model": self.model}
+        holdings = find_holdings(self.workspace, self.rows, **how)
+        if not holdings:
+            return None
+        held = [row for holding in holdings for row in holding.rows]
+        gone = Erased({row.row["text"] for row in held}, {row.row["id"] for row in held})
+        places = {
+            (row.row["id"], row.split, holding.dataset.fingerprint) for holding in holdings for row in holding.rows
+        }
+        told = Forgotten(
+            rows=[dict(zip(("id", "split", "dataset"), place, strict=True)) for place in sorted(places)],
+            near=near_copies(holdings, gone),
+            datasets={},
+            versions=users(self.workspace, holdings),
+            files=self._files(held),
+        )
+        return _Found(self.workspace, holdings, gone, told)
+
+    def _files(self, held: Sequence[Held]) -> list[str]:
+        """The files that the rows were read from and that are still there, wherever this process stands."""
+        from tunewheel.store import list_datasets
+
+        known = [source for record in list_datasets(self.workspace) for source in record.summary.get("sources", ())]
+        whole = {source["sha256"]: source["path"] for source in known}
+        paths = {whole.get(row.source.sha256, row.source.path) for row in held if row.source is not None}
+        return sorted(path for path in paths if Path(path).is_file())
+
+    def done_before(self) -> Forgotten:
+        """The erasure that these rows went with. Raises `TraceError` where there is none."""
+        from tunewheel.lineage import TraceError
+        from tunewheel.store import list_erasures
+        from tunewheel.store.erasures import hashed
+
+        ids = {hashed(row) for row in self.rows}
+        for erasure in list_erasures(self.workspace):
+            if ids and ids <= set(erasure.rows):
+                return Forgotten([], [], dict(erasure.datasets), [], [], erasure=erasure.id)
+        raise TraceError(f"no dataset in {self.workspace.home} holds such a row; nothing was changed")
+
+
+@dataclass(frozen=True)
+class _Found:
+    workspace: Workspace
+    holdings: list[Holding]
+    gone: Erased
+    told: Forgotten
+
+    def erase(self, why: str, by: str) -> Erasure:
+        """Make the revisions without the rows, and record the erasure before they are seen.
+
+        The other way round a killed command would find its own revision made and not know it for that.
+        """
+        from tunewheel.registry import keep_dataset
+        from tunewheel.store import record_erasure
+
+        left = self._left()
+        made = {old: None if rows is None else rows.fingerprint for old, (_, rows) in left.items()}
+        erasure = record_erasure(self.workspace, self.gone.ids, made, why=why, by=by)
+        for name, rows in left.values():
+            if rows is not None:
+                keep_dataset(self.workspace, rows, name)
+        return erasure
+
+    def _left(self) -> dict[str, tuple[str, Dataset | None]]:
+        """What is left of each dataset, and its name; None where nobody will go on from it."""
+        from tunewheel.lineage.holdings import Families
+        from tunewheel.registry import Registry
+        from tunewheel.store import list_datasets
+
+        families = Families(list_datasets(self.workspace))
+        standing = {version.dataset for version in Registry(self.workspace).versions() if version.aliases}
+        left = {}
+        for old, holding in {h.dataset.fingerprint: h for h in self.holdings}.items():
+            record = families.records.get(old)
+            wanted = families.newest(old) or old in standing
+            left[old] = (record.name if record else old, _without(holding) if record and wanted else None)
+        return left
+
+    def purge(self, erasure: Erasure) -> list[Path]:
+        """Remove whatever in the workspace still shows the rows."""
+        from tunewheel.registry.purge import Purge
+
+        return Purge(self.workspace, erasure, self.gone, tuple(holding.folder for holding in self.holdings)).run()
+
+
+@dataclass(frozen=True)
+class _Retraining:
+    """Champions that learned from erased rows, trained without them by the settings of their runs."""
+
+    workspace: Workspace
+    erasure: Erasure
+    why: str
+    lang: Literal["en", "zh"]
+    progress: Progress | None
+    say: Say
+
+    def run(self) -> list[str]:
+        """Train and promote; returns the versions that stand for the champions now."""
+        from tunewheel.registry import CHAMPION, Registry
+
+        registry = Registry(self.workspace)
+        champions = [version for version in registry.versions() if CHAMPION in version.aliases]
+        made = []
+        for version in champions:
+            left = self.erasure.datasets.get(version.dataset or "")
+            if left is not None:
+                made.append(self._again(registry, version.name, version.run, left))
+        return made
+
+    def _again(self, registry: Registry, name: str, run: str | None, dataset: str) -> str:
+        from tunewheel.registry import CHAMPION, kept_dataset
+        from tunewheel.store import get_run
+
+        record = get_run(self.workspace, run) if run else None
+        rows = kept_dataset(self.workspace, dataset)
+        if record is None or rows is None:
+            raise LoopError(f"{name}: the run of its champion is not recorded; train it again by hand")
+        self.say("retrain", f"{name} on {dataset[:12]}, by the settings of the run {record.key}")
+        turn = train(
+            rows, **self._settings(record.settings, rows), lang=self.lang, progress=self.progress, say=self.say
+        )
+        worse = turn.champion is not None and next(iter(turn.champion.verdicts.values())) == "worse"
+        if worse:
+            self.say("champion", f"{turn.version} is measurably worse: promote it by hand, or train on more rows")
+        else:
+            registry.promote(turn.version.ref, alias=CHAMPION, why=f"trained without erased rows: {self.why}")
+        return turn.version.ref
+
+    def _settings(self, recorded: Mapping[str, Any], rows: Dataset) -> dict[str, Any]:
+        """What `train` takes, as a run recorded it; the columns and splits are the dataset's by now."""
+        kept = ("name", "base", "method", "class_weights", "out_of_scope", "crf", "context", "slices", "robustness")
+        recipe = {each.name: recorded[each.name] for each in fields(Recipe) if each.name in recorded}
+        given = {name: recorded[name] for name in kept if name in recorded}
+        place = {"home": self.workspace.home, "database": self.workspace.database}
+        return {**given, **place, "task": rows.task, "recipe": Recipe(**recipe)}
+
+
+def _without(holding: Holding) -> Dataset | None:
+    """The dataset without the rows that are meant; None where all of it is."""
+    from tunewheel.data import DataError
+
+    places = {(row.split, row.at) for row in holding.rows}
+    note = f"{len(places)} rows of {holding.dataset.fingerprint[:12]} were erased"
+    try:
+        return holding.dataset.edited(lambda split, at, row: None if (split, at) in places else row, note=note)
+    except DataError:
+        return None

@@ -1,0 +1,125 @@
+"""The records of erasures: rows that somebody asked to be forgotten, without a word of what they said."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+
+from tunewheel.store.schema import datasets, erasures, runs
+from tunewheel.store.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Erasure:
+    """One erasure: ``rows`` are hashes of ids (`hashed`), ``datasets`` the revision made of each that held them."""
+
+    id: int
+    rows: tuple[str, ...]
+    datasets: Mapping[str, str | None] = field(hash=False)
+    why: str
+    by: str
+    at: datetime
+    purged: datetime | None
+    """When the old datasets and every copy of the text went from the workspace."""
+
+
+def hashed(identifier: str) -> str:
+    """The hash that stands for a row's id where the row was erased.
+
+    >>> hashed("17")
+    'erased-4523540f1504cd17'
+    """
+    return f"erased-{hashlib.sha256(identifier.encode()).hexdigest()[:16]}"
+
+
+def record_erasure(
+    workspace: Workspace, ids: Collection[str], made: Mapping[str, str | None], *, why: str, by: str
+) -> Erasure:
+    """Record an erasure, or find the one that these rows belong to: a repeated command adds to what it had begun.
+
+    Args:
+        workspace: where.
+        ids: the rows' ids; they are kept as hashes.
+        made: of each dataset that holds the rows, the fingerprint of the revision without them, None if none was made.
+        why: the reason.
+        by: who asked for it.
+    """
+    wanted = {hashed(identifier) for identifier in ids}
+
+    def work(connection: Connection) -> Erasure:
+        known = next((each for each in _all(connection) if wanted <= set(each.rows)), None)
+        if known is None:
+            values: dict[str, Any] = {"rows": sorted(wanted), "datasets": dict(made), "why": why, "by": by}
+            connection.execute(insert(erasures).values(values | {"at": datetime.now(UTC)}))
+            return _all(connection)[-1]
+        both = {**known.datasets, **{key: value for key, value in made.items() if value or key not in known.datasets}}
+        connection.execute(update(erasures).where(erasures.c.id == known.id).values(datasets=both))
+        return next(each for each in _all(connection) if each.id == known.id)
+
+    return workspace.transact(work)
+
+
+def list_erasures(workspace: Workspace) -> list[Erasure]:
+    """All erasures, oldest first."""
+    with workspace.read() as connection:
+        return _all(connection)
+
+
+def erase_records(workspace: Workspace, erasure: Erasure, messages: Mapping[str, str]) -> None:
+    """Take the rows of an erasure's datasets out of the records, in one transaction.
+
+    The datasets stay recorded, without an artifact and with what became of them; their runs can no more be taken up.
+
+    Args:
+        workspace: where.
+        erasure: as recorded.
+        messages: by the keys of runs, what their messages say from here on.
+    """
+
+    def work(connection: Connection) -> None:
+        now = datetime.now(UTC)
+        for fingerprint, revision in erasure.datasets.items():
+            where = datasets.c.fingerprint == fingerprint
+            summary = connection.scalar(select(datasets.c.summary).where(where))
+            if summary is not None:
+                told = {"why": erasure.why, "by": erasure.by, "at": now, "revision": revision}
+                erased = {**summary, "erased": summary.get("erased") or told}
+                connection.execute(update(datasets).where(where).values(artifact=None, summary=erased))
+                cut = (runs.c.dataset == fingerprint) & (runs.c.status == "running")
+                ended = {"status": "failed", "message": "its dataset was erased", "finished": now, "updated": now}
+                connection.execute(update(runs).where(cut).values(ended))
+        for key, message in messages.items():
+            connection.execute(update(runs).where(runs.c.key == key).values(message=message))
+        connection.execute(update(erasures).where(erasures.c.id == erasure.id).values(purged=now))
+
+    with workspace.begin() as connection:
+        if connection.dialect.name == "sqlite":
+            connection.exec_driver_sql("PRAGMA secure_delete = ON")  # else freed pages keep what stood in them
+        work(connection)
+    with workspace.engine.connect() as connection:
+        if connection.dialect.name == "sqlite":
+            raw: Any = connection.connection.driver_connection
+            raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def run_messages(workspace: Workspace) -> dict[str, str]:
+    """What runs that failed said, by their keys."""
+    with workspace.read() as connection:
+        found = connection.execute(select(runs.c.key, runs.c.message).where(runs.c.message.is_not(None)))
+        return {row.key: row.message for row in found}
+
+
+def runs_on(workspace: Workspace, fingerprints: Collection[str]) -> list[str]:
+    """The keys of all runs on some datasets."""
+    with workspace.read() as connection:
+        return list(connection.scalars(select(runs.c.key).where(runs.c.dataset.in_(list(fingerprints)))))
+
+
+def _all(connection: Connection) -> list[Erasure]:
+    found = connection.execute(select(erasures).order_by(erasures.c.id)).mappings()
+    return [Erasure(**{**row, "rows": tuple(row["rows"])}) for row in found]

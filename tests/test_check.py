@@ -1,0 +1,97 @@
+"""`tunewheel check`: the command and the verb, from files."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import tunewheel as tw
+from inspections import found
+from tunewheel.cli import app, main
+
+ROWS = [{"text": f"my card number {i} is gone", "label": "lost"} for i in range(12)] + [
+    {"text": f"第{i}次查询余额还有多少钱", "label": "balance"} for i in range(12)
+]
+
+
+def write(path: Path, rows: list[dict[str, object]], *lines: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows) + "".join(line + "\n" for line in lines)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def run(*arguments: object):
+    return CliRunner().invoke(app, ["check", *map(str, arguments)], catch_exceptions=False)
+
+
+def test_bad_rows_are_a_finding_with_line_and_remedy_and_the_others_are_checked(tmp_path):
+    path = write(tmp_path / "tickets.jsonl", ROWS, '{"text": "", "label": "lost"}', "{broken", json.dumps(ROWS[0]))
+    inspection = tw.check(path)
+    rejected = found(inspection, "rejected")
+    assert (rejected.count, rejected.values["total"], rejected.severity) == (2, 27, "error")
+    assert [example.row for example in rejected.examples] == [25, 26]
+    assert "fill it in or remove the row" in rejected.examples[0].note
+    assert inspection.rows == {"train": 25}
+    assert found(inspection, "repeats").count == 1
+    assert not list(tmp_path.glob("*rejected*"))
+
+
+def test_splits_are_those_of_the_files_and_a_single_file_is_one(tmp_path):
+    write(tmp_path / "data" / "train.jsonl", ROWS)
+    write(tmp_path / "data" / "test.jsonl", ROWS[:3])
+    assert tw.check(tmp_path / "data").rows == {"train": 24, "test": 3}
+    assert tw.check(tmp_path / "data" / "train.jsonl").rows == {"train": 24}
+
+
+@pytest.mark.parametrize(("rows", "least", "code"), [(ROWS, "warning", 0), (ROWS + ROWS[:1], "error", 0)])
+def test_a_gate_passes_what_is_light_enough(tmp_path, rows, least, code):
+    path = write(tmp_path / "tickets.jsonl", rows)
+    result = run(path, "-o", tmp_path / "report.html", "--fail-on", least)
+    assert result.exit_code == code, result.output
+
+
+def test_a_gate_fails_with_1_and_the_report_stands_all_the_same(tmp_path):
+    path = write(tmp_path / "tickets.jsonl", ROWS + ROWS[:1])
+    page = tmp_path / "out" / "report.html"
+    result = run(path, "-o", page, "--fail-on", "warning", "--json", "--lang", "zh")
+    assert result.exit_code == 1
+    assert "repeats" in [finding["kind"] for finding in json.loads(result.stdout)["findings"]]
+    assert "重复文本" in page.read_text("utf-8")
+
+
+@pytest.mark.parametrize("content", [b"", b"\n\n", b"\x00\xff\xfe", b"{", b'{"text": ""}\n', b"text,label\n"])
+def test_a_file_of_which_nothing_can_be_used_is_refused_and_leaves_no_report(tmp_path, capfd, monkeypatch, content):
+    path = tmp_path / "odd.jsonl"
+    path.write_bytes(content)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["tunewheel", "check", str(path)])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code == 2
+    assert "odd.jsonl" in capfd.readouterr().err
+    assert [each.name for each in tmp_path.iterdir()] == ["odd.jsonl"]
+
+
+def test_a_family_that_is_none_is_answered_with_the_nearest(tmp_path, capfd, monkeypatch):
+    path = write(tmp_path / "tickets.jsonl", ROWS)
+    monkeypatch.setattr(sys, "argv", ["tunewheel", "check", str(path), "--only", "label"])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code == 2
+    assert "did you mean 'labels'?" in capfd.readouterr().err
+
+
+def test_a_page_that_cannot_be_made_whole_leaves_the_old_one(tmp_path, monkeypatch):
+    inspection = tw.check(write(tmp_path / "tickets.jsonl", ROWS), only=["labels"])
+    page = inspection.write_html(tmp_path / "report.html")
+    before = page.read_bytes()
+    monkeypatch.setattr("os.fsync", lambda descriptor: (_ for _ in ()).throw(OSError("no space left")))
+    with pytest.raises(OSError, match="no space"):
+        inspection.write_html(page)
+    assert page.read_bytes() == before
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["report.html", "tickets.jsonl"]

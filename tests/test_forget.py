@@ -1,0 +1,251 @@
+"""Erasure through the command: rows leave the data, the models and, on request, every file of the workspace."""
+
+import json
+import shutil
+from html import escape
+
+import pytest
+
+from test_cli import FAST, run, told
+from tiny import intent_rows
+from tunewheel import loop
+from tunewheel.data import Dataset
+from tunewheel.evaluation import Report, compare
+from tunewheel.registry import Registry, keep_dataset, kept_dataset
+from tunewheel.store import Workspace, fail_run, list_datasets, list_erasures, start_run
+
+SAID = {"en": 'please tell Mr Brown <where> my "gold" card went', "zh": "请告诉布朗先生我的“金卡”去哪了 & 为何"}
+
+
+def put(path, rows):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def made(tiny_base, tmp_path_factory):
+    """Two versions of a classifier whose train and test split hold what one person said, mistaken in test."""
+    folder = tmp_path_factory.mktemp("forget")
+    rows = intent_rows(70)
+    train = [{"id": f"train-{lang}", "text": text, "label": "balance", "who": "b"} for lang, text in SAID.items()]
+    test = [{"id": f"test-{lang}", "text": f" {text}", "label": "lost", "who": "b"} for lang, text in SAID.items()]
+    near = {"id": "near", "text": SAID["en"].upper(), "label": "lost"}
+    put(folder / "cards" / "train.jsonl", [*rows[:48], *train, near, {"text": SAID["zh"]}])
+    put(folder / "cards" / "dev.jsonl", rows[48:56])
+    put(folder / "cards" / "test.jsonl", [*test, *rows[56:]])
+    command = ["train", str(folder / "cards"), "--base", str(tiny_base), *FAST, "--on-error", "skip"]
+    for seed in ("1", "2"):
+        result = run(folder, *command, "--seed", seed, "--set", "robustness=case")
+        assert result.exit_code == 0, result.output
+    run(folder, "trace", "cards:1", "--row", "test-en")  # leaves vectors in the cache
+    return folder
+
+
+@pytest.fixture
+def workplace(made, tmp_path):
+    shutil.copytree(made / "home", tmp_path / "home", symlinks=True)
+    return tmp_path
+
+
+def forgotten(workplace, *arguments):
+    result = run(workplace, "forget", *arguments, "--why", "Mr B. asked", "--json")
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def forms(text):
+    return {
+        f.encode()
+        for f in (
+            text,
+            escape(text),
+            escape(text, quote=False),
+            json.dumps(text)[1:-1],
+            json.dumps(text, ensure_ascii=False)[1:-1],
+        )
+    }
+
+
+def holding(home, text):
+    """Every file of a workspace that has a text in it, however it is written."""
+    found = (path for path in home.rglob("*") if path.is_file())
+    return sorted(str(p.relative_to(home)) for p in found if any(form in p.read_bytes() for form in forms(text)))
+
+
+def ids(dataset):
+    return {row["id"]: split for split in dataset.splits for row in dataset[split]}
+
+
+def test_rows_leave_the_newest_data_and_everyone_who_used_them_is_named(workplace):
+    found = forgotten(workplace, "train-en")
+    assert [path.rpartition("/")[2] for path in found["files"]] == ["test.jsonl", "train.jsonl"]
+    assert {(row["id"], row["split"]) for row in found["rows"]} == {("train-en", "train"), ("test-en", "test")}
+    assert [(near["id"], near["split"]) for near in found["near"]] == [("near", "train")]
+    assert {v["ref"]: v["parts"] for v in found["versions"]} == {
+        "cards:1": {"learned": 1, "tested": 1},
+        "cards:2": {"learned": 1, "tested": 1},
+    }
+    [(old, new)] = found["datasets"].items()
+    with Workspace.open(workplace / "home") as workspace:
+        before, after = ids(kept_dataset(workspace, old)), ids(kept_dataset(workspace, new))
+        assert after == {key: split for key, split in before.items() if key not in ("train-en", "test-en")}
+        [erasure] = list_erasures(workspace)
+        assert (erasure.why, erasure.purged, len(erasure.rows)) == ("Mr B. asked", None, 2)
+        assert "train-en" not in str(erasure)
+    traced = json.loads(run(workplace, "trace", new[:10], "--json").stdout)
+    assert [parent["fingerprint"] for parent in traced["parents"]] == [old]
+    again = forgotten(workplace, "train-en")
+    assert (again["datasets"], again["erasure"]) == (found["datasets"], found["erasure"])
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_after_a_purge_the_text_is_nowhere(workplace, lang):
+    home = workplace / "home"
+    with Workspace.open(home) as workspace:
+        key = start_run(workspace, "cut", command="train", settings={}).key
+        fail_run(workspace, key, f"TaskError: {SAID[lang]}")
+    put(home / "collected" / "raw.jsonl", [{"body": SAID[lang]}, {"body": "stays"}])
+    (home / "reports" / "check.html").write_text(f"<p>{escape(SAID[lang])}</p>", encoding="utf-8")
+    before = holding(home, SAID[lang])
+    for place in ("artifacts", "cache", "reports", "collected", "tunewheel.db"):
+        assert any(place in file for file in before), (place, before)
+    found = forgotten(workplace, f"test-{lang}", "--purge")
+    assert holding(home, SAID[lang]) == []
+    assert not list((home / "cache" / "vectors").iterdir())
+    assert (home / "collected" / "raw.jsonl").read_text() == '{"body": "stays"}\n'
+    other = SAID["zh" if lang == "en" else "en"]
+    assert holding(home, other)
+    registry = Registry(Workspace.open(home))
+    for version in registry.versions():
+        registry.verify(version.ref)
+        assert not kept_dataset(registry.workspace, version.dataset)["test"]["id"][:].count(f"test-{lang}")
+    [old] = found["datasets"]
+    shown = run(workplace, "trace", "cards:1").stdout
+    assert "Mr B. asked" in " ".join(shown.split())
+    assert found["datasets"][old][:12] in shown
+    again = forgotten(workplace, f"test-{lang}", "--purge")
+    assert (again["rows"], again["erasure"]) == ([], found["erasure"])
+
+
+def test_reports_keep_their_figures_and_lose_the_row(workplace):
+    registry = Registry(Workspace.open(workplace / "home"))
+    before = json.loads((registry.resolve("cards:1").report / "report.json").read_text("utf-8"))
+    forgotten(workplace, "test-en", "--purge")
+    folder = registry.resolve("cards:1").report
+    after = json.loads((folder / "report.json").read_text("utf-8"))
+    assert after["metrics"] == before["metrics"]
+    assert {m["id"] for m in before["worst"]} - {m["id"] for m in after["worst"]} == {"test-en"}
+    assert "<h2>" in (folder / "report.html").read_text("utf-8")
+    both = compare(*(Report.load(registry.resolve(f"cards:{n}").report) for n in (1, 2)))
+    assert both.as_dict()["rows"] == after["rows"] == before["rows"]
+
+
+def test_the_champion_is_trained_again_without_the_rows(workplace):
+    found = forgotten(workplace, "--where", "who=b", "--retrain", "--purge")
+    assert found["retrained"] == ["cards:3"]
+    registry = Registry(Workspace.open(workplace / "home"))
+    champion = registry.resolve("cards@champion")
+    assert champion.ref == "cards:3"
+    assert "Mr B. asked" in registry.history("cards")[-1].why
+    settings = registry.lineage("cards:3")["run"]["settings"]
+    old = registry.lineage("cards:1")["run"]["settings"]
+    assert {k: settings[k] for k in ("epochs", "seed", "robustness", "base")} == {
+        k: old[k] for k in ("epochs", "seed", "robustness", "base")
+    }
+    left = kept_dataset(registry.workspace, champion.dataset)
+    assert not {"train-en", "train-zh", "test-en", "test-zh"} & ids(left).keys()
+    assert all(holding(workplace / "home", text) == [] for text in SAID.values())
+
+
+def test_data_with_erased_rows_is_not_read_again_in_silence(workplace, made, tiny_base, capfd, monkeypatch):
+    forgotten(workplace, "test-en", "--purge")
+    command = ["train", made / "cards", "--base", tiny_base, *FAST, "--on-error", "skip", "--seed", "9"]
+    code, error = told(capfd, monkeypatch, *command, "--parent", "none", "--home", workplace / "home")
+    assert (code, "were erased on" in error) == (2, True)
+
+
+def test_what_cannot_be_meant_is_told(workplace, capfd, monkeypatch):
+    home = ["--home", workplace / "home"]
+    for arguments, expected in (
+        (["forget", "no such row", "--why", "x"], "no dataset"),
+        (["forget", "--why", "x"], "say which rows"),
+        (["forget", "train-en"], "say why"),
+    ):
+        code, error = told(capfd, monkeypatch, *arguments, *home)
+        assert (code, expected in " ".join(error.split())) == (2, True), error
+    data = Dataset.from_rows({"train": [{"id": "train-en", "text": "somebody else", "label": "a"}]})
+    with Workspace.open(workplace / "home") as workspace:
+        keep_dataset(workspace, data, "other.jsonl")
+    code, error = told(capfd, monkeypatch, "forget", "train-en", "--why", "x", *home)
+    assert (code, "names different rows" in " ".join(error.split())) == (2, True), error
+    assert len(forgotten(workplace, "train-en", "--model", "cards", "--dry-run")["rows"]) == 2
+
+
+KILLED = """
+import itertools, os, sys
+from pathlib import Path
+import shutil
+from tunewheel import loop
+from tunewheel.store import artifacts, files
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+steps, last = itertools.count(1), int(sys.argv[3])
+def step(*_, **__):
+    if next(steps) == last:
+        os._exit(9)
+def dying(name, module):
+    real = getattr(module, name)
+    def wrapped(*arguments, **options):
+        step()
+        return real(*arguments, **options)
+    setattr(module, name, wrapped)
+for name in ("rename", "replace", "unlink"):
+    dying(name, Path)
+dying("rmtree", shutil)
+event.listen(Engine, "commit", step)
+loop.forget("b", why="asked", purge=True, home=sys.argv[1], database=sys.argv[2] or None)
+print(next(steps))
+"""
+
+
+def small(workspace):
+    """A workspace with a dataset that holds the texts, a version with a report of a sort, and a revision."""
+    rows = [
+        {"id": key, "text": text, "label": "ab"[i % 2]}
+        for i, (key, text) in enumerate([("a", "stays"), ("b", SAID["zh"]), ("c", "留下"), ("d", f"{SAID['zh']} ")])
+    ]
+    data = Dataset.from_rows({"train": rows, "test": [{"id": "t", "text": SAID["zh"], "label": "a"}]})
+    keep_dataset(workspace, data, "rows.jsonl")
+    put(workspace.reports_dir / "rows.rejected.jsonl", [{"record": rows[1]}, {"record": rows[0]}])
+    return data
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_killed_at_any_step_the_same_command_finishes(kind, request, start, tmp_path):
+    workspace = request.getfixturevalue(f"{kind}_workspace")
+    data = small(workspace)
+    workspace.close()
+    saved, at = tmp_path / "saved", 0
+    if kind == "sqlite":
+        shutil.copytree(workspace.home, saved)
+    while True:
+        at += 1 if kind == "sqlite" else 4
+        process = start(KILLED, workspace, at)
+        process.wait()
+        assert process.returncode in (0, 9), process.stderr.read()
+        loop.forget("b", why="asked", purge=True, home=workspace.home, database=workspace.database)
+        assert holding(workspace.home, SAID["zh"]) == [], at
+        with Workspace.open(workspace.home, workspace.database) as opened:
+            [erasure] = list_erasures(opened)
+            assert erasure.purged is not None
+            left = kept_dataset(opened, data.fingerprint)
+            assert ids(left) == {"a": "train", "c": "train"}
+            assert len(list_datasets(opened)) == 2
+            if process.returncode == 0:
+                return
+        if kind == "postgres":
+            return
+        shutil.rmtree(workspace.home)
+        shutil.copytree(saved, workspace.home)
