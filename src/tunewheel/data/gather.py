@@ -130,6 +130,11 @@ def text_key(text: str) -> int:
 _SIGNS = re.compile(r"[\W_]+")
 
 
+def plain(text: str) -> str:
+    """Strip a text of what `near_key` passes over; one of nothing but signs keeps them, its white space made single."""
+    return _SIGNS.sub("", unicodedata.normalize("NFKC", text).casefold()) or " ".join(text.split())
+
+
 def near_key(text: str) -> int:
     """Hash a text so that case, punctuation, width and all white space make no difference.
 
@@ -138,6 +143,4 @@ def near_key(text: str) -> int:
     >>> near_key("?!") == near_key("...")
     False
     """
-    # A text of nothing but signs is told by them.
-    plain = _SIGNS.sub("", unicodedata.normalize("NFKC", text).casefold())
-    return hash64(plain) if plain else text_key(text)
+    return hash64(plain(text))
