@@ -29,9 +29,7 @@ def clean(
     simplified: Annotated[
         bool, typer.Option("--simplified", help="Normalise, and write traditional Chinese in simplified characters.")
     ] = False,
-    drop_empty: Annotated[
-        bool, typer.Option("--drop-empty", help="Take out rows without a visible character.")
-    ] = False,
+    drop_empty: Annotated[bool, typer.Option("--drop-empty", help="Take out rows without a letter or digit.")] = False,
     redact: Annotated[bool, typer.Option("--redact", help="Personal data gives way to the name of its kind.")] = False,
     pseudonyms: Annotated[
         Path | None, typer.Option(metavar="KEYFILE", help="Personal data gives way to pseudonyms made by this secret.")

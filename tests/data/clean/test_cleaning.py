@@ -6,6 +6,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -156,7 +157,7 @@ def test_what_is_masked_stands_in_no_record(tmp_path: Path) -> None:
 
 def test_without_a_mask_the_record_has_what_was(tmp_path: Path) -> None:
     data = Dataset.from_rows(
-        {"train": [{"id": "1", "text": "付  给Ａnna", "label": "a", "desk": 3}, *rows(("2", "\u200b", "b"))]}
+        {"train": [{"id": "1", "text": "付  给Ａnna", "label": "a", "desk": 3}, *rows(("2", "\u200b ?", "b"))]}
     )
     made, record = cleaned(data, tmp_path, normalise=True, drop_empty=True)
     assert made.dataset["train"].to_list() == [{"id": "1", "text": "付 给Anna", "label": "a", "desk": 3}]
@@ -172,7 +173,7 @@ def test_without_a_mask_the_record_has_what_was(tmp_path: Path) -> None:
             "id": "2",
             "split": "train",
             "reason": "empty",
-            "before": {"id": "2", "text": "\u200b", "label": "b", "desk": None},
+            "before": {"id": "2", "text": "\u200b ?", "label": "b", "desk": None},
             "after": None,
         },
     ]
@@ -197,6 +198,38 @@ def test_a_label_that_only_becomes_rare_by_another_repair_is_found_too(tmp_path:
     made, _ = cleaned(Dataset.from_rows({"train": train}), tmp_path, typos=True, dedupe=True, near=1.0)
     assert made.dataset.labels == ("refund",)
     assert made.dataset.rows == {"train": 31}
+
+
+def test_where_a_crowd_hid_pairs_what_is_left_is_compared_again(tmp_path: Path) -> None:
+    asked = []
+
+    def crowded(texts: Iterable[str], threshold: float) -> Exact:
+        held = list(texts)
+        asked.append(len(held))
+        found = Exact.of(held)
+        return replace(found, left=np.array([0]), right=np.array([1]), crowded=len(held)) if len(held) > 2 else found
+
+    train = rows(*((str(i), f"第{i}行", "x") for i in range(5)))
+    made = clean(Dataset.from_rows({"train": train}), Repairs(dedupe=True), tmp_path / "r", find_near=crowded)
+    assert (asked, made.counts) == ([5, 4, 3, 2], {"near duplicate": 3})
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["the transfer to my landlord has not arrived since Monday", "上周一转给房东的款项到今天还没有到账请帮我查一下"],
+)
+def test_near_copies_are_found_by_their_shingles(text: str, tmp_path: Path) -> None:
+    data = Dataset.from_rows(
+        {
+            "train": rows(("1", f"{text}!!", "a"), ("2", f"{text}吗", "a"), ("3", "别的 other", "a")),
+            "test": rows(("4", f"{text}, ok", "a")),
+        }
+    )
+    made = clean(data, Repairs(dedupe=True, near=0.7), tmp_path / "record.jsonl")
+    assert ids(made.dataset) == {"train": ["1", "3"], "test": ["4"]}
+    made = clean(data, Repairs(dedupe=True, drop_leaks=True, near=0.7), tmp_path / "record.jsonl")
+    assert ids(made.dataset) == {"train": ["3"], "test": ["4"]}
+    assert clean(made.dataset, Repairs(dedupe=True, drop_leaks=True, near=0.7), tmp_path / "record.jsonl").counts == {}
 
 
 def test_nothing_left_is_an_error(tmp_path: Path) -> None:

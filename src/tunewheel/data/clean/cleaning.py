@@ -11,7 +11,7 @@ from typing import IO, Any, Literal, Protocol
 
 from tunewheel.data.clean.draft import Draft
 from tunewheel.data.clean.labels import Suspects, labels_of, renamed, typos
-from tunewheel.data.clean.normalise import is_empty, normalised
+from tunewheel.data.clean.normalise import is_wordless, normalised
 from tunewheel.data.clean.sets import Alike, Exact, Out, Rows, answer
 from tunewheel.data.dataset import Dataset
 from tunewheel.data.infer import TARGETS
@@ -36,7 +36,7 @@ class Repairs:
     relabel: the suggestions of a reviewed list, where a row still says what it was given.
     typos: slips of the pen in labels become the frequent label that was meant.
     normalise: NFKC, white space, no control characters; with ``simplified`` traditional characters become simplified.
-    drop_empty: rows without a visible character go.
+    drop_empty: rows without a letter or digit go.
     masker: personal data is taken out of the texts, and of the record of all repairs.
     conflicts: of a split's rows of one text with several answers, all go (``drop``) or those that are not of the most
         frequent answer (``majority``; all where none is).
@@ -196,11 +196,11 @@ class _Cleaning:
         repairs, before = self.repairs, row
         if repairs.normalise or repairs.simplified:
             row = normalised(row, simplified=repairs.simplified)
-            if row["text"] != before["text"]:
-                self.record.changed(split, "normalise", before, row)
-        if repairs.drop_empty and is_empty(row["text"]):
-            self.record.removed(split, "empty", row)
+        if repairs.drop_empty and is_wordless(row["text"]):
+            self.record.removed(split, "empty", before)
             return None
+        if row["text"] != before["text"]:
+            self.record.changed(split, "normalise", before, row)
         if repairs.masker is not None:
             after, found = repairs.masker.mask_row(row)
             if found:
@@ -213,7 +213,8 @@ class _Cleaning:
         repairs, gone = self.repairs, list[Out]()
         if repairs.conflicts is None and not repairs.drop_leaks and not repairs.dedupe:
             return
-        rows = self._rows()
+        alike = self._alike()
+        rows = self._rows(alike)
         if repairs.conflicts is not None:
             gone += rows.take_out(rows.conflicts(repairs.conflicts))
         if repairs.drop_leaks:
@@ -221,14 +222,19 @@ class _Cleaning:
         if repairs.dedupe:
             gone += rows.take_out(rows.duplicates())
         self._take_out(gone)
+        if gone and alike.crowded:  # pairs were left out for there were too many; among fewer rows they are found
+            self._sets()
 
-    def _rows(self) -> Rows:
+    def _alike(self) -> Alike:
+        texts = (row["text"] for split in self.draft.splits for _, row in self.draft.rows(split))
+        near = self.repairs.near < 1 and (self.repairs.dedupe or self.repairs.drop_leaks)
+        return self.find_near(texts, self.repairs.near) if near else Exact.of(texts)
+
+    def _rows(self, alike: Alike) -> Rows:
         splits = self.draft.splits
         sizes = [int(self.draft.left[split].sum()) for split in splits]
         answers = [answer(row) for split in splits for _, row in self.draft.rows(split)]
-        texts = (row["text"] for split in splits for _, row in self.draft.rows(split))
-        near = self.repairs.near < 1 and (self.repairs.dedupe or self.repairs.drop_leaks)
-        return Rows(splits, sizes, answers, self.find_near(texts, self.repairs.near) if near else Exact.of(texts))
+        return Rows(splits, sizes, answers, alike)
 
     def _take_out(self, gone: list[Out]) -> None:
         """Write down the rows and the ids of those they gave way to, and leave them out."""

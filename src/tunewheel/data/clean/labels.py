@@ -135,7 +135,8 @@ def typos(counts: Mapping[str, int]) -> dict[str, str]:
     rows = Counter[str]()
     for label in order:
         rows[meant[label]] += counts[label]
-    for label, other in itertools.product(reversed(order), order):
+    frequent = [label for label in order if rows[meant[label]] >= RARE * min(rows.values())]
+    for label, other in itertools.product(reversed(order), frequent):
         if meant[label] == label and rows[meant[other]] >= RARE * rows[label] and _is_slip(label, other):
             meant[label] = meant[other]
     return {label: meant[target] for label, target in meant.items() if meant[target] != label}

@@ -14,6 +14,7 @@ from tunewheel.data.problems import DataError, Problem
 Row = dict[str, Any]
 
 _SPACES = re.compile(r"\s+")
+_WORD = re.compile(r"[^\W_]")
 _CHINESE = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]")
 _ROUNDS = 5
 _JOINERS = "\u200c\u200d"  # they make emoji and the letters of some scripts
@@ -40,13 +41,13 @@ def normalised(row: Mapping[str, Any], *, simplified: bool = False) -> Row:
     return result if result["text"] else dict(row)
 
 
-def is_empty(text: str) -> bool:
-    r"""Whether a text has no visible character.
+def is_wordless(text: str) -> bool:
+    r"""Whether a text has no letter and no digit, in any script: nothing that a label could be learned from.
 
-    >>> is_empty("\u200b \ufeff"), is_empty("。")
+    >>> is_wordless("\u200b ?!"), is_wordless("卡?")
     (True, False)
     """
-    return not _SPACES.sub("", "".join(_visible(text)))
+    return not _WORD.search(text)
 
 
 def _moved(row: Row, step: Callable[[str], Sequence[str]]) -> Row:

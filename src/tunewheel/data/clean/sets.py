@@ -32,6 +32,10 @@ class Alike(Protocol):
     def right(self) -> Ints:
         """See ``left``."""
 
+    @property
+    def crowded(self) -> int:
+        """How many texts were not compared with all that may be like them; 0 says that no pair is missing."""
+
 
 class Out(NamedTuple):
     """A row to take out, why, and the row it gave way to (None: to none in particular), as numbers."""
@@ -48,6 +52,7 @@ class Exact:
     first: Ints
     left: Ints
     right: Ints
+    crowded: int = 0
 
     @classmethod
     def of(cls, texts: Iterable[str]) -> Exact:
