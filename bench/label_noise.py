@@ -110,10 +110,11 @@ def main() -> None:
     for figures in runs["BANKING77, MiniLM"]:
         figures["seconds"] = round(figures["seconds"] + took, 1)
     for name, figures in runs.items():
-        cells = [", ".join(f"{f[key]:.3f}" for f in figures) for key in ("precision", "likely_precision")]
-        middle = np.median([f["seconds"] for f in figures])
-        row = f"{name} | {figures[0]['spoilt']:,} | {' | '.join(cells)} | {middle:.0f} |"
-        finish("label_noise", row.removesuffix(" |"), {name: figures}, record=not (options.quick or options.no_record))
+        precise, likely = (", ".join(f"{f[key]:.3f}" for f in figures) for key in ("precision", "likely_precision"))
+        called = ", ".join(f"{f['likely']:,}" for f in figures)
+        seconds = np.median([f["seconds"] for f in figures])
+        row = f"{name} | {figures[0]['spoilt']:,} | {precise} | {called} | {likely} | {seconds:.0f}"
+        finish("label_noise", row, {name: figures}, record=not (options.quick or options.no_record))
     finish("label_noise", "", {"quick": options.quick, "seeds": list(seeds), **runs}, record=False)
 
 

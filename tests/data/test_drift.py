@@ -44,7 +44,7 @@ def test_the_statistic_is_the_energy_distance_by_hand():
 
 def test_a_shift_of_place_alone_changes_nothing():
     a, b = cloud(1, 50), cloud(2, 50, 0.3)
-    near, far = two_sample(a, b), two_sample(a + 100, b + 100)
+    near, far = two_sample(a, b), two_sample(a + 1000, b + 1000)
     assert far.statistic == pytest.approx(near.statistic, abs=1e-3) and far.p == pytest.approx(near.p, abs=0.01)
 
 

@@ -60,11 +60,13 @@ def test_right_entities_are_left_alone(lang):
     assert found.found == [] and found.unjudged == {}
 
 
-def test_rare_types_are_not_judged_but_said():
+def test_rare_types_are_neither_judged_nor_suggested_but_said():
     rows = news("zh", 120)
-    rows.append({"text": "昨天王小芳用元宝付款", "entities": [{"start": 6, "end": 8, "label": "product"}]})
+    texts = [f"昨天王小芳用元宝付款第{i}次" for i in range(8)]
+    marked = [{"start": 2, "end": 5, "label": "person"}, {"start": 6, "end": 8, "label": "product"}]
+    rows += [{"text": text, "entities": marked[: 2 if i < 4 else 1]} for i, text in enumerate(texts)]
     found = entity_suspects(rows)
-    assert found.unjudged == {"product": 1}
+    assert found.unjudged == {"product": 4}
     assert all("product" not in (s.given and s.given.label, s.suggested and s.suggested.label) for s in found.found)
 
 

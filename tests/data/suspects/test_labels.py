@@ -2,13 +2,14 @@
 
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
 
 from noisy import intents
 from tunewheel.data.suspects import label_suspects, set_suspects
-from tunewheel.data.suspects.suspects import deal_folds, text_groups
+from tunewheel.data.suspects.suspects import deal_folds, quiet, text_groups
 
 LANGUAGES = pytest.mark.parametrize("lang", ["en", "zh"])
 
@@ -136,6 +137,12 @@ def test_sets_say_which_labels_are_too_rare_or_too_common():
     texts, labels = intents("en", 60)
     sets = [(label, "all") if i else (label, "all", "once") for i, label in enumerate(labels)]
     assert set_suspects(texts, sets).unjudged == {"all": 60, "once": 1}
+
+
+def test_remarks_of_the_libraries_are_kept_back():
+    with quiet():
+        warnings.warn("did not converge", UserWarning, stacklevel=1)
+        assert np.log(np.zeros(1))[0] == -np.inf
 
 
 def test_it_is_silent():
