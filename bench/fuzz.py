@@ -1,7 +1,7 @@
 """Fuzzed files: whatever a file holds, it is read rightly or refused with its place; nothing else may happen.
 
 Real files (their beginnings) are cut, flipped, shuffled, re-encoded and broken; others hypothesis makes from scratch.
-Each is read once with its bad rows raising or left out, and once as a stream. A correct load has as many rows as it
+Each is read once with its bad rows raising or left out, once as a stream, and checked. A correct load has as many rows as it
 counts, each with a text, its spans inside it; a refusal is a `DataError` that names the file, and rows that are there.
 A failure is saved under --failures and comes again with --seed and --only.
 """
@@ -228,6 +228,27 @@ def judge_stream(path: Path) -> None:
         assert path.name in str(error), f"no file in: {error}"
 
 
+def judge_check(path: Path) -> None:
+    """Check a file as `check` does; raises where it went wrong."""
+    import tunewheel as tw
+    from tunewheel.data import DataError
+    from tunewheel.data.check.page import render_html
+
+    page = path.with_name("report.html")
+    try:
+        inspection = tw.check(path, sample=200)
+        inspection.write_html(page, "zh")
+    except DataError as error:
+        assert path.name in str(error), f"no file in: {error}"
+        assert not page.exists(), "a report of nothing"
+        return
+    json.dumps(inspection.as_dict())
+    assert render_html(inspection).endswith("</html>\n"), "half a page"
+    usable = sum(inspection.rows.values())
+    assert all(f.count >= 1 and len(f.examples) <= 8 for f in inspection.findings), "a finding of nothing"
+    assert usable, "a check of nothing"
+
+
 def attempt(name: str, data: bytes, skip: bool) -> tuple[str, str | None]:
     """Judge one file: how it went, and what went wrong, if anything did."""
     with tempfile.TemporaryDirectory() as folder:
@@ -239,6 +260,7 @@ def attempt(name: str, data: bytes, skip: bool) -> tuple[str, str | None]:
                 warnings.simplefilter("error")
                 outcome = judge(path, skip)
                 judge_stream(path)
+                judge_check(path)
         except Exception:
             return "failed", traceback.format_exc()
         took = time.perf_counter() - start
