@@ -92,7 +92,7 @@ def main() -> None:
     )
     told = "; ".join(
         f"{name}: {', '.join(f'{pair} {count}' for pair, count in found['identical'].items())}, "
-        f"under other labels {sum(found['relabelled'].values())}"
+        f"under other labels {', '.join(f'{split} {count}' for split, count in found['relabelled'].items())}"
         for name, found in sets.items()
     )
     result = {"large": big, "sets": sets, "met": exact and big["peak_mib"] < LIMIT, "quick": options.quick}
