@@ -3,7 +3,8 @@
 Real files (their beginnings) are cut, flipped, shuffled, re-encoded and broken; others hypothesis makes from scratch.
 Each is read once with its bad rows raising or left out, once as a stream, and checked. A correct load has as many rows
 as it counts, each with a text, its spans inside it; a refusal is a `DataError` that names the file, and rows that are
-there. A check writes a whole report or none. A failure is saved under --failures and comes again with --seed and --only.
+there. A check writes a whole report or none. A failure is saved under --failures, and comes again with --seed and
+--only.
 """
 
 from __future__ import annotations
