@@ -1,9 +1,10 @@
 """Fuzzed files: whatever a file holds, it is read rightly or refused with its place; nothing else may happen.
 
 Real files (their beginnings) are cut, flipped, shuffled, re-encoded and broken; others hypothesis makes from scratch.
-Each is read once with its bad rows raising or left out, and once as a stream. A correct load has as many rows as it
-counts, each with a text, its spans inside it; a refusal is a `DataError` that names the file, and rows that are there.
-A failure is saved under --failures and comes again with --seed and --only.
+Each is read once with its bad rows raising or left out, once as a stream, and checked. A correct load has as many rows
+as it counts, each with a text, its spans inside it; a refusal is a `DataError` that names the file, and rows that are
+there. A check writes a whole report or none. A failure is saved under --failures, and comes again with --seed and
+--only.
 """
 
 from __future__ import annotations
@@ -228,7 +229,29 @@ def judge_stream(path: Path) -> None:
         assert path.name in str(error), f"no file in: {error}"
 
 
-def attempt(name: str, data: bytes, skip: bool) -> tuple[str, str | None]:
+def judge_check(path: Path, whole: bool) -> None:
+    """Check a file as `check` does; raises where it went wrong. The slow parts are done for the ``whole`` alone."""
+    import tunewheel as tw
+    from tunewheel.data import DataError
+    from tunewheel.data.check.page import render_html
+
+    page = path.with_name("report.html")
+    try:
+        inspection = tw.check(path, sample=200, skip=() if whole else ["suspects"])
+        if whole:
+            inspection.write_html(page, "zh")
+    except DataError as error:
+        assert path.name in str(error), f"no file in: {error}"
+        assert not page.exists(), "a report of nothing"
+        return
+    json.dumps(inspection.as_dict())
+    assert not whole or render_html(inspection).endswith("</html>\n"), "half a page"
+    usable = sum(inspection.rows.values())
+    assert all(f.count >= 1 and len(f.examples) <= 8 for f in inspection.findings), "a finding of nothing"
+    assert usable, "a check of nothing"
+
+
+def attempt(name: str, data: bytes, skip: bool, whole: bool = False) -> tuple[str, str | None]:
     """Judge one file: how it went, and what went wrong, if anything did."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / name
@@ -239,6 +262,7 @@ def attempt(name: str, data: bytes, skip: bool) -> tuple[str, str | None]:
                 warnings.simplefilter("error")
                 outcome = judge(path, skip)
                 judge_stream(path)
+                judge_check(path, whole)
         except Exception:
             return "failed", traceback.format_exc()
         took = time.perf_counter() - start
@@ -260,7 +284,7 @@ def main() -> None:
     for i in islice(range(count), options.only, None if options.only is None else options.only + 1):
         draw = random.Random(f"{options.seed}-{i}")
         name, data = small[i // 4 % len(small)] if i % 4 == 0 else mutated(draw, files)
-        outcome, wrong = attempt(name, data, skip=i % 2 == 1 or i % 8 == 0)
+        outcome, wrong = attempt(name, data, skip=i % 2 == 1 or i % 8 == 0, whole=i % 16 < 2)
         outcomes[outcome] += 1
         if wrong:
             options.failures.mkdir(parents=True, exist_ok=True)

@@ -64,3 +64,10 @@ def test_entities_of_equal_texts_conflict_when_they_say_something_else() -> None
     moved = entities("  - Anna Berg paid", "Anna Berg")
     assert count(inspect([*same, moved], "duplicates"), "conflicts") == 0
     assert count(inspect([*same, entities("Anna Berg paid.", "Anna")], "duplicates"), "conflicts") == 3
+
+
+@pytest.mark.parametrize(("a", "b"), [EN, ZH])
+def test_what_is_told_as_equal_is_not_told_as_nearly_equal_too(a: str, b: str) -> None:
+    inspection = inspect({"train": rows(a, "x" + a, a), "test": rows(a)}, "duplicates")
+    assert (count(inspection, "leak"), count(inspection, "near_leak")) == (1, 0)
+    assert (count(inspection, "repeats"), count(inspection, "near_repeats")) == (1, 1)
