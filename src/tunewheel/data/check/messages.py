@@ -236,7 +236,7 @@ KINDS: dict[str, Says] = {
             "The texts of {right} are not drawn as those of {left} are (p {p}): a score "
             "on one says little of the other. "
             "More frequent in {right}: {words}.",
-            "{right} 与 {left} 的文本并非同一分布（p {p}）：一方的得分难以说明另一方。{right} 中更常见：{words}。",
+            "{right} 与 {left} 的文本并非同一分布（p {p}）：一方的得分未必适用于另一方。{right} 中更常见：{words}。",
         ),
     ),
     "label_drift": Says(
