@@ -23,6 +23,9 @@ def check(
     near: Annotated[
         float, typer.Option(min=0.1, max=1.0, help="The least similarity of texts that nearly repeat each other.")
     ] = 0.8,
+    unlabelled: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Texts without labels: which of them no labelled row reaches?")
+    ] = None,
     base: Annotated[
         str | None, typer.Option(help="A base whose sentence vectors stand in place of TF-IDF: minilm, a folder …")
     ] = None,
@@ -47,7 +50,7 @@ def check(
 
     options: dict[str, Any] = {
         **{"only": only or (), "skip": skip or (), "near": near, "sample": sample, "seed": seed},
-        **{"task": task, "text": text, "label": label, "base": base},
+        **{"task": task, "text": text, "label": label, "unlabelled": unlabelled, "base": base},
     }
     with Steps(stderr) as steps:
         inspection = loop.check(data, **options, progress=steps)

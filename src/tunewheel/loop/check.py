@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ def check(
     near: float = 0.8,
     sample: int | None = None,
     seed: int = 13,
+    unlabelled: str | Path | None = None,
     base: str | None = None,
     progress: Progress | None = None,
     **options: Any,
@@ -29,6 +30,7 @@ def check(
     """Look for what is wrong with data: a file, a folder of splits, or a dataset; see `tunewheel.data.check.check`.
 
     Bad rows are left out and told as a finding. Splits are those that the files give; a single file is one split.
+    ``unlabelled`` is a file of further texts: what no labelled row reaches among them is told.
     ``base`` is a pretrained model whose sentence vectors stand in place of TF-IDF; ``options`` go to `Dataset.read`.
     Raises `DataError` where not one row can be read.
     """
@@ -51,9 +53,28 @@ def check(
             sample=sample or SAMPLE,
             seed=seed,
             rejected=rejected,
+            unlabelled=() if unlabelled is None else read_texts(unlabelled, options.get("text")),
             vectors=None if base is None else _vectors_of(base),
             progress=progress,
         )
+
+
+def read_texts(path: str | Path, column: str | None = None) -> Iterator[str]:
+    """The texts of a file, labelled or not; rows without one are passed over. Raises `DataError` if it has none."""
+    from tunewheel.data import DataError, Problem, sources
+    from tunewheel.data.names import TEXTS
+
+    inputs, _ = sources.open_inputs(path, None, (column,) if column else ())
+    names, found = (column,) if column else TEXTS, False
+    for item in inputs:
+        for record in item.records:
+            text = next((record.values[name] for name in names if isinstance(record.values.get(name), str)), "")
+            if text.strip():
+                found = True
+                yield text
+    if not found:
+        fix = "name the column that holds the text"
+        raise DataError([Problem(str(path), None, column or "text", "a text in some row", "none", fix)])
 
 
 def _read(data: str | Path, rejected: Path, options: dict[str, Any]) -> Dataset:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -17,6 +17,7 @@ from tunewheel.data.check.labels import Labels
 from tunewheel.data.check.lengths import Lengths
 from tunewheel.data.check.numbers import Numbers
 from tunewheel.data.check.rejected import rejected_rows
+from tunewheel.data.check.space import Space
 from tunewheel.data.check.spans import Spans
 from tunewheel.data.check.suspects import Doubts
 from tunewheel.data.check.texts import Texts
@@ -26,8 +27,11 @@ from tunewheel.data.problems import listed, nearest
 if TYPE_CHECKING:
     from tunewheel.data.dataset import Dataset
 
-FAMILIES = ("schema", "encoding", "texts", "labels", "lengths", "spans", "duplicates", "privacy", "suspects")
-"""What is looked for; ``suspects`` on a sample of a large set."""
+FAMILIES = (
+    *("schema", "encoding", "texts", "labels", "lengths", "spans", "duplicates", "privacy"),
+    *("suspects", "outliers", "drift", "coverage"),
+)
+"""What is looked for; the last four on a sample of a large set."""
 
 Embed = Callable[[Sequence[str]], Vectors]
 """Takes texts and gives their vectors [texts, width]."""
@@ -62,6 +66,7 @@ def check(
     seed: int = 13,
     rejected: Path | None = None,
     vectors: Embed | None = None,
+    unlabelled: Iterable[str] = (),
     progress: Progress | None = None,
 ) -> Inspection:
     """Look for what is wrong with the rows of all splits, as the files divided them.
@@ -75,7 +80,8 @@ def check(
         sample: rows that a costly family looks at, at most; a finding says so.
         seed: of the sample.
         rejected: the rows that the reader left out, as JSON Lines (`Dataset.read`).
-        vectors: what suspects are found by, TF-IDF by default.
+        vectors: what suspects, outliers, drift and coverage are found by; TF-IDF by default.
+        unlabelled: further texts; what no labelled row reaches among them is told.
         progress: is told the step, the rows seen and the rows there are.
 
     Raises:
@@ -96,11 +102,12 @@ def check(
     if "duplicates" in families:
         drafts += duplicates.repeats(corpus, numbers.array("texts"))
         drafts += duplicates.conflicts(corpus, numbers.array("answers"))
-    doubts = Doubts(corpus, sample if "suspects" in families else 0, seed)
-    embedded = vectors([row.text for row in doubts.rows]) if vectors and doubts.rows else None
-    drafts += doubts.drafts(embedded)
+    counts = labels.counts if isinstance(labels := scanners.get("labels"), Labels) else {}
+    doubts = Doubts(corpus, sample, seed) if set(families) & set(FAMILIES[8:]) else None
+    if doubts:
+        drafts += _compared(doubts, families, sample, vectors, unlabelled, counts)
     drafts.sort(key=lambda draft: (SEVERITIES.index(draft.severity), FAMILIES.index(draft.family)))
-    labels, lengths = scanners.get("labels"), scanners.get("lengths")
+    lengths = scanners.get("lengths")
     return Inspection(
         data=data,
         out=out,
@@ -113,12 +120,36 @@ def check(
         sample=sample,
         seed=seed,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        labels=labels.counts if isinstance(labels, Labels) else {},
+        labels=counts,
         lengths=lengths.lengths if isinstance(lengths, Lengths) else {},
         languages=lengths.languages if isinstance(lengths, Lengths) else {},
         clusters=duplicates.cluster_sizes(corpus) if "duplicates" in families else {},
-        suspects=doubts.ranked,
+        suspects=doubts.ranked if doubts else (),
     )
+
+
+def _compared(
+    doubts: Doubts,
+    families: Sequence[str],
+    sample: int,
+    embed: Embed | None,
+    unlabelled: Iterable[str],
+    counts: Mapping[str, Mapping[str, int]],
+) -> Iterator[Draft]:
+    """What the sampled rows tell of each other; their vectors are made once."""
+    space = None
+    if embed or set(families) & {"outliers", "drift", "coverage"}:
+        space = Space(doubts.corpus, doubts.rows, sample, doubts.seed, embed, unlabelled)
+    if "suspects" in families:
+        yield from doubts.drafts(space.vectors if embed and space else None)
+    if space is None:
+        return
+    if "outliers" in families:
+        yield from space.outliers()
+    if "drift" in families:
+        yield from space.drift(counts)
+    if "coverage" in families:
+        yield from space.unreached()
 
 
 def chosen(only: Sequence[str], skip: Sequence[str]) -> tuple[str, ...]:

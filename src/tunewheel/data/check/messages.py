@@ -223,11 +223,44 @@ KINDS: dict[str, Says] = {
             "{count} 条样本含个人信息（{named}）：它们会进入模型、报告与日志。",
         ),
     ),
+    "outliers": Says(
+        ("Texts unlike all others", "与其余文本都不相似的文本"),
+        (
+            "{count_rows} ({share}) unlike every other: another topic, another language, or rubbish.",
+            "{count} 条样本（{share}）与其他文本都不相似：可能属于其他主题、其他语言或无效内容。",
+        ),
+    ),
+    "text_drift": Says(
+        ("{right} is other text than {left}", "{right} 与 {left} 的文本分布不同"),
+        (
+            "The texts of {right} are not drawn as those of {left} are (p {p}): a score "
+            "on one says little of the other. "
+            "More frequent in {right}: {words}.",
+            "{right} 与 {left} 的文本并非同一分布（p {p}）：一方的得分未必适用于另一方。{right} 中更常见：{words}。",
+        ),
+    ),
+    "label_drift": Says(
+        ("{right} has other label shares than {left}", "{right} 与 {left} 的标签比例不同"),
+        (
+            "Label shares of {right} differ from those of {left} (p {p}), most for “{label}”: {before} → {after}.",
+            "{right} 与 {left} 的标签比例不同（p {p}），差异最大的是“{label}”：{before} → {after}。",
+        ),
+    ),
+    "unreached": Says(
+        ("Texts that no labelled row reaches", "已标注样本未覆盖的文本"),
+        (
+            "{clusters} clusters of unlabelled text, {count_rows} ({share}), are far from every labelled one: "
+            "label some of each next. The largest is about: {words}.",
+            "{clusters} 簇未标注文本（{count} 条，{share}）远离所有已标注样本：接下来应从每簇各标注一些。"
+            "最大的一簇关于：{words}。",
+        ),
+    ),
 }
 
 FAMILIES: dict[str, str] = {
     **{"schema": "格式", "encoding": "编码", "texts": "文本", "labels": "标签", "lengths": "长度", "spans": "实体边界"},
     **{"duplicates": "重复", "privacy": "个人信息", "suspects": "疑似错误标签"},
+    **{"outliers": "离群文本", "drift": "分布漂移", "coverage": "覆盖"},
 }
 
 TEXT: dict[str, tuple[str, str]] = {
@@ -336,7 +369,7 @@ def percent(share: float) -> str:
 
 
 def _written(name: str, value: Any) -> str:
-    if name == "share":
+    if name in ("share", "before", "after"):
         return percent(value)
     if isinstance(value, int):
         return f"{value:,}"
