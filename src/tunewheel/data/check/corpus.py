@@ -21,13 +21,17 @@ Progress = Callable[[str, int, int], None]
 
 
 class Row(NamedTuple):
-    """A row with its number; ``target`` is its label, its list of labels or of entities, None where it has none."""
+    """A row with its number; ``target`` is its label, its list of labels or of entities, None where it has none.
+
+    ``tokens`` are those of a file that came cut into tokens.
+    """
 
     number: int
     split: str
     id: str
     text: str
     target: Any
+    tokens: Any = None
 
 
 class Corpus:
@@ -129,6 +133,7 @@ class Corpus:
 def _rows(batch: Any, split: str, target: str, number: int) -> Iterator[Row]:
     labelled = split != UNLABELLED and target in batch.schema.names
     targets = batch.column(target).to_pylist() if labelled else repeat(None)
-    columns = zip(batch.column("id").to_pylist(), batch.column("text").to_pylist(), targets, strict=False)
-    for place, (name, text, found) in enumerate(columns):
-        yield Row(number + place, split, name, text, found)
+    tokens = batch.column("tokens").to_pylist() if "tokens" in batch.schema.names else repeat(None)
+    columns = zip(batch.column("id").to_pylist(), batch.column("text").to_pylist(), targets, tokens, strict=False)
+    for place, (name, text, found, own) in enumerate(columns):
+        yield Row(number + place, split, name, text, found, own)
