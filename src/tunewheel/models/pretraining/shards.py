@@ -116,7 +116,7 @@ def word_starts(text: str) -> Flags:
     """For each character of ``text`` whether a word begins there; Chinese by jieba's dictionary and HMM.
 
     >>> word_starts("我爱自然语言").astype(int).tolist()
-    [1, 1, 1, 0, 1, 0]
+    [1, 1, 1, 0, 0, 0]
     """
     import rjieba
 
