@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from tunewheel.loop.reading import LoopError, default_name, read_revision, scope_of
+from tunewheel.models.backbones import FROM_NOTHING
 from tunewheel.models.recipe import Recipe
 from tunewheel.training import Say, Training, Turn
 
@@ -89,7 +90,7 @@ def train(
     options: dict[str, Any] = {
         "class_weights": class_weights,
         "out_of_scope": scope_of(dataset, out_of_scope, say),
-        "crf": base == "bilstm" if crf is None else crf,
+        "crf": base in FROM_NOTHING if crf is None else crf,
         "context": context,
     }
     settings = {
