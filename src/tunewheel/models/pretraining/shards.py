@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tunewheel.store.files import write_whole
+from tunewheel.store.files import sync, write_whole
 
 HELD_OUT = 200
 """One paragraph in so many is held out, chosen by its hash, so that the same one is held out in every run."""
@@ -73,6 +73,8 @@ def write_shards(texts: Iterable[str], tokenizer: Any, folder: Path) -> None:
     finally:
         for stream in streams.values():
             stream.close()
+    for split, kind in streams:
+        sync(folder / f"{split}.{kind}")
     write_whole(folder / _MARK, json.dumps(counts))
 
 
