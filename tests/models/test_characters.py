@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from tunewheel.models import Model, Recipe, prepare
+from tunewheel.models import BackboneError, Model, Recipe, prepare
 from tunewheel.models.backbones import FROM_NOTHING, load_backbone
 from tunewheel.tasks.classification import Classification
 from tunewheel.tasks.ner import Ner
@@ -92,3 +92,9 @@ def test_it_starts_from_random_weights_and_the_rows_own_characters(base):
     assert not backbone.pretrained
     assert set(backbone.tokenizer.get_vocab()) == {"[PAD]", "[UNK]", "卡", "A", "b"}
     assert backbone.model.config.vocab_size == 5
+
+
+@pytest.mark.parametrize("base", FROM_NOTHING)
+def test_it_has_no_use_for_word_shapes_and_says_so(base):
+    with pytest.raises(BackboneError, match=f"base '{base}' reads characters as they are.*leave word_shapes off"):
+        prepare(Classification(("卡", "钱")), base, topic_rows(8), Recipe(word_shapes=True))
