@@ -77,9 +77,15 @@ def test_a_base_that_is_there_is_not_written_over(tmp_path, corpus, recipe):
 
 
 def test_an_encoder_does_not_learn_to_copy_the_next_token(tmp_path, corpus, recipe):
+    from transformers import AutoTokenizer, BertConfig, BertModel
+
     loop.pretrain(corpus, tmp_path / "b", recipe=recipe(tokens=256), dedupe=False)
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "b")
+    tokenizer.save_pretrained(tmp_path / "bert")
+    sizes = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64}
+    BertModel(BertConfig(vocab_size=len(tokenizer), **sizes)).save_pretrained(tmp_path / "bert")
     with pytest.raises(loop.LoopError, match="sees what follows"):
-        loop.pretrain(corpus, tmp_path / "c", base=str(tmp_path / "b"), recipe=recipe(objective="clm"), dedupe=False)
+        loop.pretrain(corpus, tmp_path / "c", base=str(tmp_path / "bert"), recipe=recipe(objective="clm"), dedupe=False)
 
 
 def test_a_causal_base_goes_on_is_loaded_in_32_bits_and_is_one_that_train_takes(tmp_path, corpus, recipe):
@@ -145,7 +151,7 @@ def test_generator_and_backbone_share_one_word_table(recipe):
     network = new_network(recipe(objective="rtd"), 4400)
     assert isinstance(network, Rtd)
     assert network.generator.get_input_embeddings() is network.backbone.get_input_embeddings()
-    assert network.flops(32, 0.2) > 6 * sum(p.numel() for p in network.backbone.encoder.parameters() if p.ndim == 2)
+    assert network.flops(32, 0.2) > 6 * sum(p.numel() for p in network.backbone.layers.parameters() if p.ndim == 2)
 
 
 def test_looking_at_held_out_text_draws_nothing_from_training(tmp_path, corpus, recipe):

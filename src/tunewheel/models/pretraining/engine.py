@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, Sampler
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
-from tunewheel.models.acceleration import fuse_projections, set_dropout
+from tunewheel.models.acceleration import fuse_projections, plain_products, set_dropout
 from tunewheel.models.checkpoints import Saver, last_checkpoint, remove_cut_off
 from tunewheel.models.engine import Progress
 from tunewheel.models.machine import keep_memory
@@ -117,8 +117,8 @@ def pretrain_network(
     """Train ``network`` in place; checkpoints in ``folder`` take a killed run up at the very batch it stood at."""
     keep_memory()
     set_dropout(network, 0.0, 0.0)  # less than a few passes over a text leave nothing to forget
-    if not torch.cuda.is_available():
-        fuse_projections(network)
+    if not torch.cuda.is_available() and not fuse_projections(network):
+        plain_products(network)
     remove_cut_off(folder)
     checkpoint = last_checkpoint(folder)
     begun = int(checkpoint.name.split("-")[1]) if checkpoint else 0
