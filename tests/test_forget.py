@@ -171,6 +171,7 @@ def test_what_cannot_be_meant_is_told(workplace, capfd, monkeypatch):
     for arguments, expected in (
         (["forget", "no such row", "--why", "x"], "no dataset"),
         (["forget", "--why", "x"], "say which rows"),
+        (["forget", "--contains", " ", "--why", "x"], "every text contains a blank one"),
         (["forget", "train-en"], "say why"),
     ):
         code, error = told(capfd, monkeypatch, *arguments, *home)

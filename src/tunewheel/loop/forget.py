@@ -91,6 +91,8 @@ def forget(
     from tunewheel.registry.registry import who
     from tunewheel.store import Workspace
 
+    if contains is not None and not contains.strip():
+        raise LoopError("--contains needs a part of a text: every text contains a blank one")
     if not rows and contains is None and where is None:
         raise LoopError("say which rows: ids or texts, --contains TEXT or --where COLUMN=VALUE")
     if not why.strip():
