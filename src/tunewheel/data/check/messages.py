@@ -234,7 +234,7 @@ KINDS: dict[str, Says] = {
         ("{right} is other text than {left}", "{right} 与 {left} 的文本分布不同"),
         (
             "The texts of {right} are not drawn as those of {left} are (p {p}): a score "
-            "on one says little of the other. "
+            "on one may not hold on the other. "
             "More frequent in {right}: {words}.",
             "{right} 与 {left} 的文本并非同一分布（p {p}）：一方的得分未必适用于另一方。{right} 中更常见：{words}。",
         ),
