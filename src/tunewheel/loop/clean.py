@@ -176,7 +176,8 @@ class _Place:
 
         told = shown(self.data) if isinstance(self.data, str | Path) else cleaned.parent.fingerprint
         note_dataset(self.workspace, cleaned.parent, told)
-        note_dataset(self.workspace, cleaned.dataset, str(self.out))
+        assert self.out is not None
+        note_dataset(self.workspace, cleaned.dataset, str(self.out), written=self.out.absolute())
 
 
 def _write(dataset: Dataset, split: str, path: Path) -> None:
