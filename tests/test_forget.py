@@ -166,11 +166,27 @@ def test_data_with_erased_rows_is_not_read_again_in_silence(workplace, made, tin
     assert (code, "were erased on" in error) == (2, True)
 
 
+@pytest.mark.parametrize("lang", SAID)
+def test_what_clean_wrote_is_named_where_it_shows_the_text(tmp_path, lang, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    said, other = SAID[lang], SAID["zh" if lang == "en" else "en"]
+    copies = [{"id": str(number), "text": text, "label": "a"} for number, text in enumerate((said, said, other))]
+    put(tmp_path / "desk" / "train.jsonl", [*copies, *intent_rows(4)])
+    for out in ("kept", "rows.jsonl"):
+        assert run(tmp_path, "clean", "desk", "-o", out, "--dedupe").exit_code == 0
+    monkeypatch.chdir("/")
+    named = ["desk/train.jsonl", "kept", "kept/removed.jsonl", "rows.jsonl", "rows.removed.jsonl"]
+    assert forgotten(tmp_path, said)["files"] == [str(tmp_path / name) for name in named]
+    found = [*named[:2], "rows.jsonl"]  # it went from no data
+    assert forgotten(tmp_path, other)["files"] == [str(tmp_path / name) for name in found]
+
+
 def test_what_cannot_be_meant_is_told(workplace, capfd, monkeypatch):
     home = ["--home", workplace / "home"]
     for arguments, expected in (
         (["forget", "no such row", "--why", "x"], "no dataset"),
         (["forget", "--why", "x"], "say which rows"),
+        (["forget", "--contains", " ", "--why", "x"], "every text contains a blank one"),
         (["forget", "train-en"], "say why"),
     ):
         code, error = told(capfd, monkeypatch, *arguments, *home)

@@ -21,7 +21,7 @@ def check(
     only: Annotated[Names, typer.Option(metavar="NAME", help="Look for this alone; may be repeated.")] = None,
     skip: Annotated[Names, typer.Option(metavar="NAME", help="Leave this out; may be repeated.")] = None,
     near: Annotated[
-        float, typer.Option(min=0.1, max=1.0, help="The least similarity of texts that nearly repeat each other.")
+        float, typer.Option(min=0.5, max=1.0, help="The least similarity of texts that nearly repeat each other.")
     ] = 0.8,
     unlabelled: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Texts without labels: which of them no labelled row reaches?")

@@ -78,7 +78,11 @@ def _show(found: Forgotten, purge: bool) -> None:
         standing = f" → {', '.join(version['aliases'])}" if version["aliases"] else ""
         headed(stdout, "version", f"{version['ref']}{standing}   {parts}")
     for file in found.files:
-        headed(stdout, "file", f"{file} is yours: take the rows out of it, or a later reading brings them back")
+        headed(
+            stdout,
+            "file",
+            f"{file} is yours: take the rows out of it or remove it, or a later reading brings them back",
+        )
     for ref in found.retrained:
         headed(stdout, "retrained", ref)
     if found.purged:

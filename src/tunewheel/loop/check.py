@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +47,7 @@ def check(
             dataset,
             named,
             out="cleaned" if isinstance(data, Dataset) else f"{sources.stem(data)}-clean",
+            options=[] if isinstance(data, Dataset) else _flags(options),
             only=only,
             skip=skip,
             near=near,
@@ -75,6 +76,12 @@ def read_texts(path: str | Path, column: str | None = None) -> Iterator[str]:
     if not found:
         fix = "name the column that holds the text"
         raise DataError([Problem(str(path), None, column or "text", "a text in some row", "none", fix)])
+
+
+def _flags(options: Mapping[str, Any]) -> list[str]:
+    """How a command is told to read data as it was read here."""
+    named = ((name, options.get(name)) for name in ("task", "text", "label"))
+    return [word for name, value in named if value is not None for word in (f"--{name}", str(value))]
 
 
 def _read(data: str | Path, rejected: Path, options: dict[str, Any]) -> Dataset:

@@ -61,7 +61,7 @@ def clean(
         dev, test, seed: as for `train`.
         home, database: the workspace.
         say: where remarks go.
-        options: how to read the data, as for `Dataset.read`.
+        options: how to read the data, as for `Dataset.read`; to leave out bad rows (``on_error="skip"``) is a repair.
 
     Raises:
         DataError: bad input, or a place that is taken.
@@ -83,7 +83,7 @@ def clean(
         dedupe=dedupe,
         near=near,
     )
-    if not repairs.any:
+    if not repairs.any and options.get("on_error") != "skip":
         raise LoopError("name a repair: --dedupe, --drop-leaks, --relabel FILE, --conflicts drop, --normalise, …")
     if not 0.5 <= near <= 1:
         raise LoopError(f"near is a similarity from 0.5 to 1, got {near:g}; 1 takes exact copies alone")
@@ -176,7 +176,8 @@ class _Place:
 
         told = shown(self.data) if isinstance(self.data, str | Path) else cleaned.parent.fingerprint
         note_dataset(self.workspace, cleaned.parent, told)
-        note_dataset(self.workspace, cleaned.dataset, str(self.out))
+        assert self.out is not None
+        note_dataset(self.workspace, cleaned.dataset, str(self.out), written=self.out.absolute())
 
 
 def _write(dataset: Dataset, split: str, path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -91,6 +91,8 @@ def forget(
     from tunewheel.registry.registry import who
     from tunewheel.store import Workspace
 
+    if contains is not None and not contains.strip():
+        raise LoopError("--contains needs a part of a text: every text contains a blank one")
     if not rows and contains is None and where is None:
         raise LoopError("say which rows: ids or texts, --contains TEXT or --where COLUMN=VALUE")
     if not why.strip():
@@ -137,18 +139,34 @@ class _Search:
             near=near_copies(holdings, gone),
             datasets={},
             versions=users(self.workspace, holdings),
-            files=self._files(held),
+            files=sorted({*self._files(held), *self._cleaned(gone)}),
         )
         return _Found(self.workspace, holdings, gone, told)
 
-    def _files(self, held: Sequence[Held]) -> list[str]:
+    def _files(self, held: Sequence[Held]) -> Iterator[str]:
         """The files that the rows were read from and that are still there, wherever this process stands."""
         from tunewheel.store import list_datasets
 
         known = [source for record in list_datasets(self.workspace) for source in record.summary.get("sources", ())]
         whole = {source["sha256"]: source["path"] for source in known}
         paths = {whole.get(row.source.sha256, row.source.path) for row in held if row.source is not None}
-        return sorted(path for path in paths if Path(path).is_file())
+        return (path for path in paths if Path(path).is_file())
+
+    def _cleaned(self, gone: Erased) -> Iterator[str]:
+        """What `clean` wrote: datasets that hold the rows, files of rows, and records of what it took out of others."""
+        from tunewheel.loop.clean import RECORD
+        from tunewheel.store import list_datasets
+
+        for out in {
+            Path(path) for record in list_datasets(self.workspace) for path in record.summary.get("written", ())
+        }:
+            if _holds(out, gone):
+                yield str(out)
+            files = [out / RECORD, out.with_name(f"{out.stem}.{RECORD}")]
+            files += [out, *out.with_suffix("").glob("*.jsonl")] if out.suffix == ".jsonl" else []
+            for path in files:
+                if path.is_file() and gone.stands_in(path.read_text(encoding="utf-8", errors="replace")):
+                    yield str(path)
 
     def done_before(self) -> Forgotten:
         """The erasure that these rows went with. Raises `TraceError` where there is none."""
@@ -270,3 +288,15 @@ def _without(holding: Holding) -> Dataset | None:
         return holding.dataset.edited(lambda split, at, row: None if (split, at) in places else row, note=note)
     except DataError:
         return None
+
+
+def _holds(folder: Path, gone: Erased) -> bool:
+    """Whether a folder is a stored dataset with such a text."""
+    from tunewheel.data import Dataset
+    from tunewheel.data.manifest import NAME
+
+    if not (folder / NAME).is_file():
+        return False
+    dataset = Dataset.load(folder)
+    batches = (batch for split in dataset.splits for batch in dataset.batches(split))
+    return any(gone.is_text(text) for batch in batches for text in batch["text"].to_pylist())

@@ -67,8 +67,13 @@ def keep_dataset(workspace: Workspace, dataset: Dataset, name: str) -> DatasetRe
     return note_dataset(workspace, dataset, name, artifact)
 
 
-def note_dataset(workspace: Workspace, dataset: Dataset, name: str, artifact: str | None = None) -> DatasetRecord:
-    """Record a dataset and the files it was read from; another file with the same rows joins the first."""
+def note_dataset(
+    workspace: Workspace, dataset: Dataset, name: str, artifact: str | None = None, *, written: Path | None = None
+) -> DatasetRecord:
+    """Record a dataset, the files it was read from and the place outside the workspace where it was ``written``.
+
+    Another file with the same rows joins the first.
+    """
     return record_dataset(
         workspace,
         dataset.fingerprint,
@@ -77,6 +82,7 @@ def note_dataset(workspace: Workspace, dataset: Dataset, name: str, artifact: st
         artifact=artifact,
         summary={"splits": dataset.rows},
         sources=[_located(source) for source in dataset.sources],
+        written=[str(written)] if written else [],
     )
 
 

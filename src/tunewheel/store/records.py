@@ -107,6 +107,7 @@ def record_dataset(
     artifact: str | None = None,
     summary: Mapping[str, Any] | None = None,
     sources: Sequence[Mapping[str, Any]] = (),
+    written: Sequence[str] = (),
 ) -> DatasetRecord:
     """Record a dataset; one that is recorded already keeps its record, and gains what that did not know yet.
 
@@ -117,17 +118,22 @@ def record_dataset(
         artifact: hash of the artifact that holds its rows.
         summary: counts and the like.
         sources: the files its rows were read from; further ones join those known, as ``summary["sources"]``.
+        written: places outside the workspace that it was written to, kept likewise as ``summary["written"]``.
     """
 
     def work(connection: Connection) -> DatasetRecord:
         known = _dataset(connection, fingerprint)
         given: dict[str, Any] = {"parent": parent, "artifact": artifact}
         if known is None:
-            row = {"fingerprint": fingerprint, "name": name, "summary": _joined(summary or {}, sources)} | given
+            row = {
+                "fingerprint": fingerprint,
+                "name": name,
+                "summary": _joined(summary or {}, sources=sources, written=written),
+            } | given
             connection.execute(insert(datasets).values(row | {"created": datetime.now(UTC)}))
         else:
             new = {key: value for key, value in given.items() if value and getattr(known, key) is None}
-            joined = _joined(known.summary or summary or {}, sources)
+            joined = _joined(known.summary or summary or {}, sources=sources, written=written)
             if joined != known.summary:
                 new["summary"] = joined
             if new:
@@ -144,11 +150,14 @@ def get_dataset(workspace: Workspace, fingerprint: str) -> DatasetRecord | None:
         return _dataset(connection, fingerprint)
 
 
-def _joined(summary: Mapping[str, Any], sources: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The summary, with those sources that it does not hold yet."""
-    known = list(summary.get("sources", ()))
-    known += [source for source in map(dict, sources) if source not in known]
-    return {**summary, "sources": known} if known else dict(summary)
+def _joined(summary: Mapping[str, Any], **lists: Sequence[Any]) -> dict[str, Any]:
+    """The summary, with what its lists do not hold yet."""
+    joined = dict(summary)
+    for name, found in lists.items():
+        known = list(summary.get(name, ()))
+        if known := known + [each for each in found if each not in known]:
+            joined[name] = known
+    return joined
 
 
 def list_datasets(workspace: Workspace) -> list[DatasetRecord]:

@@ -71,3 +71,18 @@ def test_what_is_told_as_equal_is_not_told_as_nearly_equal_too(a: str, b: str) -
     inspection = inspect({"train": rows(a, "x" + a, a), "test": rows(a)}, "duplicates")
     assert (count(inspection, "leak"), count(inspection, "near_leak")) == (1, 0)
     assert (count(inspection, "repeats"), count(inspection, "near_repeats")) == (1, 1)
+
+
+@pytest.mark.parametrize(("a", "b"), [EN, ZH])
+def test_inside_a_split_a_row_of_another_answer_repeats_nothing(a: str, b: str) -> None:
+    texts = [*rows(a, a, b), *rows(a, "x" + b, "y" + a, label="b")]
+    inspection = inspect({"train": texts, "test": rows("quite another text")}, "duplicates")
+    assert count(inspection, "repeats") == 1
+    near = found(inspection, "near_repeats")
+    assert near and [(e.text, e.label, e.other and e.other.label) for e in near.examples] == [("y" + a, "b", "b")]
+
+
+def test_the_order_of_labels_is_no_other_answer() -> None:
+    texts = [{"text": "late and broken", "labels": pair} for pair in (["late", "broken"], ["broken", "late"])]
+    inspection = inspect(texts, "duplicates")
+    assert (count(inspection, "repeats"), count(inspection, "conflicts")) == (1, 0)

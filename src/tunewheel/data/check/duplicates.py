@@ -17,10 +17,14 @@ Numbers = npt.NDArray[np.int64]
 Hashes = npt.NDArray[np.uint64]
 
 
-def repeats(corpus: Corpus, texts: Hashes) -> Iterator[Draft]:
-    """Exact and near repeats of each split, then those across each pair of splits; ``texts`` has a hash a row."""
+def repeats(corpus: Corpus, texts: Hashes, answers: Hashes) -> Iterator[Draft]:
+    """Exact and near repeats of each split, then those across each pair of splits.
+
+    ``texts`` and ``answers`` have a hash a row: inside a split a row of another answer repeats nothing, while across
+    splits its text was seen all the same. This is what `tunewheel clean` takes out.
+    """
     for split in corpus.splits:
-        yield from _inside(corpus, split)
+        yield from _inside(corpus, split, answers)
     for learned, held in combinations(corpus.labelled, 2):
         yield from _across(corpus, learned, held, texts)
 
@@ -47,18 +51,19 @@ def conflicts(corpus: Corpus, codes: Hashes) -> Iterator[Draft]:
         groups[int(first[row])].append(row)
     wrong = sum(len(group) - max(Counter(codes[group].tolist()).values()) for group in groups.values())
     places = [_opposed(group, codes) for group in list(groups.values())[:EXAMPLES]]
-    values = {"texts": len(texts), "wrong": wrong, "share": wrong / int(labelled.sum())}
+    across = sum(_leaves_train(corpus, group) for group in groups.values())
+    values = {"texts": len(texts), "wrong": wrong, "share": wrong / int(labelled.sum()), "across": across}
     yield Draft("duplicates", "conflicts", "warning", len(rows), values, places)
 
 
-def _inside(corpus: Corpus, split: str) -> Iterator[Draft]:
+def _inside(corpus: Corpus, split: str, answers: Hashes) -> Iterator[Draft]:
     rows = np.arange(*corpus.span(split))
-    exact, of = _repeated(corpus.near.first[rows], rows)
+    exact, of = _repeated(_told(corpus.near.first[rows], answers[rows]), rows)
     if len(exact):
         values = {"split": split, "share": len(exact) / len(rows)}
         yield Draft("duplicates", "repeats", "warning", len(exact), values, _places(exact, of))
-    near, similar = _alike(corpus, rows, rows)
-    fresh = (similar < near) & ~np.isin(near, exact)
+    near, similar = _alike(corpus, rows, np.setdiff1d(rows, exact), answers)
+    fresh = similar < near
     if fresh.any():
         count = int(fresh.sum())
         values = {"split": split, "share": count / len(rows), "threshold": corpus.threshold}
@@ -67,22 +72,22 @@ def _inside(corpus: Corpus, split: str) -> Iterator[Draft]:
 
 def _across(corpus: Corpus, learned: str, held: str, texts: Hashes) -> Iterator[Draft]:
     """Rows of ``held`` whose text, or nearly so, stands in ``learned``."""
-    sides = [np.arange(*corpus.span(name)) for name in (learned, held)]
-    exact, of = _shared(corpus.near.first, *sides)
-    near, similar = _alike(corpus, *sides)
+    before, rows = (np.arange(*corpus.span(name)) for name in (learned, held))
+    exact, of = _shared(corpus.near.first, before, rows)
+    near, similar = _alike(corpus, before, rows, np.zeros(len(corpus), np.uint64))
     fresh = ~np.isin(near, exact)
-    values: dict[str, Any] = {"learned": learned, "held": held, "rows": len(sides[1])}
+    values: dict[str, Any] = {"learned": learned, "held": held, "rows": len(rows)}
     if len(exact):
-        identical = int(np.isin(texts[sides[1]], texts[sides[0]]).sum())
-        told = {**values, "identical": identical, "share": len(exact) / len(sides[1])}
+        identical = int(np.isin(texts[rows], texts[before]).sum())
+        told = {**values, "identical": identical, "share": len(exact) / len(rows)}
         yield Draft("duplicates", "leak", "error", len(exact), told, _places(exact, of))
     if fresh.any():
         count = int(fresh.sum())
-        told = {**values, "share": count / len(sides[1]), "threshold": corpus.threshold}
+        told = {**values, "share": count / len(rows), "threshold": corpus.threshold}
         yield Draft("duplicates", "near_leak", "warning", count, told, _places(near[fresh], similar[fresh]))
 
 
-def _repeated(keys: Numbers, rows: Numbers) -> tuple[Numbers, Numbers]:
+def _repeated(keys: Hashes, rows: Numbers) -> tuple[Numbers, Numbers]:
     """Rows whose key stood before among these, each with the first row of that key."""
     _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
     again = first[inverse] != np.arange(len(keys))
@@ -96,16 +101,29 @@ def _shared(keys: Numbers, left: Numbers, right: Numbers) -> tuple[Numbers, Numb
     return right[hits >= 0], hits[hits >= 0]
 
 
-def _alike(corpus: Corpus, left: Numbers, right: Numbers) -> tuple[Numbers, Numbers]:
-    """Rows of ``right`` that are nearly like some row of ``left``, each with the first such row."""
+def _alike(corpus: Corpus, left: Numbers, right: Numbers, answers: Hashes) -> tuple[Numbers, Numbers]:
+    """Rows of ``right`` that are nearly like some row of ``left`` of the same answer, each with the first such row."""
     keys, near = corpus.near.first, corpus.near
-    first = _first_rows(keys, left)
-    best = np.full(len(keys), len(keys), np.int64)
-    for one, other in ((near.left, near.right), (near.right, near.left)):
-        known = first[other] >= 0
-        np.minimum.at(best, one[known], first[other[known]])
-    hits = best[keys[right]]
-    return right[hits < len(keys)], hits[hits < len(keys)]
+    ones, others = np.concatenate([near.left, near.right]), np.concatenate([near.right, near.left])
+    order = np.argsort(ones, kind="stable")
+    ones, others = ones[order], others[order]
+    known, at = np.unique(_told(keys[left], answers[left]), return_index=True)
+    start, end = (np.searchsorted(ones, keys[right], side=side) for side in ("left", "right"))
+    # One entry for each row and text that is nearly its own.
+    many = end - start
+    rows = np.repeat(np.arange(len(right)), many)
+    beside = others[np.arange(len(rows)) + np.repeat(start - np.cumsum(many) + many, many)]
+    wanted = _told(beside, answers[right[rows]])
+    place = np.minimum(np.searchsorted(known, wanted), max(len(known) - 1, 0))
+    hit = known[place] == wanted if len(known) else np.zeros(len(rows), np.bool_)
+    best = np.full(len(right), len(keys), np.int64)
+    np.minimum.at(best, rows[hit], left[at[place[hit]]])
+    return right[best < len(keys)], best[best < len(keys)]
+
+
+def _told(keys: Numbers, answers: Hashes) -> Hashes:
+    """One hash for a text's key and an answer."""
+    return keys.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) ^ answers
 
 
 def _first_rows(keys: Numbers, rows: Numbers) -> Numbers:
@@ -117,6 +135,11 @@ def _first_rows(keys: Numbers, rows: Numbers) -> Numbers:
 
 def _places(rows: Numbers, others: Numbers) -> list[Place]:
     return [Place(int(a), other=int(b)) for a, b in zip(rows[:EXAMPLES], others[:EXAMPLES], strict=True)]
+
+
+def _leaves_train(corpus: Corpus, group: list[int]) -> bool:
+    splits = {corpus.split_of(row) for row in group}
+    return "train" in splits and len(splits) > 1
 
 
 def _opposed(group: list[int], codes: Hashes) -> Place:

@@ -59,6 +59,7 @@ def check(
     data: str = "DATA",
     *,
     out: str = "cleaned",
+    options: Sequence[str] = (),
     only: Sequence[str] = (),
     skip: Sequence[str] = (),
     near: float = 0.8,
@@ -73,7 +74,7 @@ def check(
 
     Args:
         dataset: never held in memory as a whole; a few numbers a row are.
-        data: what commands call it; `out` is what they write.
+        data: what commands call it; `out` is what they write, `options` what they need to read it.
         only: families to look for, all by default; see `FAMILIES`.
         skip: families to leave out.
         near: the least similarity of two texts (Jaccard over shingles) at which they nearly repeat each other.
@@ -100,7 +101,7 @@ def check(
     for scanner in scanners.values():
         drafts += scanner.drafts()
     if "duplicates" in families:
-        drafts += duplicates.repeats(corpus, numbers.array("texts"))
+        drafts += duplicates.repeats(corpus, numbers.array("texts"), numbers.array("answers"))
         drafts += duplicates.conflicts(corpus, numbers.array("answers"))
     counts = labels.counts if isinstance(labels := scanners.get("labels"), Labels) else {}
     doubts = Doubts(corpus, sample, seed) if set(families) & set(FAMILIES[8:]) else None
@@ -111,6 +112,7 @@ def check(
     return Inspection(
         data=data,
         out=out,
+        options=options,
         task=dataset.task,
         fingerprint=dataset.fingerprint,
         rows=dataset.rows,

@@ -9,7 +9,7 @@ from typing import Any
 
 from tunewheel.data.check.findings import Finding, Severity, graver
 from tunewheel.data.check.messages import sentence, title
-from tunewheel.data.check.repairs import repair, repair_all
+from tunewheel.data.check.repairs import Source, repair, repair_all
 from tunewheel.pages.shell import Lang
 
 Counts = Mapping[str, Mapping[Any, int]]
@@ -21,7 +21,8 @@ class Inspection:
 
     ``clusters`` counts the clusters of repeated texts by their size. ``suspects`` are all labels that are probably
     wrong, ranked, as `tunewheel clean --relabel` takes them. ``families`` were looked for, ``sample`` and ``seed``
-    are those of findings that look at some rows only.
+    are those of findings that look at some rows only, ``options`` what a command is told to read the data as it was
+    read here.
     """
 
     data: str
@@ -40,6 +41,7 @@ class Inspection:
     languages: Counts = field(default_factory=dict)
     clusters: Mapping[int, int] = field(default_factory=dict)
     suspects: Sequence[Mapping[str, Any]] = field(default_factory=tuple, repr=False)
+    options: Sequence[str] = ()
 
     def of(self, severity: Severity) -> list[Finding]:
         """The findings of one severity."""
@@ -51,12 +53,16 @@ class Inspection:
 
     def repair(self, finding: Finding) -> str | None:
         """The command that repairs a finding, to be copied; None where only people can."""
-        return repair(finding, self.data, self.out)
+        return repair(finding, self._source)
 
     @property
     def repair_all(self) -> str | None:
         """One command for all that `tunewheel clean` repairs."""
-        return repair_all(self.findings, self.data, self.out)
+        return repair_all(self.findings, self._source)
+
+    @property
+    def _source(self) -> Source:
+        return Source(self.data, self.out, self.options, any(finding.kind == "rejected" for finding in self.findings))
 
     def as_dict(self) -> dict[str, Any]:
         """The inspection as JSON values, each finding with its English sentences and its repair."""

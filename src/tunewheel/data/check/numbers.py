@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from tunewheel.data.check.corpus import Row
+from tunewheel.data.clean.sets import answer
 from tunewheel.data.gather import hash64
-from tunewheel.data.rows import canonical_json
 
 
 class Numbers:
@@ -22,15 +23,16 @@ class Numbers:
     def add(self, row: Row) -> None:
         """Take down a row."""
         self.texts.append(hash64(row.text.strip()))
-        self.answers.append(0 if row.target is None else hash64(canonical_json(_answer(row))))
+        self.answers.append(0 if row.target is None else answer(_answered(row)))
 
     def array(self, name: str) -> npt.NDArray[np.uint64]:
         """One of the two, uint64 [rows]."""
         return np.frombuffer(getattr(self, name), dtype=np.uint64) if self.texts else np.zeros(0, np.uint64)
 
 
-def _answer(row: Row) -> Any:
-    """What a row answers; entities by what they say, since equal texts may have other white space."""
+def _answered(row: Row) -> Mapping[str, Any]:
+    """A row with its target under the name that it has in a dataset."""
     if not isinstance(row.target, list):
-        return row.target
-    return [[row.text[e["start"] : e["end"]], e["label"]] if isinstance(e, dict) else e for e in row.target]
+        return {"label": row.target}
+    several = row.target and isinstance(row.target[0], str)
+    return {"labels": row.target} if several else {"text": row.text, "entities": row.target}

@@ -55,10 +55,14 @@ class Doubts:
             row = self.rows[suspect.row]
             places.append(Place(row.number, f"{suspect.given} → {suspect.suggested} ({suspect.probability:.2f})"))
             found = {"given": suspect.given, "suggested": suspect.suggested, "score": round(suspect.score, 4)}
-            self.ranked.append({"id": row.id, "split": row.split, **found, "text": row.text})
+            self.ranked.append({**self._place(row), **found, "text": row.text})
         if likely:
             values = {"share": len(likely) / len(self.rows), "unjudged": dict(judged.unjudged)}
             yield Draft("suspects", "label_errors", "warning", len(likely), values, places[:EXAMPLES], self.sampled)
+
+    def _place(self, row: Row) -> dict[str, str]:
+        """How `clean` finds a row again; what is one split here it may have divided."""
+        return {"id": row.id, "split": row.split} if len(self.corpus.splits) > 1 else {"id": row.id}
 
     def _entities(self) -> Iterator[Draft]:
         from tunewheel.data.suspects import entity_suspects
@@ -77,7 +81,7 @@ class Doubts:
         for suspect in likely:
             row = self.rows[suspect.row]
             places.append(Place(row.number, _change(row, suspect)))
-            about = {"id": row.id, "split": row.split, "text": row.text}
+            about = {**self._place(row), "text": row.text}
             self.ranked += [{**about, **edit} for edit in _edits(suspect)]
         if likely:
             values = {"rows": len({suspect.row for suspect in likely})}

@@ -43,6 +43,9 @@ class Repairs:
     drop_leaks: rows of train that also stand in dev, test or another split go, from train alone.
     dedupe: of a split's rows that say the same of the same text, the first stays.
     near: from this Jaccard similarity of shingles on texts are nearly the same for the last two; 1 for exact ones.
+
+    Where the files did not divide the rows, ``conflicts`` and ``dedupe`` look at all of them together, and of rows that
+    say the same the one stays that is held out longest.
     """
 
     relabel: Suspects | None = None
@@ -216,14 +219,19 @@ class _Cleaning:
         alike = self._alike()
         rows = self._rows(alike)
         if repairs.conflicts is not None:
-            gone += rows.take_out(rows.conflicts(repairs.conflicts))
+            gone += rows.take_out(rows.conflicts(repairs.conflicts, together=self._dealt))
         if repairs.drop_leaks:
             gone += rows.take_out(rows.leaks())
         if repairs.dedupe:
-            gone += rows.take_out(rows.duplicates())
+            gone += rows.take_out(rows.duplicates(together=self._dealt))
         self._take_out(gone)
         if gone and alike.crowded:  # pairs were left out for there were too many; among fewer rows they are found
             self._sets()
+
+    @property
+    def _dealt(self) -> bool:
+        """Whether the files did not divide the rows: then twins lie apart by chance, and none was measured on."""
+        return self.draft.dataset.split.kind not in ("given", "inherited")
 
     def _alike(self) -> Alike:
         texts = (row["text"] for split in self.draft.splits for _, row in self.draft.rows(split))

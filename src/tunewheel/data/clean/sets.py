@@ -17,6 +17,11 @@ from tunewheel.data.rows import canonical_json
 Ints = npt.NDArray[np.int64]
 
 
+def _held_out(split: str) -> int:
+    """The place of a split among all, that which is held out longest before the others."""
+    return {"test": 0, "dev": 1}.get(split, 2)
+
+
 class Alike(Protocol):
     """Which texts are the same or nearly the same, by row number; see `tunewheel.data.duplicates.Near`."""
 
@@ -91,14 +96,15 @@ class Rows:
         self.left[[out.row for out in gone]] = False
         return gone
 
-    def conflicts(self, how: Literal["drop", "majority"]) -> Iterator[Out]:
-        """Rows of a split whose text stands there under another answer too.
+    def conflicts(self, how: Literal["drop", "majority"], *, together: bool = False) -> Iterator[Out]:
+        """Rows of a split, or ``together`` of any, whose text stands there under another answer too.
 
         All of them go; with ``majority`` those stay that give the answer most give, where one is given most.
         """
-        for split in self._labelled():
+        labelled = self._labelled()
+        for splits in [labelled] if together else [[split] for split in labelled]:
             groups: dict[int, list[int]] = {}
-            for row in self._rows(split):
+            for row in (row for split in splits for row in self._rows(split)):
                 groups.setdefault(self.keys[row], []).append(row)
             for rows in groups.values():
                 ranked = Counter(self.answers[row] for row in rows).most_common(2)
@@ -121,10 +127,15 @@ class Rows:
             elif (twin := next((held[other] for other in self._near.get(key, ()) if other in held), None)) is not None:
                 yield Out(row, "near leak", twin)
 
-    def duplicates(self) -> Iterator[Out]:
-        """Rows that say of the same text, or nearly, in the same split what a row before them says that stays."""
-        for split in self.names:
-            kept: dict[tuple[int, int], int] = {}
+    def duplicates(self, *, together: bool = False) -> Iterator[Out]:
+        """Rows that say of the same text, or nearly, in the same split what a row before them says that stays.
+
+        ``together``: in any split; of rows in several the one stays that is held out longest.
+        """
+        kept: dict[tuple[int, int], int] = {}
+        for split in sorted(self.names, key=_held_out) if together else self.names:
+            if not together:
+                kept = {}
             for row in self._rows(split):
                 key, told = self.keys[row], self.answers[row]
                 if (twin := kept.get((key, told))) is not None:
