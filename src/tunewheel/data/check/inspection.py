@@ -10,6 +10,7 @@ from typing import Any
 from tunewheel.data.check.findings import Finding, Severity, graver
 from tunewheel.data.check.messages import sentence, title
 from tunewheel.data.check.repairs import repair, repair_all
+from tunewheel.data.infer import PLAIN
 from tunewheel.pages.shell import Lang
 
 Counts = Mapping[str, Mapping[Any, int]]
@@ -48,6 +49,11 @@ class Inspection:
     def fails(self, least: Severity) -> bool:
         """Say whether anything found is at least so grave."""
         return any(graver(finding.severity, least) for finding in self.findings)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the rows have no labels."""
+        return self.task == PLAIN
 
     def repair(self, finding: Finding) -> str | None:
         """The command that repairs a finding, to be copied; None where only people can."""
