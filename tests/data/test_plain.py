@@ -75,6 +75,12 @@ def test_without_a_task_missing_labels_stay_an_error_that_names_the_way_out(
         Dataset.read(write("raw.jsonl", rows))
 
 
+def test_a_column_that_is_known_for_something_else_is_not_held_for_a_slip(write: Write) -> None:
+    path = write("raw.jsonl", [{**row, "time": "2026-03-01", "lable": "open"} for row in ENGLISH])
+    with pytest.raises(NoLabels, match="did you mean 'lable'"):
+        Dataset.read(path)
+
+
 def test_rows_without_a_text_and_a_label_that_is_asked_for_are_errors(write: Write) -> None:
     path = write("raw.jsonl", [*ENGLISH, {"id": "last", "text": " ", "source": "desk.txt"}])
     with pytest.raises(DataError, match=r"raw.jsonl:21: column 'text': expected a text"):

@@ -22,6 +22,7 @@ from tunewheel.data.names import (
     TAGS,
     TEXTS,
     TOKENS,
+    known_column,
 )
 from tunewheel.data.problems import DataError, Problem, listed, nearest, show
 
@@ -368,13 +369,19 @@ def _others(columns: Columns, taken: str | None) -> list[str]:
 
 def _cannot_tell(file: str, columns: Columns, what: Literal["text", "label"]) -> DataError:
     known = TEXTS if what == "text" else LABELS
-    close = next((name for name in columns.names if nearest(name, known)), None)
+    close = next((name for name in columns.names if _is_slip(name, known)), None)
     hint = f" (did you mean '{close}'?)" if close else ""
     fix = f"say which is which: --text NAME --label NAME{hint}"
     if what == "label":
         fix += f"; check and clean take text without labels (--task {PLAIN})"
     expected, found = f"a column that is plainly the {what}", f"columns {listed(columns.names)}"
     return (DataError if what == "text" else NoLabels)([Problem(file, 1, what, expected, found, fix)])
+
+
+def _is_slip(name: str, known: Iterable[str]) -> bool:
+    """Whether a column that is known for nothing is called nearly as one of some names, and of like length."""
+    close = None if known_column(name) else nearest(name, known)
+    return close is not None and abs(len(close) - len(name)) <= 2
 
 
 def _did_you_mean(name: str, names: Iterable[str]) -> str | None:
