@@ -57,12 +57,16 @@ class Inspection:
 
     def repair(self, finding: Finding) -> str | None:
         """The command that repairs a finding, to be copied; None where only people can."""
-        return repair(finding, self.data, self.out)
+        return self._cleaning([finding]) if self.is_plain else repair(finding, self.data, self.out)
 
     @property
     def repair_all(self) -> str | None:
         """One command for all that `tunewheel clean` repairs."""
-        return repair_all(self.findings, self.data, self.out)
+        return self._cleaning(self.findings)
+
+    def _cleaning(self, findings: Sequence[Finding]) -> str | None:
+        command = repair_all(findings, self.data, self.out)
+        return f"{command} --task {PLAIN}" if command and self.is_plain else command
 
     def as_dict(self) -> dict[str, Any]:
         """The inspection as JSON values, each finding with its English sentences and its repair."""
