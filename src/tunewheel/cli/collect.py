@@ -76,7 +76,7 @@ def collect(
     else:
         headed(stdout, "collected", f"{found.added:,} new rows in {found.path}")
         if found.added:
-            headed(stdout, "next", f"tunewheel predict MODEL {found.path}")
+            headed(stdout, "next", f"tunewheel check {found.path}")
     if found.failed:
         raise typer.Exit(1)
 

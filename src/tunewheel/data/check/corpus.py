@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tunewheel.data.divide import UNLABELLED
+from tunewheel.data.infer import PLAIN
 
 if TYPE_CHECKING:
     from tunewheel.data.dataset import Dataset
@@ -48,8 +49,10 @@ class Corpus:
         return int(self.starts[-1])
 
     @cached_property
-    def target(self) -> str:
-        """The column that holds the labels: ``label``, ``labels`` or ``entities``."""
+    def target(self) -> str | None:
+        """The column that holds the labels: ``label``, ``labels`` or ``entities``; None for plain text."""
+        if self.dataset.task == PLAIN:
+            return None
         if self.dataset.multi_label:
             return "labels"
         labelled = next((name for name in self.splits if name != UNLABELLED), self.splits[0])
@@ -58,8 +61,8 @@ class Corpus:
 
     @property
     def labelled(self) -> list[str]:
-        """The splits whose rows have labels."""
-        return [name for name in self.splits if name != UNLABELLED]
+        """The splits whose rows have labels; all that plain text is divided into."""
+        return [name for name in self.splits if name != UNLABELLED or self.target is None]
 
     def rows(self, step: str = "") -> Iterator[Row]:
         """Yield all rows in order; with the name of a ``step`` progress is told."""
@@ -130,7 +133,7 @@ class Corpus:
         return self.near.clusters()
 
 
-def _rows(batch: Any, split: str, target: str, number: int) -> Iterator[Row]:
+def _rows(batch: Any, split: str, target: str | None, number: int) -> Iterator[Row]:
     labelled = split != UNLABELLED and target in batch.schema.names
     targets = batch.column(target).to_pylist() if labelled else repeat(None)
     tokens = batch.column("tokens").to_pylist() if "tokens" in batch.schema.names else repeat(None)

@@ -283,6 +283,10 @@ TEXT: dict[str, tuple[str, str]] = {
     "infos": ("notes", "提示"),
     "findings": ("What was found", "检查结果"),
     "clean": ("Nothing was found.", "未发现问题。"),
+    "plain": (
+        "No labels: taken as plain text; name them with --label.",
+        "没有标签：按纯文本处理；如有标签列，请用 --label 指定。",
+    ),
     "looked": ("Looked for: {names}.", "检查项目：{names}。"),
     "finding": ("finding", "问题"),
     "severity": ("severity", "级别"),

@@ -26,7 +26,8 @@ class Doubts:
 
     def __init__(self, corpus: Corpus, sample: int, seed: int) -> None:
         self.corpus, self.seed = corpus, seed
-        self.rows = [row for row in corpus.sample(sample, seed, corpus.labelled) if row.target is not None]
+        drawn = corpus.sample(sample, seed, corpus.labelled)
+        self.rows = [row for row in drawn if row.target is not None or corpus.target is None]
         self.ranked: list[dict[str, Any]] = []
 
     @property
