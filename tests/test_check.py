@@ -95,3 +95,10 @@ def test_a_page_that_cannot_be_made_whole_leaves_the_old_one(tmp_path, monkeypat
         inspection.write_html(page)
     assert page.read_bytes() == before
     assert sorted(each.name for each in tmp_path.iterdir()) == ["report.html", "tickets.jsonl"]
+
+
+def test_commands_stand_on_one_line_to_be_copied(tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    path = write(tmp_path / "some tickets of last year.jsonl", [*ROWS, ROWS[0], {**ROWS[1], "label": "balance"}])
+    told = tw.check(path, only=["duplicates", "labels", "privacy"])
+    assert told.repair_all in run(path, "-o", tmp_path / "report.html").output

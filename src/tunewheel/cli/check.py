@@ -45,7 +45,7 @@ def check(
 ) -> None:
     """Say what is wrong with data, how often, what it costs and which command mends it."""
     from tunewheel import loop
-    from tunewheel.data.check.terminal import inspection_view
+    from tunewheel.data.check.terminal import commands, inspection_view
     from tunewheel.display import Steps, headed
 
     options: dict[str, Any] = {
@@ -62,6 +62,8 @@ def check(
         print_json(inspection.as_dict())
     else:
         stdout.print(inspection_view(inspection))
+        for heading, command in commands(inspection):
+            headed(stdout, heading, command)
         headed(stdout, "report", str(page))
     if fail_on and inspection.fails(fail_on):
         raise typer.Exit(1)
