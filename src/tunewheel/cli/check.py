@@ -14,7 +14,9 @@ Names = list[str] | None
 
 def check(
     data: Annotated[str, typer.Argument(help="A file, a folder of splits, a hub id or DATABASE-URL::QUERY.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The report page.")] = Path("data-report.html"),
+    output: Annotated[Path, typer.Option("-o", "--output", dir_okay=False, help="The report page.")] = Path(
+        "data-report.html"
+    ),
     task: Annotated[str | None, typer.Option(help="A task's name; classification or ner is inferred.")] = None,
     text: Annotated[str | None, typer.Option(help="The column that holds the text.")] = None,
     label: Annotated[str | None, typer.Option(help="The column that holds the label.")] = None,
@@ -35,7 +37,9 @@ def check(
     seed: Annotated[int, typer.Option(help="Of the sample.")] = 13,
     suspects: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Write the labels that are probably wrong, for clean --relabel."),
+        typer.Option(
+            metavar="FILE", dir_okay=False, help="Write the labels that are probably wrong, for clean --relabel."
+        ),
     ] = None,
     fail_on: Annotated[
         Literal["error", "warning"] | None, typer.Option(help="Exit with 1 where something as grave is found.")
