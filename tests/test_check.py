@@ -95,3 +95,19 @@ def test_a_page_that_cannot_be_made_whole_leaves_the_old_one(tmp_path, monkeypat
         inspection.write_html(page)
     assert page.read_bytes() == before
     assert sorted(each.name for each in tmp_path.iterdir()) == ["report.html", "tickets.jsonl"]
+
+
+def test_commands_stand_on_one_line_to_be_copied(tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    path = write(tmp_path / "some tickets of last year.jsonl", [*ROWS, ROWS[0], {**ROWS[1], "label": "balance"}])
+    told = tw.check(path, only=["duplicates", "labels", "privacy"])
+    assert told.repair_all in run(path, "-o", tmp_path / "report.html").output
+
+
+@pytest.mark.parametrize("option", ["-o", "--suspects"])
+def test_a_folder_is_no_file_to_write_and_that_is_said_before_any_work(tmp_path, option, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "desk" / "train.jsonl", ROWS)
+    result = run("desk", option, "desk")
+    assert (result.exit_code, "is a directory" in result.output) == (2, True)
+    assert [path.name for path in tmp_path.iterdir()] == ["desk"]

@@ -65,7 +65,7 @@ def test_check_finds_what_needs_no_labels_and_says_that_there_are_none(path, tas
     assert found(inspection, "repeats").count == 2
     assert found(inspection, "personal").count == 2
     assert not {"labels", "spans", "suspects", "coverage"} & set(inspection.families)
-    assert inspection.repair_all == f"tunewheel clean {path} -o raw-clean --dedupe --redact --task text"
+    assert inspection.repair_all == f"tunewheel clean {path} --task text -o raw-clean --dedupe --redact"
     for lang, said in {"en": "taken as plain text", "zh": "按纯文本处理"}.items():
         assert said in render_html(inspection, lang)
 
@@ -73,7 +73,7 @@ def test_check_finds_what_needs_no_labels_and_says_that_there_are_none(path, tas
 def test_a_file_with_labels_that_is_taken_as_plain_text_is_repaired_as_such(tmp_path):
     rows = [{**row, "label": "lift"} for row in raw(*TEXTS, TEXTS[0])]
     inspection = tw.check(put(tmp_path / "desk.jsonl", [*rows, {"text": "", "label": "lift"}]), task="text")
-    assert inspection.repair(found(inspection, "repeats")).endswith("-o desk-clean --dedupe --task text")
+    assert inspection.repair(found(inspection, "repeats")).endswith("--task text -o desk-clean --dedupe")
     assert inspection.repair(found(inspection, "rejected")) is None
 
 

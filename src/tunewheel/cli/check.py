@@ -14,7 +14,9 @@ Names = list[str] | None
 
 def check(
     data: Annotated[str, typer.Argument(help="A file, a folder of splits, a hub id or DATABASE-URL::QUERY.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The report page.")] = Path("data-report.html"),
+    output: Annotated[Path, typer.Option("-o", "--output", dir_okay=False, help="The report page.")] = Path(
+        "data-report.html"
+    ),
     task: Annotated[str | None, typer.Option(help="A task's name, else inferred; text: there are no labels.")] = None,
     text: Annotated[str | None, typer.Option(help="The column that holds the text.")] = None,
     label: Annotated[str | None, typer.Option(help="The column that holds the label.")] = None,
@@ -35,7 +37,9 @@ def check(
     seed: Annotated[int, typer.Option(help="Of the sample.")] = 13,
     suspects: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Write the labels that are probably wrong, for clean --relabel."),
+        typer.Option(
+            metavar="FILE", dir_okay=False, help="Write the labels that are probably wrong, for clean --relabel."
+        ),
     ] = None,
     fail_on: Annotated[
         Literal["error", "warning"] | None, typer.Option(help="Exit with 1 where something as grave is found.")
@@ -45,7 +49,7 @@ def check(
 ) -> None:
     """Say what is wrong with data, how often, what it costs and which command mends it."""
     from tunewheel import loop
-    from tunewheel.data.check.terminal import inspection_view
+    from tunewheel.data.check.terminal import commands, inspection_view
     from tunewheel.display import Steps, headed
 
     options: dict[str, Any] = {
@@ -62,6 +66,8 @@ def check(
         print_json(inspection.as_dict())
     else:
         stdout.print(inspection_view(inspection))
+        for heading, command in commands(inspection):
+            headed(stdout, heading, command)
         headed(stdout, "report", str(page))
     if fail_on and inspection.fails(fail_on):
         raise typer.Exit(1)

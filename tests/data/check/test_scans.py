@@ -150,3 +150,12 @@ def test_personal_data_is_counted_and_stands_in_no_example(text: str) -> None:
     assert (finding.count, finding.values["kinds"]) == (2, {"PHONE": 2})
     assert "[PHONE]" in finding.examples[0].text
     assert "13812345678" not in str(inspection.as_dict())
+
+
+def test_neither_an_id_nor_the_end_of_a_cut_text_shows_personal_data() -> None:
+    number = "110101199003077715"  # of nobody: only its check digit is right
+    texts = [f"{chr(97 + i) * (62 - len(number))}, {number}" for i in range(25)]
+    rows = [{"id": f"ann{i}@example.com", "text": text, "label": "ab"[i % 2]} for i, text in enumerate(texts)]
+    finding = found(inspect(rows, "texts"), "truncated")
+    assert finding is not None
+    assert all(example.id == "[EMAIL]" and example.note.endswith(", [ID_CARD]") for example in finding.examples)

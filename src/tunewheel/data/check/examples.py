@@ -51,7 +51,7 @@ def _example(place: Place, rows: Mapping[int, Row], corpus: Corpus, mask: Mask) 
         corpus.file_of(place.number),
         row.split,
         shortened(mask(row.text)),
-        id=row.id,
+        id=mask(row.id),
         label=shortened(mask(label_of(row.text, row.target))),
         note=shortened(mask(place.note)),
         other=other,

@@ -30,7 +30,8 @@ REPAIRS: dict[str, tuple[str, ...]] = {
 }
 """What `tunewheel clean` is told for each kind that it repairs."""
 
-_REVIEWED = frozenset({"label_errors", "entity_errors"})  # what the other rows suggest is read by somebody first
+REVIEWED = frozenset({"label_errors", "entity_errors"})
+"""What the other rows suggest: somebody reads it before `tunewheel clean` is told."""
 
 
 class Source(NamedTuple):
@@ -63,7 +64,7 @@ class Source(NamedTuple):
 
 def repair(finding: Finding, source: Source) -> str | None:
     """The command that repairs a finding, or two, a line each, to be copied; None where only people can."""
-    if finding.kind in _REVIEWED:
+    if finding.kind in REVIEWED:
         review = f"tunewheel check {source.checked} --suspects {SUSPECTS}"
         return f"{review}\n{source.cleaned([f'--relabel {SUSPECTS}'])}"
     if finding.kind == "imbalance":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
@@ -10,20 +12,28 @@ from rich.text import Text
 from tunewheel.data.check.findings import SEVERITIES, Finding, Severity
 from tunewheel.data.check.inspection import Inspection
 from tunewheel.data.check.messages import message, rows, sentence, title
+from tunewheel.data.check.repairs import REVIEWED
 
 _COLOUR: dict[Severity, str] = {"error": "red", "warning": "yellow", "info": "cyan"}
 
 
 def inspection_view(inspection: Inspection) -> Group:
-    """The findings in a few lines each, the gravest first, and the command that repairs most of them."""
+    """The findings in a few lines each, the gravest first."""
     sizes = ", ".join(f"{count:,} {split}" for split, count in inspection.rows.items())
     head = Text.assemble((inspection.data, "bold"), f"  {inspection.task}  {sizes}")
     parts: list[RenderableType] = [head, _indent(Text(tally(inspection), "dim"))]
     if inspection.findings:
         parts.append(_indent(_table(inspection)))
-    if command := inspection.repair_all:
-        parts.append(_indent(Text.assemble(("repair  ", "cyan"), command)))
     return Group(*parts)
+
+
+def commands(inspection: Inspection) -> Iterator[tuple[str, str]]:
+    """What can be copied and run, with a heading each: all repairs, and what is to be read by somebody before."""
+    if command := inspection.repair_all:
+        yield "repair", command
+    for finding in inspection.findings:
+        if finding.kind in REVIEWED and (command := inspection.repair(finding)):
+            yield "review", command
 
 
 def tally(inspection: Inspection) -> str:

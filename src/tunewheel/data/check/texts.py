@@ -21,6 +21,7 @@ LEAST = 40
 _WORD = re.compile(r"[^\W_]")
 _SENTENCE = re.compile(r"[^。！？!?\n]*?(?:[。！？!?\n]+|\.(?=\s|$)|$)")
 _EDGE = 16
+_TAIL = 80  # characters in which a number or an address is recognised before its end is shown
 _SHARE = 0.01
 _COUNTERS = 20_000
 
@@ -44,7 +45,7 @@ class Texts:
         size = len(text)
         self.lengths[size] += 1
         if size >= LEAST and text[-1].isalnum():
-            self.cut.setdefault(size, Tally()).add(row.number, f"…{text[-12:]}")
+            self.cut.setdefault(size, Tally()).add(row.number, text[-_TAIL:])
         self.common.add(row.number, text)
 
     def drafts(self) -> Iterator[Draft]:
@@ -54,7 +55,8 @@ class Texts:
         for size in self._piles():
             pile = self.cut[size]
             values: dict[str, Any] = {"length": size, "usual": round(self._around(size), 1)}
-            yield Draft("texts", "truncated", "warning", pile.count, values, pile.places)
+            places = [place._replace(note=_end(place.note)) for place in pile.places]
+            yield Draft("texts", "truncated", "warning", pile.count, values, places)
         shared = self.common.frequent(max(PILE, int(_SHARE * self.rows)))
         if shared:
             values = {"pieces": len(shared), "piece": shared[0][1], "share": shared[0][0] / self.rows}
@@ -72,6 +74,13 @@ class Texts:
     def _around(self, size: int) -> float:
         """The mean number of texts at the ten lengths around."""
         return sum(self.lengths[size + step] for step in range(-5, 6) if step) / 10
+
+
+def _end(tail: str) -> str:
+    """The last characters of a text, without personal data: masked first, for half a number is not known as one."""
+    from tunewheel.data.privacy import Masker
+
+    return f"…{Masker().mask(tail).text[-12:]}"
 
 
 class Common:
