@@ -105,7 +105,10 @@ def test_after_a_purge_the_text_is_nowhere(workplace, lang):
     with Workspace.open(home) as workspace:
         key = start_run(workspace, "cut", command="train", settings={}).key
         fail_run(workspace, key, f"TaskError: {SAID[lang]} " * 300)  # more than a page of the database
-    put(home / "collected" / "raw.jsonl", [{"body": SAID[lang]}, {"body": "stays"}])
+    put(
+        home / "collected" / "raw.jsonl",
+        [{"body": SAID[lang]}, {"body": SAID[lang].replace(" ", "\u2028")}, {"body": "stays"}],
+    )
     (home / "reports" / "check.html").write_text(f"<p>{escape(SAID[lang])}</p>", encoding="utf-8")
     before = holding(home, SAID[lang])
     for place in ("artifacts", "cache", "reports", "collected", "tunewheel.db"):

@@ -105,13 +105,13 @@ class Purge:
         for path in sorted(self._others()):
             content = path.read_text(encoding="utf-8", errors="replace")
             if path.suffix == ".jsonl":
-                lines = content.splitlines(keepends=True)
+                lines = content.split("\n")  # a text may hold what `splitlines` takes for an end
                 # A rejected row is shown as its file has it, broken lines and all.
                 whole = self._stands_in if path.name.endswith(".rejected.jsonl") else self._in_line
                 kept = [line for line in lines if not (whole(line) or self._in_line(line))]
                 if len(kept) < len(lines):
                     with open_whole(path) as file:
-                        file.writelines(kept)
+                        file.write("\n".join(kept))
                     yield path
             elif self._stands_in(content):
                 yield from _removed(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,17 @@ def test_a_file_is_read_line_by_line_and_what_was_rejected_is_passed_over(write:
         ],
     )
     assert len(Suspects.read(path)) == 2
+
+
+def test_a_text_with_odd_ends_of_lines_is_one_line_of_the_file_whatever_editor_saved_it(tmp_path: Path) -> None:
+    suspect = {"id": "1", "given": "a", "suggested": "b", "text": "一\u2028two\x85three"}
+    path = tmp_path / "suspects.jsonl"
+    path.write_text(json.dumps(suspect, ensure_ascii=False), encoding="utf-8-sig")
+    row = {"id": "1", "text": suspect["text"], "label": "a"}
+    assert Suspects.read(path).mend("train", row)["label"] == "b"
+    path.write_text(json.dumps(suspect, ensure_ascii=False), encoding="utf-16")
+    with pytest.raises(DataError, match="as UTF-8"):
+        Suspects.read(path)
 
 
 @pytest.mark.parametrize(

@@ -54,10 +54,12 @@ class Suspects:
         """Read a file of JSON Lines; a line with ``"accept": false`` is passed over. Raises `DataError`."""
         problems, found = Problems(), []
         try:
-            lines = Path(path).read_text(encoding="utf-8").splitlines()
-        except OSError as error:
-            fix = "name the file of suspects, one JSON object a line"
-            raise DataError([Problem(str(path), None, "", "a file", str(error.strerror), fix)]) from None
+            # Not splitlines: a text may hold what that takes for an end.
+            lines = Path(path).read_text(encoding="utf-8-sig").split("\n")
+        except (OSError, UnicodeDecodeError) as error:
+            fix = "name the file of suspects, one JSON object a line, as UTF-8"
+            told = str(error.strerror if isinstance(error, OSError) else error)
+            raise DataError([Problem(str(path), None, "", "a file", told, fix)]) from None
         for number, line in enumerate(lines, start=1):
             if line.strip() and (suspect := _parsed(str(path), number, line, problems)):
                 found.append(suspect)
