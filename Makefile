@@ -37,8 +37,10 @@ bench: $(BIN)/.installed  ## measure speed and quality: make bench DATA=folder (
 	$(BIN)/python bench/windows.py --data $(DATA)
 	$(BIN)/python bench/coverage.py
 	$(BIN)/python bench/breadth.py --data $(DATA)
+	$(BIN)/python bench/chinese.py --data $(DATA)
 	$(BIN)/python bench/big.py
 	$(BIN)/python bench/fuzz.py --data $(DATA)
+	$(BIN)/python bench/pretrain.py --data $(DATA)
 	$(BIN)/python bench/privacy.py --data $(DATA)
 	$(BIN)/python bench/check.py --data $(DATA)
 	$(BIN)/python bench/duplicates.py --data $(DATA)

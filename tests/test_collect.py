@@ -7,7 +7,6 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +15,7 @@ from typer.testing import CliRunner
 import tunewheel as tw
 from sites import article, serving
 from tunewheel.cli import app
+from tunewheel.store import Workspace, record_erasure
 
 
 def run(*arguments: object) -> Any:
@@ -65,31 +65,37 @@ def test_limits_reach_the_sources(notes: Path, tmp_path: Path) -> None:
     assert longest <= 20
 
 
-@pytest.fixture
-def masked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Masks what looks like a telephone number."""
-
-    class Masker:
-        def __init__(self, mode: str) -> None:
-            assert mode == "redact"
-
-        def mask(self, text: str) -> SimpleNamespace:
-            return SimpleNamespace(text=re.sub(r"\d{3}-\d{4}", "[PHONE]", text))
-
-    module = ModuleType("tunewheel.data.privacy")
-    module.Masker = Masker  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "tunewheel.data.privacy", module)
-
-
-def test_personal_data_is_masked_before_anything_is_kept(notes: Path, tmp_path: Path, masked: None) -> None:
-    (notes / "c.md").write_text("# Ask 555-0102\n\nNow.", encoding="utf-8")
-    found = tw.collect([notes], tmp_path / "raw.jsonl", redact=True)
-    assert (found.added, found.failed) == (3, 0)
-    kept = "".join(path.read_text("utf-8") for path in (tmp_path / "raw.jsonl", tmp_path / ".raw.jsonl.collected.json"))
-    assert "555-01" not in kept
-    assert kept.count("[PHONE]") == 4
+def test_personal_data_is_masked_before_anything_is_kept_or_told(notes: Path, tmp_path: Path) -> None:
+    (notes / "c.md").write_text("# Ask 13812345678\n\nNow.", encoding="utf-8")
+    (notes / "d.txt").write_text("请打 021-55551234 找李先生。", encoding="utf-8")
+    events = tmp_path / "events.jsonl"
+    events.write_text('{"text": "fine"}\n{"text": "mail ann@example.com\n', encoding="utf-8")
+    found = tw.collect([notes, events], tmp_path / "raw.jsonl", redact=True)
+    assert (found.added, found.failed) == (5, 1)
+    state = tmp_path / ".raw.jsonl.collected.json"
+    kept = "".join(path.read_text("utf-8") for path in (tmp_path / "raw.jsonl", state)) + json.dumps(found.as_dict())
+    assert not [one for one in ("13812345678", "55551234", "ann@example.com") if one in kept]
+    assert (kept.count("[PHONE]"), kept.count("[EMAIL]")) == (4, 1)
     with pytest.raises(tw.DataError, match="expected an output begun with whole documents, found masked"):
         tw.collect([notes], tmp_path / "raw.jsonl")
+
+
+@pytest.mark.parametrize("said", ["My card is gone.", "卡丢了。"])
+def test_a_row_that_was_erased_is_not_collected_again(notes: Path, tmp_path: Path, said: str) -> None:
+    output, home = tmp_path / "raw.jsonl", tmp_path / "home"
+    tw.collect([notes], output, split_paragraphs=True, home=home)
+    assert not home.exists()
+    rows = output.read_text("utf-8").splitlines()
+    gone = next(json.loads(row)["id"] for row in rows if json.loads(row)["text"] == said)
+    with Workspace.open(home) as workspace:
+        record_erasure(workspace, [gone], {}, why="asked", by="ann")
+    output.write_text("".join(row + "\n" for row in rows if gone not in row), encoding="utf-8")
+    for note in notes.iterdir():  # longer, so both are read again
+        note.write_text(note.read_text("utf-8") + "\n\nMore.", encoding="utf-8")
+    assert run(notes, "-o", output, "--split-paragraphs", "--home", home).exit_code == 0
+    texts = [json.loads(line)["text"] for line in output.read_text("utf-8").splitlines()]
+    assert said not in texts
+    assert len(texts) == 4
 
 
 def test_the_command_loads_nothing_heavy(notes: Path, tmp_path: Path) -> None:

@@ -4,10 +4,11 @@ import json
 
 import pytest
 
-from tiny import intent_rows
+from tiny import entity_rows, intent_rows
 from tunewheel import loop
 from tunewheel.models import Recipe
 from tunewheel.models import adapt as adapt_module
+from tunewheel.models.backbones import FROM_NOTHING
 from tunewheel.registry import Registry
 from tunewheel.store import get_run
 from tunewheel.training import Training, _show
@@ -35,6 +36,7 @@ def reported(workspace, tmp_path):
 
 SHOW = """
 import os, shutil, sys
+from tunewheel.models.backbones import FROM_NOTHING
 from tunewheel.registry import Registry
 from tunewheel.store import get_run
 from tunewheel.store import Workspace
@@ -128,3 +130,12 @@ def test_killed_beside_registering_the_same_command_leaves_one_version(workspace
     assert get_run(workspace, turn.version.run).status == "done"
     assert list(workspace.runs_dir.iterdir()) == []
     assert (turn.folder / "report.html").is_file()
+
+
+@pytest.mark.parametrize("base", FROM_NOTHING)
+def test_a_base_from_nothing_tags_with_a_crf_unless_told_otherwise(sqlite_workspace, tmp_path, base):
+    path = tmp_path / "people.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in entity_rows(40)), encoding="utf-8")
+    options = {"base": base, "recipe": Recipe(epochs=1), "home": sqlite_workspace.home}
+    assert loop.train(path, **options).model.network.config.loss == "crf"
+    assert loop.train(path, crf=False, **options).model.network.config.loss == "cross_entropy"

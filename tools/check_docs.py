@@ -82,12 +82,14 @@ MEANING = """
     time: the column of dates; the newest rows become test, the next dev (ISO, `2018年5月11日`, seconds since 1970 …)
     on_error: `raise` tells every bad row; `skip` leaves bad rows out and writes them to the workspace's reports
     parent: a model or a dataset's fingerprint whose splits are inherited; `name`'s champion by default, or `none`
-    base: `minilm`, `bilstm`, a folder or a hub id; by the language of the text by default
+    base: `minilm`; `bilstm` or `textcnn`, which start from nothing; a folder or a hub id; by the language of the text
+        by default
     method: how the base is adapted; `full` trains all weights
     class_weights: `balanced` lets rare labels weigh more in the loss
     out_of_scope: the label of texts that are about something else, not trained on; inferred from its name
         (`oos`, `out_of_scope`, `超出范围`) by default; `false`: learned like any other
-    crf: a conditional random field decides over entity labels; on for `bilstm` by default
+    crf: a conditional random field decides over entity labels; on for `bilstm` and
+        `textcnn` by default
     context: neighbouring rows of one `document` share a window of so many pieces (entities only; 0: each alone)
     slices: columns whose values the report scores apart; those with 2 to 12 values by default
     robustness: `typos`, `case`, `full_width`, `traditional` (extra `zh`), `punctuation`, `entities` or `all`: score the

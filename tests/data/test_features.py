@@ -57,3 +57,8 @@ def test_a_sample_is_said_and_follows_the_seed():
 
 def test_a_row_of_zeros_has_no_direction():
     assert unit([[3, 4], [0, 0]]).tolist() == [[pytest.approx(0.6), pytest.approx(0.8)], [0, 0]]
+
+
+def test_texts_of_one_feature_are_vectors_too():
+    vectors = text_vectors(["x", "x", "?"])
+    assert vectors.shape[0] == 3 and np.isfinite(vectors).all()

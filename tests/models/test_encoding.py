@@ -1,8 +1,8 @@
 import pytest
 from transformers import AutoTokenizer
 
+from tunewheel.models.characters import character_tokenizer
 from tunewheel.models.encoding import TextEncoder, lower_cases, shapes_of, word_shape
-from tunewheel.models.recurrent import character_tokenizer
 from tunewheel.tasks import IGNORED, Part, Window
 
 

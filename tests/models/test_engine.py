@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 
 from tiny import entity_rows, intent_rows
 from tunewheel.models import Recipe, prepare
+from tunewheel.models.backbones import FROM_NOTHING
 from tunewheel.models.engine import parameter_groups
 from tunewheel.tasks.classification import Classification
 from tunewheel.tasks.ner import Ner
@@ -50,13 +51,14 @@ def test_it_learns_entities(tiny_base, tmp_path):
     assert [text[e["start"] : e["end"]] for e in found] == ["Anna Berg"]
 
 
-def test_the_recurrent_base_with_a_crf_learns_chinese(tmp_path):
+@pytest.mark.parametrize("base", FROM_NOTHING)
+def test_a_base_from_nothing_with_a_crf_learns_chinese_entities(tmp_path, base):
     rows = [
         {"text": f"{who}在{i}号来过", "entities": [{"start": 0, "end": len(who), "label": "person"}]}
         for i, who in enumerate(["王芳", "李强", "欧阳小红"] * 15)
     ]
     recipe = Recipe(epochs=10, batch_tokens=128)
-    model, told = trained(None, tmp_path, recipe, Ner(("person",), crf=True), rows, base="bilstm")
+    model, told = trained(None, tmp_path, recipe, Ner(("person",), crf=True), rows, base=base)
     assert told.dev["f1"] > 0.95
     assert model.predict([""]) == [{"entities": []}]
 

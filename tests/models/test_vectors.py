@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from tunewheel.models import BackboneError
-from tunewheel.models.backbones import load_backbone
+from tunewheel.models.backbones import FROM_NOTHING, load_backbone
 from tunewheel.models.vectors import sentence_vectors
 
 TEXTS = ["my card is gone", "卡丢了", "a much longer text about a card that is gone", ""]
@@ -29,6 +29,7 @@ def test_the_end_of_a_long_text_counts(tiny_base):
     assert not np.allclose(one, other, atol=1e-6)
 
 
-def test_a_base_without_learned_weights_is_refused():
-    with pytest.raises(BackboneError, match="'bilstm' starts from random weights"):
-        sentence_vectors("bilstm", TEXTS)
+@pytest.mark.parametrize("base", FROM_NOTHING)
+def test_a_base_without_learned_weights_is_refused(base):
+    with pytest.raises(BackboneError, match=f"'{base}' starts from random weights"):
+        sentence_vectors(base, TEXTS)

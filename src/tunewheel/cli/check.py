@@ -17,7 +17,7 @@ def check(
     output: Annotated[Path, typer.Option("-o", "--output", dir_okay=False, help="The report page.")] = Path(
         "data-report.html"
     ),
-    task: Annotated[str | None, typer.Option(help="A task's name; classification or ner is inferred.")] = None,
+    task: Annotated[str | None, typer.Option(help="A task's name, else inferred; text: there are no labels.")] = None,
     text: Annotated[str | None, typer.Option(help="The column that holds the text.")] = None,
     label: Annotated[str | None, typer.Option(help="The column that holds the label.")] = None,
     only: Annotated[Names, typer.Option(metavar="NAME", help="Look for this alone; may be repeated.")] = None,

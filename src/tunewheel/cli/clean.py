@@ -45,7 +45,7 @@ def clean(
         bool, typer.Option("--dedupe", help="Keep the first of a split's rows that say the same of (nearly) one text.")
     ] = False,
     near: Annotated[float, typer.Option(help="The similarity from which texts are nearly the same; 1: exact.")] = 0.8,
-    task: Annotated[str | None, typer.Option(help="A task's name; classification or ner is inferred.")] = None,
+    task: Annotated[str | None, typer.Option(help="A task's name, else inferred; text: there are no labels.")] = None,
     text: Annotated[str | None, typer.Option(help="The column that holds the text.")] = None,
     label: Annotated[str | None, typer.Option(help="The column that holds the label.")] = None,
     group: Annotated[str | None, typer.Option(help="The column whose values no two splits share.")] = None,
@@ -55,7 +55,7 @@ def clean(
     database: Database = None,
     as_json: Json = False,
 ) -> None:
-    """Repair labelled text into a new revision; what is taken out or changed is written down with the reason."""
+    """Repair text, labelled or not, into a new revision; what goes or changes is written down with the reason."""
     from tunewheel import loop
     from tunewheel.display import headed
 
@@ -86,6 +86,7 @@ def _told(found: Cleaned) -> dict[str, Any]:
 
 
 def _show(found: Cleaned, output: Path | None, dry_run: bool) -> None:
+    from tunewheel.data.infer import PLAIN
     from tunewheel.display import headed
 
     for reason, count in found.counts.items():
@@ -104,4 +105,4 @@ def _show(found: Cleaned, output: Path | None, dry_run: bool) -> None:
         return
     headed(stdout, "written", f"{output}   what went and why: {found.record}")
     if output is not None and output.suffix != ".jsonl":
-        headed(stdout, "next", f"tunewheel train {output}")
+        headed(stdout, "next", f"tunewheel {'check' if found.dataset.task == PLAIN else 'train'} {output}")

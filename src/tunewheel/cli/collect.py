@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tunewheel.cli.options import Json, print_json, stderr, stdout
+from tunewheel.cli.options import HOME, Database, Home, Json, print_json, stderr, stdout
 
 if TYPE_CHECKING:
     from tunewheel.data.collect import Collection
@@ -43,6 +43,8 @@ def collect(
     ] = False,
     limit: Annotated[int, typer.Option(min=1, metavar="MIB", help="Largest document, also unpacked.")] = 64,
     timeout: Annotated[float, typer.Option(min=1, help="Seconds to fetch a page, and as many to read a file.")] = 60.0,
+    home: Home = HOME,
+    database: Database = None,
     as_json: Json = False,
 ) -> None:
     """Collect raw text into one file that grows: only what is new, what fails is told, and killed it goes on."""
@@ -63,6 +65,8 @@ def collect(
             delay=delay,
             allow_private=allow_private,
             limits=Limits(bytes=limit << 20, seconds=timeout),
+            home=home,
+            database=database,
             progress=lambda source, rows: status.update(_line(source, rows)),
             say=lambda heading, line: headed(stderr, heading, line),
         )
@@ -72,7 +76,7 @@ def collect(
     else:
         headed(stdout, "collected", f"{found.added:,} new rows in {found.path}")
         if found.added:
-            headed(stdout, "next", f"tunewheel predict MODEL {found.path}")
+            headed(stdout, "next", f"tunewheel check {found.path}")
     if found.failed:
         raise typer.Exit(1)
 

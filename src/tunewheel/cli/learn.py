@@ -49,7 +49,7 @@ def train(
         Literal["raise", "skip"] | None,
         typer.Option("--on-error", help="skip: leave bad rows out, and write down which and why."),
     ] = None,
-    base: Annotated[str | None, typer.Option(help="minilm, bilstm, a folder or a hub id.")] = None,
+    base: Annotated[str | None, typer.Option(help="minilm, bilstm, textcnn, a folder or a hub id.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training rows.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
     class_weights: Annotated[str | None, typer.Option(help="balanced: rare labels weigh more.")] = None,

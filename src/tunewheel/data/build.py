@@ -18,10 +18,11 @@ from tunewheel.data.annotations import Ends, Evidence, check_ends, entities_of
 from tunewheel.data.deal import Dealer
 from tunewheel.data.divide import UNLABELLED, Divider, oddities
 from tunewheel.data.gather import Seen
-from tunewheel.data.infer import Columns, Schema, Target, infer
+from tunewheel.data.infer import PLAIN, Columns, Schema, Target, infer
 from tunewheel.data.inherit import Heritage
 from tunewheel.data.manifest import Manifest, Source
 from tunewheel.data.names import DOCUMENT, GROUP, IDS
+from tunewheel.data.plain import plain
 from tunewheel.data.problems import DataError, Problem, Problems, listed, nearest
 from tunewheel.data.readers.base import Reader, Record
 from tunewheel.data.rejected import Rejected, rejecting
@@ -88,11 +89,12 @@ def _build(inputs: list[Input], plan: Plan, folder: Path, notes: list[str], prob
         raise _no_rows(first)
     schema = _schema(first.name, sample, plan)
     labelled = [
-        item is first or not Columns(some).is_empty(schema.label) for item, some in zip(inputs, samples, strict=True)
+        item is first or schema.target is None or not Columns(some).is_empty(schema.label)
+        for item, some in zip(inputs, samples, strict=True)
     ]
     names = [item.split if has else UNLABELLED for item, has in zip(inputs, labelled, strict=True)]
     ends, about_ends = _ends([item for item, has in zip(inputs, labelled, strict=True) if has], schema, plan.ends)
-    listed_names = [None if schema.marks_spans else item.classes for item in inputs]
+    listed_names = [item.classes if schema.shape in ("label", "labels") else None for item in inputs]
     named = classes.fitting(listed_names, samples, schema.label)
     first_pass = _FirstPass(schema, folder, problems, ends)
     sources = [first_pass.read(*each) for each in zip(inputs, names, samples, named, strict=True)]
@@ -109,7 +111,7 @@ def _build(inputs: list[Input], plan: Plan, folder: Path, notes: list[str], prob
         told.append("the files' ids are not one a row: kept as 'original_id'; ids are made from the texts")
     if isinstance(problems, Rejected) and problems.rows:
         told.append(problems.note)
-    fingerprint = dealer.fingerprint(f"{schema.task} {schema.target}")
+    fingerprint = dealer.fingerprint(f"{schema.task} {schema.target}" if schema.target else schema.task)
     return Manifest(
         task=schema.task,
         multi_label=schema.multi_label,
@@ -149,8 +151,12 @@ def _schema(file: str, sample: list[Mapping[str, Any]], plan: Plan) -> Schema:
             found = f"columns {listed(names)}"
             raise DataError([Problem(file, 1, column, f"a column of this name ({option})", found, fix)])
     aside = {name for name in (plan.group, plan.time) if name and name.lower() not in (*IDS, GROUP, DOCUMENT)}
-    shown = [{name: value for name, value in record.items() if name not in aside} for record in sample]
-    schema = infer(file, shown if aside else sample, plan.task, plan.text, plan.label, plan.targets)
+    if aside:
+        sample = [{name: value for name, value in record.items() if name not in aside} for record in sample]
+    if plan.task == PLAIN:
+        schema = plain(file, sample, plan.text, plan.label)
+    else:
+        schema = infer(file, sample, plan.task, plan.text, plan.label, plan.targets)
     of_parent = plan.heritage.split.group if plan.heritage else None
     group = plan.group or (of_parent if of_parent in names else schema.group)
     return replace(schema, group=group, time=plan.time)
@@ -216,7 +222,7 @@ class _FirstPass:
             self.schema,
             self.problems,
             item.name,
-            labelled=split != UNLABELLED,
+            labelled=self.schema.target is not None and split != UNLABELLED,
             joiner=joiner,
             ends=self.ends,
             classes=named,
@@ -255,6 +261,8 @@ def _rejected(problems: Problems) -> int:
 
 
 def _task_note(schema: Schema, seen: Seen) -> str:
+    if schema.target is None:
+        return f"no labels: taken as plain text, in '{schema.columns['text']}'; name them with --label"
     kind = "entity types" if schema.marks_spans else "labels"
     several = ", several a row" if schema.multi_label else ""
     text, label = schema.columns["text"], schema.columns["label"]

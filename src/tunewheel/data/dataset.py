@@ -80,7 +80,8 @@ class Dataset:
         documents; with the column ``time``, the newest rows are test and the next dev. ``cache`` is a folder that
         keeps the Arrow files; without it they live as long as the dataset. A task that is neither
         ``classification`` nor ``ner`` says by ``targets`` which of ``label``, ``labels`` and ``entities`` may hold
-        its labels (`tunewheel.tasks.Task.targets`).
+        its labels (`tunewheel.tasks.Task.targets`); with the task ``text`` no column is looked for: the rows are plain
+        text, `labels` is empty, and all other columns are kept.
 
         With a ``parent`` the dataset is its revision: rows that stood there (by id, else by text) keep their split
         whatever the files say now, new rows follow their group or an identical text, else they go by the hash of
@@ -294,7 +295,7 @@ class Dataset:
 
     @property
     def columns(self) -> dict[str, str]:
-        """The original names of the columns taken as ``text`` and ``label``."""
+        """The original names of the columns taken as ``text`` and, but for plain text, ``label``."""
         return dict(self._manifest.columns)
 
     @property

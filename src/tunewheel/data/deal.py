@@ -99,4 +99,5 @@ class Dealer:
 def _kept(schema: Schema, seen: Seen) -> list[str]:
     tokens = ["tokens"] if seen.tokens else []
     document = ["document"] if schema.marks_spans and seen.array("documents").any() else []
-    return ["text", schema.target, *tokens, *document]
+    target = [schema.target] if schema.target else []
+    return ["text", *target, *tokens, *document]

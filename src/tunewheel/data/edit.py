@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tunewheel.data.build import Input, Plan
-from tunewheel.data.infer import TARGETS
+from tunewheel.data.infer import PLAIN, TARGETS
 from tunewheel.data.manifest import Manifest
 from tunewheel.data.problems import DataError, Problem
 from tunewheel.data.readers.base import Record
@@ -61,8 +61,10 @@ class Edit:
         return cls(parent, left)
 
     @property
-    def target(self) -> str:
-        """The column that holds the labels."""
+    def target(self) -> str | None:
+        """The column that holds the labels, None for plain text."""
+        if self.parent.task == PLAIN:
+            return None
         names = {"classification": "labels" if self.parent.multi_label else "label", "ner": "entities"}
         return names.get(self.parent.task) or self._found_target()
 

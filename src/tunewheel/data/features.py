@@ -120,6 +120,8 @@ def text_vectors(texts: Sequence[str], *, width: int = 256, seed: int = 13) -> V
     weigh = _fitted(texts, seed)
     chosen = sample(len(texts), FITTED, seed).rows
     fitted = weigh.transform([texts[i] for i in chosen])
+    if fitted.shape[1] < 2:  # nothing to reduce, and scikit-learn refuses
+        return np.concatenate([unit(weigh.transform(block).toarray()) for block in _blocks(texts)])
     svd = TruncatedSVD(min(width, *fitted.shape), n_iter=2, random_state=seed)
     # A set of equal texts has no variance to explain, which scikit-learn divides by.
     with np.errstate(invalid="ignore", divide="ignore"):

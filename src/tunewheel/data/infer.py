@@ -22,6 +22,7 @@ from tunewheel.data.names import (
     TAGS,
     TEXTS,
     TOKENS,
+    known_column,
 )
 from tunewheel.data.problems import DataError, Problem, listed, nearest, show
 
@@ -31,17 +32,20 @@ Shape = Literal["label", "labels", "entities", "tags"]
 TARGETS: tuple[Target, ...] = get_args(Target)
 INFERRED: Mapping[str, tuple[Target, ...]] = {"classification": ("label", "labels"), "ner": ("entities",)}
 """The tasks that rows speak for themselves, and the canonical columns that may hold their labels."""
+PLAIN = "text"
+"""What stands in place of a task where text has no labels: nothing is learned from it yet (`plain.plain`)."""
 
 
 @dataclass(frozen=True)
 class Schema:
     """The columns chosen; ``shape`` is how labels are written; ``tokens`` and ``document`` are for entities.
 
-    ``pair`` is the second text where the task is about two; the row's text is both (`join_pair`).
+    ``pair`` is the second text where the task is about two; the row's text is both (`join_pair`). Plain text has no
+    ``shape`` and its ``label`` is empty.
     """
 
     task: str
-    shape: Shape
+    shape: Shape | None
     text: str | None
     label: str
     tokens: str | None = None
@@ -58,8 +62,8 @@ class Schema:
         return self.shape == "labels"
 
     @property
-    def target(self) -> Target:
-        """The canonical column that the labels go to."""
+    def target(self) -> Target | None:
+        """The canonical column that the labels go to, None for plain text."""
         return "entities" if self.shape == "tags" else self.shape
 
     @property
@@ -71,7 +75,8 @@ class Schema:
     def columns(self) -> dict[str, str]:
         """The file's own names of the columns, by what they are to us."""
         text = self.text or self.tokens or "text"
-        return {"text": f"{text} + {self.pair}" if self.pair else text, "label": self.label}
+        label = {"label": self.label} if self.target else {}
+        return {"text": f"{text} + {self.pair}" if self.pair else text, **label}
 
 
 def pair_of(names: Iterable[str]) -> tuple[str, str] | None:
@@ -106,6 +111,10 @@ def from_cell(value: Any) -> Any:
 def is_missing(value: Any) -> bool:
     """Say whether a value stands for none: null, or a string of blanks."""
     return value is None or (isinstance(value, str) and not value.strip())
+
+
+class NoLabels(DataError):
+    """There are texts, but no column is plainly the label."""
 
 
 class Columns:
@@ -221,24 +230,11 @@ def infer(
     ``targets`` are the canonical columns that may hold the labels of a task that is not one of `INFERRED`.
     """
     columns, wanted = Columns(sample), shapes_of(task, targets)
-    for option, name in (("--text", text), ("--label", label)):
-        if name is not None and name not in columns.values:
-            raise DataError(
-                [
-                    Problem(
-                        file,
-                        1,
-                        name,
-                        f"a column of this name ({option})",
-                        f"columns {listed(columns.names)}",
-                        _did_you_mean(name, columns.names) or f"give {option} the name of a column",
-                    )
-                ]
-            )
+    check_named(file, columns, text=text, label=label)
     chosen, shape, both = _labels(file, columns, task, wanted, text, label)
     tokens = next(iter(columns.find(TOKENS)), None) if shape == "tags" else None
-    pair = _pair(columns, text, shape)
-    text = text or (pair[0] if pair else _text(file, columns, chosen, tokens))
+    pair = paired(columns, text) if shape in ("label", "labels") else None
+    text = text or (pair[0] if pair else text_column(file, columns, chosen, tokens))
     notes = [f"'{both}' holds entities too: --task ner learns those instead of '{chosen}'"] if both else []
     if chosen is None:
         chosen = _only_other(file, columns, text)
@@ -262,10 +258,19 @@ def infer(
     )
 
 
-def _pair(columns: Columns, text: str | None, shape: Shape) -> tuple[str, str] | None:
+def check_named(file: str, columns: Columns, **named: str | None) -> None:
+    """Raise `DataError` where a column that an option names is not there."""
+    for option, name in named.items():
+        if name is not None and name not in columns.values:
+            expected, found = f"a column of this name (--{option})", f"columns {listed(columns.names)}"
+            fix = _did_you_mean(name, columns.names) or f"give --{option} the name of a column"
+            raise DataError([Problem(file, 1, name, expected, found, fix)])
+
+
+def paired(columns: Columns, text: str | None) -> tuple[str, str] | None:
     """Two texts that make one, unless the caller named a text or a column is plainly the text."""
     pair = pair_of(columns.names)
-    if pair is None or text is not None or shape not in ("label", "labels"):
+    if pair is None or text is not None:
         return None
     plainly = [name for name in columns.find(TEXTS[:4]) if name not in pair]
     return None if plainly else pair
@@ -325,7 +330,8 @@ def _fitting(file: str, label: str, shape: Shape | None, task: str | None, wante
     return shape
 
 
-def _text(file: str, columns: Columns, label: str | None, tokens: str | None) -> str | None:
+def text_column(file: str, columns: Columns, label: str | None, tokens: str | None) -> str | None:
+    """The column of the text, None where tokens make it. Raises `DataError` if it cannot tell."""
     named = [name for name in columns.find(TEXTS) if name != label and columns.mean_length(name) > 0]
     if named or tokens:
         return named[0] if named else None
@@ -363,20 +369,19 @@ def _others(columns: Columns, taken: str | None) -> list[str]:
 
 def _cannot_tell(file: str, columns: Columns, what: Literal["text", "label"]) -> DataError:
     known = TEXTS if what == "text" else LABELS
-    close = next((name for name in columns.names if nearest(name, known)), None)
+    close = next((name for name in columns.names if _is_slip(name, known)), None)
     hint = f" (did you mean '{close}'?)" if close else ""
-    return DataError(
-        [
-            Problem(
-                file,
-                1,
-                what,
-                f"a column that is plainly the {what}",
-                f"columns {listed(columns.names)}",
-                f"say which is which: --text NAME --label NAME{hint}",
-            )
-        ]
-    )
+    fix = f"say which is which: --text NAME --label NAME{hint}"
+    if what == "label":
+        fix += f"; check and clean take text without labels (--task {PLAIN})"
+    expected, found = f"a column that is plainly the {what}", f"columns {listed(columns.names)}"
+    return (DataError if what == "text" else NoLabels)([Problem(file, 1, what, expected, found, fix)])
+
+
+def _is_slip(name: str, known: Iterable[str]) -> bool:
+    """Whether a column that is known for nothing is called nearly as one of some names, and of like length."""
+    close = None if known_column(name) else nearest(name, known)
+    return close is not None and abs(len(close) - len(name)) <= 2
 
 
 def _did_you_mean(name: str, names: Iterable[str]) -> str | None:

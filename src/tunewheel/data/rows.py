@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from tunewheel.data.annotations import Ends, Mention, entities_of, mention
 from tunewheel.data.classes import Classes
-from tunewheel.data.infer import Schema, from_cell, is_missing, join_pair
+from tunewheel.data.infer import TARGETS, Schema, from_cell, is_missing, join_pair
 from tunewheel.data.problems import Problem, Problems, listed, nearest, show
 from tunewheel.data.readers.base import Record
 from tunewheel.data.readers.tokens import join
@@ -66,11 +66,12 @@ class Shaper:
         self.labelled, self.joiner, self.ends, self.classes = labelled, joiner, ends, classes
         self.entities = self.cut = 0
         # These names stand for something in a canonical row; a column that has one by chance is renamed.
-        reserved = ["id", "text", schema.target, *(("tokens", "document") if schema.marks_spans else ())]
+        targets = TARGETS if schema.target is None else (schema.target,)
+        reserved = ["id", "text", *targets, *(("tokens", "document") if schema.marks_spans else ())]
         self.renamed = {name: f"original_{name}" for name in reserved}
         # Both texts of a pair are kept beside the text they make.
         used = (None if schema.pair else schema.text, schema.label, schema.tokens, schema.id, schema.document)
-        self.used = {name for name in used if name is not None}
+        self.used = {name for name in used if name}
 
     def __call__(self, record: Record) -> Row | None:
         """Shape one record; None if it is bad (its problem is then recorded)."""

@@ -32,7 +32,7 @@ def check(
     Bad rows are left out and told as a finding. Splits are those that the files give; a single file is one split.
     ``unlabelled`` is a file of further texts: what no labelled row reaches among them is told.
     ``base`` is a pretrained model whose sentence vectors stand in place of TF-IDF; ``options`` go to `Dataset.read`.
-    Raises `DataError` where not one row can be read.
+    Text without labels is checked as such. Raises `DataError` where not one row can be read.
     """
     from tunewheel.data import Dataset, sources
     from tunewheel.data.check import check as inspect
@@ -86,12 +86,14 @@ def _flags(options: Mapping[str, Any]) -> list[str]:
 
 def _read(data: str | Path, rejected: Path, options: dict[str, Any]) -> Dataset:
     from tunewheel.data import Dataset
-    from tunewheel.tasks import task_class
+    from tunewheel.loop.reading import or_plain, targets_of
 
-    task = options.get("task")
-    targets = None if task is None else task_class(task).targets()
-    whole: dict[str, Any] = {"dev": 0.0, "test": 0.0, "on_error": "skip", "rejected": rejected, "targets": targets}
-    return Dataset.read(data, **{**options, **whole})
+    whole: dict[str, Any] = {"dev": 0.0, "test": 0.0, "on_error": "skip", "rejected": rejected}
+
+    def read(task: str | None) -> Dataset:
+        return Dataset.read(data, **{**options, **whole, "task": task, "targets": targets_of(task)})
+
+    return or_plain(read, options.get("task"))
 
 
 def _vectors_of(base: str) -> Embed:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from tunewheel.loop.reading import LoopError, read_dataset
+from tunewheel.loop.reading import LoopError, or_plain, read_dataset
 from tunewheel.training import Say
 
 if TYPE_CHECKING:
@@ -49,7 +49,8 @@ def clean(
     ``out`` is a new folder that `train` takes, with the record of all repairs in it (``removed.jsonl``); its parent is
     what was read, and `tunewheel trace` knows both. A name that ends in ``.jsonl`` gives files of rows for use
     elsewhere instead: rows that no file divides stay undivided, and the record stands beside. Without ``out`` nothing
-    is written. Test and dev are never thinned for train's sake: of a row in both, train's copy goes.
+    is written. Test and dev are never thinned for train's sake: of a row in both, train's copy goes. Text without
+    labels is cleaned as such and stays undivided.
 
     Args:
         data: what to read, as for `train`.
@@ -65,10 +66,11 @@ def clean(
 
     Raises:
         DataError: bad input, or a place that is taken.
-        LoopError: no repair was named.
+        LoopError: no repair was named, or one of labels that are not there.
     """
     from tunewheel.data.clean import Repairs
     from tunewheel.data.clean.labels import Suspects
+    from tunewheel.data.infer import PLAIN
     from tunewheel.store import Workspace
 
     repairs = Repairs(
@@ -89,11 +91,25 @@ def clean(
         raise LoopError(f"near is a similarity from 0.5 to 1, got {near:g}; 1 takes exact copies alone")
     workspace = Workspace.open(home, database)
     rows_only = out is not None and Path(out).suffix == ".jsonl"
-    divided = {"dev": 0.0, "test": 0.0} if rows_only else {"dev": dev, "test": test}
-    dataset = read_dataset(data, workspace, seed=seed, **divided, **options)
+
+    def read(task: str | None) -> Dataset:
+        whole = rows_only or task == PLAIN
+        shares = {"dev": 0.0, "test": 0.0} if whole else {"dev": dev, "test": test}
+        return read_dataset(data, workspace, seed=seed, **shares, **{**options, "task": task})
+
+    dataset = or_plain(read, options.get("task"))
+    if dataset.task == PLAIN:
+        _check_plain(repairs)
     for note in dataset.notes:
         say("data", note)
     return _Place(workspace, data, None if out is None else Path(out)).fill(dataset, repairs)
+
+
+def _check_plain(repairs: Repairs) -> None:
+    """Refuse repairs of labels where there are none."""
+    asked = {"--relabel": repairs.relabel, "--typos": repairs.typos, "--conflicts": repairs.conflicts}
+    if told := ", ".join(name for name, value in asked.items() if value):
+        raise LoopError(f"{told}: plain text has no labels to repair; name their column with --label")
 
 
 def _masker(redact: bool, pseudonyms: str | Path | None, say: Say) -> Masker | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +26,8 @@ def collect(
     delay: float = 1.0,
     allow_private: bool = False,
     limits: Limits | None = None,
+    home: str | Path = ".tunewheel",
+    database: str | None = None,
     progress: Callable[[str, int], None] = lambda source, rows: None,
     say: Say = lambda heading, line: None,
 ) -> Collection:
@@ -36,7 +37,8 @@ def collect(
     URL and query. ``split_paragraphs`` and ``max_chars`` (characters) say how documents become rows; ``text`` names
     the column, or the field of a JSON log, that holds the text; ``entry`` is a regular expression that a log's entries
     begin with. ``redact`` masks personal data before anything is kept. ``delay`` is the pause in seconds between two
-    requests of one host. Sources that fail are told in the result's ``failures``, and the others are read.
+    requests of one host. What `forget` has erased from the workspace (``home``, ``database``) is not collected again.
+    Sources that fail are told in the result's ``failures``, and the others are read.
 
     Raises `tunewheel.data.DataError` for an output that was begun otherwise or is not of this kind, and
     `tunewheel.store.errors.StoreError` where it cannot be written.
@@ -52,6 +54,7 @@ def collect(
         text=text,
         entry=entry,
         mask=_redacting() if redact else None,
+        erased=_erased(home, database),
         delay=delay,
         allow_private=allow_private,
         limits=limits,
@@ -61,8 +64,25 @@ def collect(
 
 
 def _redacting() -> Callable[[str], str]:
-    masker = import_module("tunewheel.data.privacy").Masker(mode="redact")
-    return lambda text: str(masker.mask(text).text)
+    from tunewheel.data.privacy import Masker
+
+    masker = Masker()
+    return lambda text: masker.mask(text).text
+
+
+def _erased(home: str | Path, database: str | None) -> Callable[[str], bool]:
+    """Says of a row's id whether it was erased; where there is no workspace, none was."""
+    from tunewheel.store import Workspace
+
+    workspace = Workspace(home, database)
+    if database is None and not workspace.exists:
+        return lambda own: False
+    from tunewheel.store import list_erasures
+    from tunewheel.store.erasures import hashed
+
+    with workspace:
+        gone = {row for erasure in list_erasures(workspace) for row in erasure.rows}
+    return lambda own: hashed(own) in gone
 
 
 def _told(tally: Tally) -> str:

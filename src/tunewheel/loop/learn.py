@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from tunewheel.loop.reading import LoopError, default_name, read_revision, scope_of
+from tunewheel.models.backbones import FROM_NOTHING
 from tunewheel.models.recipe import Recipe
 from tunewheel.training import Say, Training, Turn
 
@@ -67,6 +68,7 @@ def train(
     >>> turn = tw.train("tickets.jsonl", base="minilm")        # doctest: +SKIP
     >>> turn.model.predict(["my card was swallowed"])          # doctest: +SKIP
     """
+    from tunewheel.data.infer import PLAIN
     from tunewheel.data.sources import shown
     from tunewheel.registry import check_name
     from tunewheel.store import Workspace
@@ -83,17 +85,21 @@ def train(
         **{"seed": recipe.seed, "group": group, "time": time, "on_error": on_error},
     }
     dataset = read_revision(data, workspace, chosen, parent, say, **reading)
+    called = shown(data) if isinstance(data, str | Path) else dataset.fingerprint
+    if dataset.task == PLAIN:
+        which = "`tunewheel check LABELLED --unlabelled FILE` says which"
+        raise LoopError(f"{called} has no labels to learn from: label some rows first; {which}")
     for note in dataset.notes:
         say("data", note)
     base = base or default_base(dataset, say)
     options: dict[str, Any] = {
         "class_weights": class_weights,
         "out_of_scope": scope_of(dataset, out_of_scope, say),
-        "crf": base == "bilstm" if crf is None else crf,
+        "crf": base in FROM_NOTHING if crf is None else crf,
         "context": context,
     }
     settings = {
-        "data": shown(data) if isinstance(data, str | Path) else dataset.fingerprint,
+        "data": called,
         "name": chosen,
         **{"task": dataset.task, "text": text, "label": label, "format": format, "ends": ends},
         **{"dev": dev, "test": test, "group": group, "time": time, "on_error": on_error, "parent": parent},

@@ -34,7 +34,8 @@ def pretrain(
 
     ``text`` is a file or folder: UTF-8, a paragraph a line (.txt, .md), or JSON Lines by ``column``; also compressed.
     ``keep_out`` are texts to be measured on later: paragraphs that share 16 characters in a row with them are left out.
-    A killed run is taken up by the same call, at the very batch; with more ``recipe.tokens`` it goes further.
+    A killed run is taken up by the same call, at the very batch. Work in progress lies in ``OUT.partial`` and stays
+    there: with more ``recipe.tokens``, and ``out`` moved away, the run goes further; removed, it frees the disk.
 
     Raises `tunewheel.DataError` for text that cannot be read and `LoopError` for settings that do not fit it.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -9,6 +10,7 @@ from tunewheel.training import Say
 
 if TYPE_CHECKING:
     from tunewheel.data import Dataset
+    from tunewheel.data.infer import Target
     from tunewheel.models import Model
     from tunewheel.store import Workspace
 
@@ -24,16 +26,35 @@ def read_dataset(data: str | Path | Dataset, workspace: Workspace, **options: An
     that name, `LoopError` for a dataset of another task.
     """
     from tunewheel.data import Dataset
-    from tunewheel.tasks import task_class
 
     task = options.get("task")
-    targets = None if task is None else task_class(task).targets()
+    targets = targets_of(task)
     if not isinstance(data, Dataset):
         rejected = workspace.reports_dir / f"{default_name(data)}.rejected.jsonl"
         data = Dataset.read(data, cache=workspace.cache_dir, rejected=rejected, targets=targets, **options)
     if task is not None and data.task != task:
         raise LoopError(f"the dataset was built for the task {data.task!r}, not {task!r}; build it again for that one")
     return data
+
+
+def targets_of(task: str | None) -> tuple[Target, ...] | None:
+    """The columns that may hold a task's labels; None where no task is named, or plain text, which has none."""
+    from tunewheel.data.infer import PLAIN
+    from tunewheel.tasks import task_class
+
+    return None if task in (None, PLAIN) else task_class(task).targets()
+
+
+def or_plain(read: Callable[[str | None], Dataset], task: str | None) -> Dataset:
+    """Read for a task; where none is named and no column is plainly the label, as plain text."""
+    from tunewheel.data.infer import PLAIN, NoLabels
+
+    try:
+        return read(task)
+    except NoLabels:
+        if task is not None:
+            raise
+        return read(PLAIN)
 
 
 def read_revision(

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from transformers import PreTrainedModel
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 _FUSIBLE = frozenset({"BertSelfAttention", "RobertaSelfAttention", "XLMRobertaSelfAttention", "ElectraSelfAttention"})
@@ -115,3 +116,13 @@ def fuse_projections(network: nn.Module) -> int:
             module.forward = _fused_forward.__get__(module)
             changed += 1
     return changed
+
+
+def plain_products(network: nn.Module) -> None:
+    """Let attention be the library's plain products, for training on a processor where `fuse_projections` does nothing.
+
+    torch's fused kernel goes backward ten times slower in bf16 there (`plain_attention`).
+    """
+    for module in network.modules():
+        if isinstance(module, PreTrainedModel) and module._supports_sdpa:
+            module.set_attn_implementation("eager")

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tunewheel.models.backbones import load_backbone
+from tunewheel.models.backbones import BackboneError, load_backbone
 from tunewheel.models.encoding import SHAPES, TextEncoder, lower_cases
 from tunewheel.models.machine import fastest_precision
 from tunewheel.models.model import Model, Origin
@@ -88,7 +88,8 @@ def prepare(
 ) -> Adaptation:
     """Put a fresh head for ``task`` on ``base`` and resolve ``recipe`` for the rows and this machine.
 
-    The same seed gives the same head. Raises `tunewheel.models.BackboneError` when the base cannot be loaded.
+    The same seed gives the same head. Raises `tunewheel.models.BackboneError` when the base cannot be loaded
+    or has no use for the word shapes that the recipe asks for.
     """
     import torch
     from transformers import set_seed
@@ -100,6 +101,8 @@ def prepare(
     shapes = recipe.word_shapes
     if shapes is None:
         shapes = backbone.pretrained and lower_cases(backbone.tokenizer)
+    elif shapes and not backbone.pretrained:
+        raise BackboneError(f"base {base!r} reads characters as they are, capitals too; leave word_shapes off")
     encoder = TextEncoder(backbone.tokenizer, window=min(recipe.window, backbone.longest), shapes=shapes)
     tokens = sum(len(pieces.ids) for pieces in encoder([row["text"] for row in train]))
     width = backbone.model.config.hidden_size

@@ -18,7 +18,11 @@ MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9d
 KNOWN = {
     "minilm": "all-MiniLM-L6-v2, 22.7 M parameters, English, lower-casing (Wang et al. 2020)",
     "bilstm": "a character BiLSTM from random weights, any language",
+    "textcnn": "a character TextCNN from random weights, any language (Kim 2014)",
 }
+
+FROM_NOTHING = ("bilstm", "textcnn")
+"""Those of `KNOWN` that start from random weights, with a tokenizer made of the training texts."""
 
 
 class BackboneError(ValueError):
@@ -57,8 +61,8 @@ def load_backbone(name: str, texts: Iterable[str]) -> Backbone:
     ``texts`` are the training texts, from which a model without a tokenizer of its own makes one. Raises
     `BackboneError` with what to do. Weights are read from safetensors only, and no code comes with them.
     """
-    if name == "bilstm":
-        return _bilstm(texts)
+    if name in FROM_NOTHING:
+        return _from_nothing(name, texts)
     if name == "minilm":
         return _pretrained(_minilm(), name)
     folder = Path(name)
@@ -113,9 +117,12 @@ def _minilm() -> Path:
     return folder
 
 
-def _bilstm(texts: Iterable[str]) -> Backbone:
-    from tunewheel.models.recurrent import BiLstm, BiLstmConfig, character_tokenizer
+def _from_nothing(name: str, texts: Iterable[str]) -> Backbone:
+    from tunewheel.models.characters import character_tokenizer
+    from tunewheel.models.convolutional import TextCnn, TextCnnConfig
+    from tunewheel.models.recurrent import BiLstm, BiLstmConfig
 
     tokenizer = character_tokenizer(texts)
-    model = BiLstm(BiLstmConfig(vocab_size=len(tokenizer)))
-    return Backbone("bilstm", model, tokenizer, pretrained=False, source="bilstm")
+    size = len(tokenizer)
+    model = BiLstm(BiLstmConfig(vocab_size=size)) if name == "bilstm" else TextCnn(TextCnnConfig(vocab_size=size))
+    return Backbone(name, model, tokenizer, pretrained=False, source=name)

@@ -22,6 +22,7 @@ from tunewheel.models.machine import keep_memory
 from tunewheel.models.network import Network
 from tunewheel.models.predictor import Predictor
 from tunewheel.models.probe import fit_head
+from tunewheel.models.quiet import quiet
 from tunewheel.models.recipe import Recipe
 from tunewheel.tasks import Row, Task, TaskError, Window
 
@@ -97,7 +98,8 @@ def train_network(
     if checkpoint:
         trainer.keeper.resume(checkpoint)
     started = time.perf_counter()
-    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    with quiet():
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     seconds = time.perf_counter() - started - trainer.evaluating
     # Under bf16 the field's Trainer leaves a 16-bit forward on the network; what is evaluated must be what is saved.
     trainer.accelerator.unwrap_model(network, keep_fp32_wrapper=False)

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import ModelOutput
 
-import tunewheel.models.recurrent  # noqa: F401  (registers the BiLSTM with AutoModel)
+import tunewheel.models.convolutional
+import tunewheel.models.recurrent  # noqa: F401  (both register their backbone with AutoModel)
 from tunewheel.models.crf import LinearChainCrf
 from tunewheel.tasks import IGNORED, Head
 
@@ -27,7 +28,7 @@ class NetworkConfig(PreTrainedConfig):
 
 
 class Network(PreTrainedModel):
-    """Backbone → (mean over the tokens) → dropout → linear head → loss.
+    """Backbone → (mean or, if it says so, maximum over the tokens) → dropout → linear head → loss.
 
     Lower-casing backbones throw away what entity recognition lives on: with ``word_shapes`` a small table, learned
     from zero, is added to their input embeddings.
@@ -98,17 +99,17 @@ class Network(PreTrainedModel):
         return ModelOutput(loss=loss, logits=logits)
 
     def features(self, input_ids: Tensor, attention_mask: Tensor, shape_ids: Tensor | None = None) -> Tensor:
-        """What the head sees: the mean over the tokens [batch, width], or every token [batch, length, width]."""
+        """What the head sees: the tokens pooled [batch, width], or every token [batch, length, width]."""
         hidden = self.hidden(input_ids, attention_mask, shape_ids)
         if self.config.level == "sequence":
-            weight = attention_mask[..., None].to(hidden.dtype)
-            hidden = (hidden * weight).sum(1) / weight.sum(1).clamp(min=1)
+            hidden = _pooled(hidden, attention_mask, getattr(self.backbone, "pooling", "mean"))
         return hidden
 
     def hidden(self, input_ids: Tensor, attention_mask: Tensor, shape_ids: Tensor | None = None) -> Tensor:
         """The backbone's last hidden states [batch, length, width], before any head."""
         # A mask of ones makes SDPA take its slower masked path.
-        mask = attention_mask if self._needs_mask or not bool(attention_mask.all()) else None
+        needed = getattr(self.backbone, "needs_mask", False) or not bool(attention_mask.all())
+        mask = attention_mask if needed else None
         if self.config.word_shapes and shape_ids is not None:
             embedded = self.get_input_embeddings()(input_ids) + self.shapes(shape_ids)
             output = self.backbone(inputs_embeds=embedded, attention_mask=mask)
@@ -116,10 +117,6 @@ class Network(PreTrainedModel):
             output = self.backbone(input_ids=input_ids, attention_mask=mask)
         hidden: Tensor = output.last_hidden_state
         return hidden
-
-    @property
-    def _needs_mask(self) -> bool:
-        return bool(self.backbone.config.model_type == "tunewheel-bilstm")
 
     def loss(self, logits: Tensor, labels: Tensor, mask: Tensor | None = None) -> Tensor:
         """Mean loss of logits under labels; a CRF needs the attention ``mask`` too."""
@@ -138,6 +135,15 @@ class Network(PreTrainedModel):
             ignore_index=IGNORED,
             label_smoothing=self.label_smoothing,
         )
+
+
+def _pooled(hidden: Tensor, mask: Tensor, how: str) -> Tensor:
+    """The mean or the maximum [batch, width] of the hidden states that ``mask`` [batch, length] counts in."""
+    inside = mask[..., None]
+    if how == "max":
+        return hidden.masked_fill(inside == 0, float("-inf")).amax(1)
+    weight = inside.to(hidden.dtype)
+    return (hidden * weight).sum(1) / weight.sum(1).clamp(min=1)
 
 
 AutoConfig.register(NetworkConfig.model_type, NetworkConfig)

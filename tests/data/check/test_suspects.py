@@ -77,3 +77,18 @@ def test_entities_that_others_speak_against_are_found_with_the_change():
         ("58", 10, None, "PER"),
     }
     assert count(inspection, "label_errors") == 0
+
+
+def test_a_judge_that_knows_no_better_calls_no_entity_wrong():
+    made = []
+    for i in range(80):
+        words = [f"{'abcdefgh'[(i * k) % 8]}{(i * 7 + k * 3) % 19}" for k in range(1, 8)]
+        text, at = " ".join(words), (i * 5) % 7
+        start = len(" ".join(words[:at])) + bool(at)
+        entity = {"start": start, "end": start + len(words[at]), "label": "AB"[(i * i // 3) % 2]}
+        made.append({"id": str(i), "text": text, "entities": [entity]})
+    inspection = inspect(made, "suspects")
+    finding = found(inspection, "entities_too_hard")
+    assert finding is not None and finding.severity == "info" and finding.values["share"] > 0.3
+    assert found(inspection, "entity_errors") is None
+    assert not list(inspection.suspects)

@@ -12,6 +12,14 @@ from tunewheel.data.collect.cutting import pieces
 from tunewheel.data.collect.decoding import decode
 from tunewheel.data.collect.robots import Robots
 
+
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize("part", [".", ".)", ";", "。", "…"])
+def test_a_text_of_signs_alone_takes_no_longer_than_others(part: str) -> None:
+    text = part * (300_000 // len(part))
+    assert "".join(pieces(text, max_chars=100_000)) == text
+
+
 TEXTS = st.text(alphabet=st.sampled_from("ab 。！. ?\n卡\u3000\t;”"), max_size=120)
 
 

@@ -54,6 +54,28 @@ def test_a_torn_tail_is_cut_off(tmp_path: Path, cut: int) -> None:
     assert lines(path) == ["first", "第二", "third"]
 
 
+@pytest.mark.parametrize(
+    "content",
+    ["a note of mine, one line long", "一行笔记", '{"text": "a", "label": "b"', '{"id": 7, "text": "a"}'],
+)
+def test_a_file_of_another_kind_is_never_cut(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(DataError, match=r"notes.txt:1: expected a row that was collected"):
+        fill(path, "first")
+    assert path.read_text("utf-8") == content
+
+
+def test_a_row_that_was_erased_is_not_added_again(tmp_path: Path) -> None:
+    path = tmp_path / "raw.jsonl"
+    fill(path, "我的卡丢了", "kept")
+    gone = json.loads(path.read_bytes().splitlines()[0])["id"]
+    path.unlink()
+    with Output(path, {}, lambda own: own == gone) as kept:
+        assert [kept.add(text, **SOURCE) for text in ("我的卡丢了", "kept", "我的卡丢了")] == [False, True, False]
+    assert lines(path) == ["kept"]
+
+
 def test_a_tail_of_zeros_is_cut_off(tmp_path: Path) -> None:
     path = tmp_path / "raw.jsonl"
     fill(path, "first")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import socket
 import time
 import zlib
 from email.utils import formatdate
@@ -16,6 +17,7 @@ from sites import Site, article, serving
 from tunewheel.data import DataError
 from tunewheel.data.collect import Limits, addresses
 from tunewheel.data.collect.addresses import is_public, plain_url
+from tunewheel.data.collect.connecting import Unpacker, Watchdog, connect
 from tunewheel.data.collect.web import Web
 
 ENGLISH = ("Your card stays blocked until you call us back.", "A new one takes five days to arrive by post.")
@@ -269,6 +271,45 @@ def test_a_page_that_trickles_ends_with_the_clock(site: Site, gather: Any, where
     assert found.added == 0
 
 
+def test_an_address_that_answers_late_is_watched_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    def late(address: tuple[str, int], timeout: float) -> socket.socket:
+        if address[0] == "192.0.2.1":
+            time.sleep(0.2)
+            raise TimeoutError
+        return one
+
+    one, other = socket.socketpair()
+    monkeypatch.setattr(socket, "create_connection", late)
+    with one, other, Watchdog(0.1) as dog:
+        connection = connect("http", "a.b", 80, ["192.0.2.1", "192.0.2.2"], dog)
+        with pytest.raises(TimeoutError):
+            connection.connect()
+
+
+def test_what_follows_a_packed_page_is_bounded_too() -> None:
+    unpacker = Unpacker("http://a.b/", "gzip", 1000)
+    assert unpacker.unpack(gzip.compress(b"a page")) == b"a page"
+    with pytest.raises(DataError, match=r"at most 1,000 bytes, found more \(packed\)"):
+        for _ in range(20):
+            unpacker.unpack(b"x" * 100)
+
+
+def test_a_page_that_was_never_read_cannot_be_unchanged(site: Site, gather: Any) -> None:
+    site.pages["/a"] = (304, {}, b"")
+    found = gather(f"{site.url}/a")
+    assert "status 304" in str(found.failures[0])
+    assert found.sources[0].unchanged == 0
+
+
+def test_a_server_writes_nothing_but_text_on_the_console(site: Site, gather: Any) -> None:
+    def answer(handler: Any) -> Any:
+        handler.send_response_only(403, "no \x1b[31mway")
+        return 403, {}, b""
+
+    site.pages["/a"] = answer
+    assert "\x1b" not in str(gather(f"{site.url}/a").failures[0])
+
+
 def test_redirects_are_followed_but_not_for_ever(site: Site, gather: Any, rows: Any) -> None:
     site.pages["/a"] = (301, {"Location": "b"}, b"")
     end = site.page("/b", article(*ENGLISH))
@@ -360,6 +401,7 @@ def test_addresses_that_are_public(address: str) -> None:
             "http://[::1/",
             "http://a b/",
         ),
+        *("ftp://ann:secret@a.b/", "http://ann:secret@a.b:99999/", "//ann:secret@a.b/"),
         *("http://ann:secret@a.b/", "http://a.b\r\nx: y/", "http://" + "a" * 70 + "号.b/"),
     ],
 )

@@ -30,6 +30,11 @@ def test_a_file_is_made_when_asked_and_for_its_owner_alone(tmp_path: Path) -> No
     assert [file.name for file in path.parent.iterdir()] == ["privacy"]
 
 
+def test_a_folder_is_no_key(tmp_path: Path) -> None:
+    with pytest.raises(PrivacyError, match="cannot be read"):
+        load_key(file=tmp_path)
+
+
 def test_those_who_make_a_key_at_once_have_the_same(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         keys = set(pool.map(lambda _: load_key(file=tmp_path / "key", make=True), range(16)))

@@ -127,6 +127,11 @@ def test_an_entity_keeps_whole_tokens() -> None:
     assert masked["entities"] == [{"start": 0, "end": 9, "label": "number"}]
 
 
+def test_a_tuple_in_a_row_is_masked_like_a_list() -> None:
+    row, found = Masker().mask_row({"text": "hi", "phones": ("13812345678", 3)})
+    assert (row["phones"], [one.kind for one in found]) == (["[PHONE]", 3], ["PHONE"])
+
+
 def test_a_row_without_personal_data_stays() -> None:
     row = {"id": "a", "text": "今天天气好", "label": "x", "entities": [{"start": 0, "end": 2, "label": "t"}]}
     assert Masker().mask_row(row) == (row, [])
@@ -170,6 +175,33 @@ def test_a_table_that_is_there_is_added_to(tmp_path: Path) -> None:
         masker.write_table(tmp_path / "table")
     assert sorted(read_table(tmp_path / "table", KEY).values())[-1] == "li@example.com"
     assert len(read_table(tmp_path / "table", KEY)) == 4
+
+
+def test_tables_that_are_written_at_once_lose_nothing(tmp_path: Path) -> None:
+    def write(number: int) -> None:
+        write_table(tmp_path / "table", {f"[PHONE:{'bcdfghjklmnpqrst'[number] * 12}]": str(number)}, KEY)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(write, range(16)))
+    assert len(read_table(tmp_path / "table", KEY)) == 16
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ('{"password": "hunter2,x y"}', '{"password": "[SECRET]"}'),
+        (r'password="a\"b; c1"', 'password="[SECRET]"'),
+        ("密码：“春天，来了123”", "密码：“[SECRET]”"),
+        ("Authorization: Basic YW5uOnNlY3JldA==", "Authorization: Basic [SECRET]"),
+        ("jose\u0301@example.com 与 li@例子.中国。", "[EMAIL] 与 [EMAIL]。"),
+        ("call 138\u20601234\ufeff5678", "call [PHONE]"),
+        ('the password is "wrong again"', 'the password is "wrong again"'),
+        ("😀👍🏽13812345678\u0301", "😀👍🏽[PHONE]\u0301"),
+    ],
+)
+def test_nothing_of_a_value_is_left_behind(text: str, masked: str) -> None:
+    assert Masker().mask(text).text == masked
+    assert Masker().mask(masked).text == masked
 
 
 def test_what_does_not_fit_together_is_refused() -> None:

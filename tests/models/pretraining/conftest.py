@@ -2,9 +2,31 @@ import random
 
 import pytest
 
+from tunewheel import loop
 from tunewheel.models.pretraining.recipe import PretrainRecipe
 
 WORDS = "我们 今天 公司 发布 报告 客户 服务 银行 卡片 丢失 怎么 办理 上海 北京 市场 增长 下降 card lost money".split()  # noqa: SIM905
+
+
+class Stop(Exception):
+    """The power goes."""
+
+
+class Cut:
+    """A progress display that ends the run at an update."""
+
+    def __init__(self, at):
+        self.at = at
+
+    def start(self, total, done): ...
+
+    def step(self, done, loss, tokens, seconds):
+        if done == self.at:
+            raise Stop
+
+    def evaluated(self, epoch, metrics): ...
+
+    def stop(self): ...
 
 
 def sentences(count: int, seed: int = 1) -> list[str]:
@@ -37,3 +59,14 @@ def recipe():
         )
 
     return make
+
+
+@pytest.fixture
+def cut():
+    """Begins a run, and ends it at an update as a killed process does."""
+
+    def run(at, *given, **named):
+        with pytest.raises(Stop):
+            loop.pretrain(*given, **named, progress=lambda *_: Cut(at))
+
+    return run

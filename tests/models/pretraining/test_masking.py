@@ -20,6 +20,14 @@ def test_whole_words_are_chosen_and_only_free_tokens(batch):
     assert abs(picked.mean() - 0.2) < 0.02
 
 
+def test_one_word_is_chosen_where_chance_chose_none():
+    begins = np.array([[True, False, True, False, False, True]])
+    free = np.array([[False, False, True, True, True, False]])
+    picked = chosen(begins, free, 0.0, generator(1, 0))
+    assert picked.tolist() == [[False, False, True, True, True, False]]
+    assert not chosen(begins, np.zeros_like(free), 0.0, generator(1, 0)).any()
+
+
 def test_tokens_that_are_not_free_stay(batch):
     _, begins, free = batch
     assert not (chosen(begins, free, 0.9, generator(1, 0)) & ~free).any()

@@ -1,5 +1,4 @@
 import json
-import shutil
 
 import pytest
 import torch
@@ -12,34 +11,12 @@ from tunewheel.models.pretraining.optimizer import Together, make_optimizer
 pytestmark = pytest.mark.filterwarnings("ignore:.*lr_scheduler.step.*")
 
 
-class Stop(Exception):
-    """The power goes."""
-
-
-class Cut:
-    """A progress display that ends the run at an update."""
-
-    def __init__(self, at):
-        self.at = at
-
-    def start(self, total, done): ...
-
-    def step(self, done, loss, tokens, seconds):
-        if done == self.at:
-            raise Stop
-
-    def evaluated(self, epoch, metrics): ...
-
-    def stop(self): ...
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("objective", ["mlm", "rtd", "clm"])
-def test_a_killed_run_ends_with_the_weights_of_an_unbroken_one(tmp_path, corpus, recipe, objective):
+def test_a_killed_run_ends_with_the_weights_of_an_unbroken_one(tmp_path, corpus, recipe, cut, objective):
     made = recipe(objective=objective)
     whole = loop.pretrain(corpus, tmp_path / "whole", recipe=made, dedupe=False)
-    with pytest.raises(Stop):
-        loop.pretrain(corpus, tmp_path / "cut", recipe=made, dedupe=False, progress=lambda *_: Cut(8))
+    cut(8, corpus, tmp_path / "cut", recipe=made, dedupe=False)
     resumed = loop.pretrain(corpus, tmp_path / "cut", recipe=made, dedupe=False)
     assert resumed.run.resumed_from == 7
     first, second = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "cut"))
@@ -80,20 +57,6 @@ def test_a_base_that_goes_on_tells_what_it_forgot(tmp_path, corpus, recipe):
     assert "old domain" in (tmp_path / "further" / "README.md").read_text(encoding="utf-8")
 
 
-def test_a_run_is_taken_up_only_with_its_own_settings(tmp_path, corpus, recipe):
-    with pytest.raises(Stop):
-        loop.pretrain(corpus, tmp_path / "b", recipe=recipe(), dedupe=False, progress=lambda *_: Cut(2))
-    with pytest.raises(loop.LoopError, match="width 32, now 64"):
-        loop.pretrain(corpus, tmp_path / "b", recipe=recipe(width=64), dedupe=False)
-
-
-def test_more_tokens_take_a_run_further(tmp_path, corpus, recipe):
-    loop.pretrain(corpus, tmp_path / "b", recipe=recipe(), dedupe=False)
-    shutil.rmtree(tmp_path / "b")
-    further = loop.pretrain(corpus, tmp_path / "b", recipe=recipe(tokens=256 * 20), dedupe=False)
-    assert (further.run.resumed_from, further.run.updates) == (11, 20)
-
-
 @pytest.mark.parametrize(
     ("changes", "given", "told"),
     [
@@ -111,6 +74,41 @@ def test_a_base_that_is_there_is_not_written_over(tmp_path, corpus, recipe):
     (tmp_path / "b").mkdir()
     with pytest.raises(loop.LoopError, match="is there already"):
         loop.pretrain(corpus, tmp_path / "b", recipe=recipe())
+
+
+def test_an_encoder_does_not_learn_to_copy_the_next_token(tmp_path, corpus, recipe):
+    from transformers import AutoTokenizer, BertConfig, BertModel
+
+    loop.pretrain(corpus, tmp_path / "b", recipe=recipe(tokens=256), dedupe=False)
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "b")
+    tokenizer.save_pretrained(tmp_path / "bert")
+    sizes = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64}
+    BertModel(BertConfig(vocab_size=len(tokenizer), **sizes)).save_pretrained(tmp_path / "bert")
+    with pytest.raises(loop.LoopError, match="sees what follows"):
+        loop.pretrain(corpus, tmp_path / "c", base=str(tmp_path / "bert"), recipe=recipe(objective="clm"), dedupe=False)
+
+
+def test_a_causal_base_goes_on_is_loaded_in_32_bits_and_is_one_that_train_takes(tmp_path, corpus, recipe):
+    from tunewheel.models.backbones import load_backbone
+
+    made = recipe(objective="clm", vocabulary=400)
+    loop.pretrain(corpus, tmp_path / "b", recipe=made, dedupe=False, half=True)
+    assert load_file(tmp_path / "b" / "model.safetensors")["model.norm.weight"].dtype is torch.float16
+    assert {p.dtype for p in load_backbone(str(tmp_path / "b"), ()).model.parameters()} == {torch.float32}
+    further = loop.pretrain(corpus, tmp_path / "c", base=str(tmp_path / "b"), recipe=made, dedupe=False)
+    assert further.run.held["perplexity"] < further.before["perplexity"]
+
+
+def test_text_too_short_to_hold_out_or_to_compare_with_is_told(tmp_path, corpus, recipe):
+    text = tmp_path / "short.txt"
+    text.write_text("银行卡丢了怎么办\n" * 300, encoding="utf-8")
+    outcome = loop.pretrain(text, tmp_path / "b", recipe=recipe(tokens=256 * 2), dedupe=False)
+    assert outcome.run.held == {}
+    assert "nan" not in (tmp_path / "b" / "README.md").read_text(encoding="utf-8")
+    old = tmp_path / "old.txt"
+    old.write_text("卡\n", encoding="utf-8")
+    with pytest.raises(loop.LoopError, match=r"old: .*old.txt has 2 tokens"):
+        loop.pretrain(corpus, tmp_path / "c", base=str(tmp_path / "b"), old=old, recipe=recipe(), dedupe=False)
 
 
 def test_held_out_text_is_never_learned_from(tmp_path, corpus, recipe):
@@ -153,7 +151,7 @@ def test_generator_and_backbone_share_one_word_table(recipe):
     network = new_network(recipe(objective="rtd"), 4400)
     assert isinstance(network, Rtd)
     assert network.generator.get_input_embeddings() is network.backbone.get_input_embeddings()
-    assert network.flops(32, 0.2) > 6 * sum(p.numel() for p in network.backbone.encoder.parameters() if p.ndim == 2)
+    assert network.flops(32, 0.2) > 6 * sum(p.numel() for p in network.backbone.layers.parameters() if p.ndim == 2)
 
 
 def test_looking_at_held_out_text_draws_nothing_from_training(tmp_path, corpus, recipe):

@@ -25,6 +25,13 @@ def test_reads_a_column_of_json_lines(tmp_path):
     assert list(paragraphs(path, "body")) == ["one", "two", "三"]
 
 
+def test_halves_of_surrogate_pairs_are_replaced(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"text": "卡\\ud83d丢了"}', encoding="utf-8")
+    (found,) = paragraphs(tmp_path / "a.jsonl")
+    assert found == "卡�丢了"
+    assert not KeptOut([found]).holds(found)
+
+
 @pytest.mark.parametrize(
     ("name", "content", "told"),
     [
@@ -32,6 +39,7 @@ def test_reads_a_column_of_json_lines(tmp_path):
         ("a.jsonl", b'{"text": 3}\n', "int"),
         ("a.txt", "好的".encode("gb18030"), "UTF-8"),
         ("a.txt.gz", b"no archive", "gz"),
+        ("a.txt.gz", gzip.compress(b"hello world")[:10] + b"\xff" * 20, "gz"),
     ],
 )
 def test_says_which_file_and_row_cannot_be_read(tmp_path, name, content, told):

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tunewheel.data.divide import UNLABELLED
+from tunewheel.data.infer import PLAIN
 
 if TYPE_CHECKING:
     from tunewheel.data.dataset import Dataset
@@ -21,13 +22,17 @@ Progress = Callable[[str, int, int], None]
 
 
 class Row(NamedTuple):
-    """A row with its number; ``target`` is its label, its list of labels or of entities, None where it has none."""
+    """A row with its number; ``target`` is its label, its list of labels or of entities, None where it has none.
+
+    ``tokens`` are those of a file that came cut into tokens.
+    """
 
     number: int
     split: str
     id: str
     text: str
     target: Any
+    tokens: Any = None
 
 
 class Corpus:
@@ -44,8 +49,10 @@ class Corpus:
         return int(self.starts[-1])
 
     @cached_property
-    def target(self) -> str:
-        """The column that holds the labels: ``label``, ``labels`` or ``entities``."""
+    def target(self) -> str | None:
+        """The column that holds the labels: ``label``, ``labels`` or ``entities``; None for plain text."""
+        if self.dataset.task == PLAIN:
+            return None
         if self.dataset.multi_label:
             return "labels"
         labelled = next((name for name in self.splits if name != UNLABELLED), self.splits[0])
@@ -54,8 +61,8 @@ class Corpus:
 
     @property
     def labelled(self) -> list[str]:
-        """The splits whose rows have labels."""
-        return [name for name in self.splits if name != UNLABELLED]
+        """The splits whose rows have labels; all that plain text is divided into."""
+        return [name for name in self.splits if name != UNLABELLED or self.target is None]
 
     def rows(self, step: str = "") -> Iterator[Row]:
         """Yield all rows in order; with the name of a ``step`` progress is told."""
@@ -126,9 +133,10 @@ class Corpus:
         return self.near.clusters()
 
 
-def _rows(batch: Any, split: str, target: str, number: int) -> Iterator[Row]:
+def _rows(batch: Any, split: str, target: str | None, number: int) -> Iterator[Row]:
     labelled = split != UNLABELLED and target in batch.schema.names
     targets = batch.column(target).to_pylist() if labelled else repeat(None)
-    columns = zip(batch.column("id").to_pylist(), batch.column("text").to_pylist(), targets, strict=False)
-    for place, (name, text, found) in enumerate(columns):
-        yield Row(number + place, split, name, text, found)
+    tokens = batch.column("tokens").to_pylist() if "tokens" in batch.schema.names else repeat(None)
+    columns = zip(batch.column("id").to_pylist(), batch.column("text").to_pylist(), targets, tokens, strict=False)
+    for place, (name, text, found, own) in enumerate(columns):
+        yield Row(number + place, split, name, text, found, own)

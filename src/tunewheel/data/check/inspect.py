@@ -22,6 +22,7 @@ from tunewheel.data.check.spans import Spans
 from tunewheel.data.check.suspects import Doubts
 from tunewheel.data.check.texts import Texts
 from tunewheel.data.features import Vectors
+from tunewheel.data.infer import PLAIN
 from tunewheel.data.problems import listed, nearest
 
 if TYPE_CHECKING:
@@ -32,6 +33,9 @@ FAMILIES = (
     *("suspects", "outliers", "drift", "coverage"),
 )
 """What is looked for; the last four on a sample of a large set."""
+
+OF_LABELS = ("labels", "spans", "suspects", "coverage")
+"""What is looked for only where rows have labels."""
 
 Embed = Callable[[Sequence[str]], Vectors]
 """Takes texts and gives their vectors [texts, width]."""
@@ -86,9 +90,11 @@ def check(
         progress: is told the step, the rows seen and the rows there are.
 
     Raises:
-        CheckError: no such family, or a sample that is too small.
+        CheckError: no such family, a sample that is too small, or labels asked after where there are none.
     """
     families = chosen(only, skip)
+    if dataset.task == PLAIN:
+        families = _of_plain(families, only, compared=bool(unlabelled))
     if sample < 2:
         raise CheckError(f"sample is a number of rows, at least 2, not {sample}")
     corpus = Corpus(dataset, near=near, progress=progress)
@@ -166,6 +172,14 @@ def chosen(only: Sequence[str], skip: Sequence[str]) -> tuple[str, ...]:
             hint = f"did you mean '{close}'?" if close else f"there are {listed(FAMILIES)}"
             raise CheckError(f"nothing to look for is called '{name}'; {hint}")
     return tuple(name for name in FAMILIES if (not only or name in only) and name not in skip)
+
+
+def _of_plain(families: Sequence[str], only: Sequence[str], *, compared: bool) -> tuple[str, ...]:
+    """The families that are looked for in plain text. Raises `CheckError` where labels were asked after."""
+    asked = [name for name in only if name in OF_LABELS] + ["--unlabelled"] * compared
+    if asked:
+        raise CheckError(f"{listed(asked)}: nothing to see in plain text; name the column of labels with --label")
+    return tuple(name for name in families if name not in OF_LABELS)
 
 
 def _scanners(families: Sequence[str], corpus: Corpus) -> dict[str, Scanner]:

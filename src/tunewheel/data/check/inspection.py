@@ -10,6 +10,7 @@ from typing import Any
 from tunewheel.data.check.findings import Finding, Severity, graver
 from tunewheel.data.check.messages import sentence, title
 from tunewheel.data.check.repairs import Source, repair, repair_all
+from tunewheel.data.infer import PLAIN
 from tunewheel.pages.shell import Lang
 
 Counts = Mapping[str, Mapping[Any, int]]
@@ -51,6 +52,11 @@ class Inspection:
         """Say whether anything found is at least so grave."""
         return any(graver(finding.severity, least) for finding in self.findings)
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether the rows have no labels."""
+        return self.task == PLAIN
+
     def repair(self, finding: Finding) -> str | None:
         """The command that repairs a finding, to be copied; None where only people can."""
         return repair(finding, self._source)
@@ -62,7 +68,9 @@ class Inspection:
 
     @property
     def _source(self) -> Source:
-        return Source(self.data, self.out, self.options, any(finding.kind == "rejected" for finding in self.findings))
+        plain = ("--task", PLAIN) if self.is_plain and "--task" not in self.options else ()
+        skip = any(finding.kind == "rejected" for finding in self.findings)
+        return Source(self.data, self.out, (*self.options, *plain), skip)
 
     def as_dict(self) -> dict[str, Any]:
         """The inspection as JSON values, each finding with its English sentences and its repair."""

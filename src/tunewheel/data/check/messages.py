@@ -208,6 +208,14 @@ KINDS: dict[str, Says] = {
             "{count} 条样本（{share}）的标签与其余样本所示不符；请先查看排在最前的并修正。",
         ),
     ),
+    "entities_too_hard": Says(
+        ("Entities too hard to judge", "实体过难，无法判断"),
+        (
+            "A light model that learned from the other rows disputes {count} of the entities ({share}): the task is "
+            "too hard for it, or the rows are too few, so it calls none of them wrong.",
+            "用其余样本训练的轻量模型对 {count} 个实体（{share}）有异议：任务过难或样本过少，因此不据此判错。",
+        ),
+    ),
     "entity_errors": Says(
         ("Entities that are probably wrong", "疑似错误的实体标注"),
         (
@@ -275,6 +283,10 @@ TEXT: dict[str, tuple[str, str]] = {
     "infos": ("notes", "提示"),
     "findings": ("What was found", "检查结果"),
     "clean": ("Nothing was found.", "未发现问题。"),
+    "plain": (
+        "No labels: taken as plain text; name them with --label.",
+        "没有标签：按纯文本处理；如有标签列，请用 --label 指定。",
+    ),
     "looked": ("Looked for: {names}.", "检查项目：{names}。"),
     "finding": ("finding", "问题"),
     "severity": ("severity", "级别"),

@@ -64,6 +64,8 @@ class _Page:
         """The findings by severity, each leading to its section."""
         found = self.inspection
         looked = self.say("looked", names=families(found.families, self.lang))
+        if found.is_plain:
+            looked = f"{looked} {self.say('plain')}"
         yield f'<h2>{self.say("findings")}</h2>\n<p class="soft">{looked} {self.say("masked")}</p>\n'
         if not found.findings:
             yield f"<p>{self.say('clean')}</p>\n"

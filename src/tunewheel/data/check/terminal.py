@@ -41,6 +41,8 @@ def tally(inspection: Inspection) -> str:
     counts = [(severity, len(inspection.of(severity))) for severity in SEVERITIES]
     found = [f"{count} {message(name if count == 1 else name + 's', 'en')}" for name, count in counts if count]
     looked = message("looked", "en", names=", ".join(inspection.families))
+    if inspection.is_plain:
+        looked = f"{looked} {message('plain', 'en')}"
     return (", ".join(found) + ". " if found else message("clean", "en") + " ") + looked
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -52,6 +53,15 @@ def addresses(url: str, host: str, port: int, *, allow_private: bool) -> list[st
     return found
 
 
+def shown(url: str) -> str:
+    """A URL for messages, without a user's name and password.
+
+    >>> shown("ftp://ann:secret@a.b/x@y"), shown("https://a.b/x@y")
+    ('ftp://***@a.b/x@y', 'https://a.b/x@y')
+    """
+    return re.sub(r"(?<=//)[^/?#]*@", "***@", url, count=1)
+
+
 def plain_url(url: str) -> str:
     """A URL as it is sent and written down: host as IDNA, other characters escaped, without a fragment.
 
@@ -65,12 +75,11 @@ def plain_url(url: str) -> str:
         host, port = parts.hostname, parts.port
         plain = host.encode("idna").decode() if host and not host.isascii() else host
     except (ValueError, UnicodeError) as error:
-        raise failure(url, "a web address", str(error), "write it as https://host/page") from None
+        raise failure(shown(url), "a web address", str(error), "write it as https://host/page") from None
     if parts.scheme not in ("http", "https"):
-        raise failure(url, "http or https", f"{parts.scheme or 'no'} scheme", "write it as https://host/page")
+        raise failure(shown(url), "http or https", f"{parts.scheme or 'no'} scheme", "write it as https://host/page")
     if parts.username is not None or parts.password is not None:
-        hidden = urlunsplit(parts._replace(netloc=f"***@{host}"))
-        raise failure(hidden, "an address without a password", "one in it", "collect public pages")
+        raise failure(shown(url), "an address without a password", "one in it", "collect public pages")
     if not plain or not plain.isprintable() or any(character.isspace() for character in plain):
         raise failure(url, "a host", f"{host!r}", "write it as https://host/page")
     place = f"[{plain}]" if ":" in plain else plain

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from tunewheel.data.collect import addresses
 from tunewheel.data.collect.cutting import pieces
 from tunewheel.data.collect.documents import Document, Mark, PassedOver, Unchanged, failure, tidy
 from tunewheel.data.collect.limits import Limits
@@ -71,6 +72,7 @@ def collect(
     text: str | None = None,
     entry: str | None = None,
     mask: Callable[[str], str] | None = None,
+    erased: Callable[[str], bool] = lambda own: False,
     delay: float = 1.0,
     allow_private: bool = False,
     limits: Limits | None = None,
@@ -80,12 +82,13 @@ def collect(
     """Collect the texts of ``sources`` into the JSON Lines file (or folder) ``output``, only what is new.
 
     Rows have ``id`` (from the text), ``text``, ``source``, ``title``, ``time``, ``licence`` and ``collected``.
-    ``mask`` changes every text and title before it is kept. A source that fails is told in the result; what cannot be
-    written raises `tunewheel.store.errors.StoreError`, an output that is none of this raises `DataError`.
+    ``mask`` changes every text and title before it is kept; a row whose id was ``erased`` is not. A source that fails
+    is told in the result; what cannot be written raises `tunewheel.store.errors.StoreError`, an output that is none of
+    this raises `DataError`.
     """
     limits = limits or Limits()
     cut = {"split_paragraphs": split_paragraphs, "max_chars": max_chars, "masked": mask is not None}
-    with Output(Path(output), cut) as kept, Sandbox(limits) as sandbox:
+    with Output(Path(output), cut, erased) as kept, Sandbox(limits) as sandbox:
         web = Web(kept.marks, delay, allow_private, limits)
         reading = Reading(web, sandbox, limits, kept.marks, text, _pattern(entry), kept.own)
         run = _Run(kept, Collection(kept.path), licence, split_paragraphs, max_chars, mask)
@@ -122,10 +125,14 @@ class _Run:
                     passed[encodable(Path(path).suffix.lower() or Path(path).name)] += 1
                 case DataError():
                     tally.failed += event.total
-                    self.found.failures += event.problems[: _KEPT - len(self.found.failures)]
+                    self.found.failures += map(self._told, event.problems[: _KEPT - len(self.found.failures)])
         tally.passed_over = dict(passed.most_common())
         self.kept.commit()
         return tally
+
+    def _told(self, problem: Problem) -> Problem:
+        # A line of a log that cannot be read stands in what is told of it.
+        return replace(problem, found=self.mask(problem.found)) if self.mask else problem
 
     def _add(self, document: Document, tally: Tally) -> None:
         # A name that two pieces share must be found before they are cut apart.
@@ -154,7 +161,7 @@ def _pattern(entry: str | None) -> re.Pattern[str] | None:
 def _shown(source: str) -> str:
     """What a source is called, without a password."""
     if source.lower().startswith(("http://", "https://")):
-        return re.sub(r"(?<=://)[^/?#]*@", "***@", source)
+        return addresses.shown(source)
     try:
         return encodable(shown(source))
     except DataError as error:

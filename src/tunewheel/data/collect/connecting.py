@@ -61,6 +61,8 @@ class _Checked(http.client.HTTPConnection):
                 error = failed
                 continue
             self.dog.socket = self.sock = plain
+            if self.dog.bit:  # while another address was tried: nobody would watch this one
+                raise TimeoutError
             if self.context is not None:
                 secret = self.context.wrap_socket(plain, server_hostname=self.host, do_handshake_on_connect=False)
                 self.dog.socket = self.sock = secret
@@ -82,7 +84,7 @@ class Unpacker:
         if name not in _WINDOWS:
             raise failure(url, "gzip or deflate", f"the content encoding {name!r}"[:80], "ask for the page elsewhere")
         bits = _WINDOWS[name]
-        self.url, self.most, self.size = url, most, 0
+        self.url, self.most, self.size, self.packed = url, most, 0, 0
         self._bits = bits
         self._unpacker = None if bits is None else zlib.decompressobj(bits)
 
@@ -90,6 +92,9 @@ class Unpacker:
         """The bytes that a block holds."""
         if self._unpacker is None:
             return self._counted(block)
+        self.packed += len(block)
+        if self.packed > self.most:  # what unpacks to nothing, or follows the end, would be kept in memory
+            raise self._more("more (packed)")
         try:
             unpacked = self._unpacker.decompress(block, self.most - self.size + 1)
         except zlib.error as error:
@@ -97,7 +102,7 @@ class Unpacker:
                 raise self._broken(str(error)) from None
             # Some servers mean by deflate the bare stream, without zlib's head.
             self._bits = -zlib.MAX_WBITS
-            self._unpacker = zlib.decompressobj(self._bits)
+            self._unpacker, self.packed = zlib.decompressobj(self._bits), 0
             return self.unpack(block)
         return self._counted(unpacked)
 
@@ -112,9 +117,11 @@ class Unpacker:
     def _counted(self, block: bytes) -> bytes:
         self.size += len(block)
         if self.size > self.most:
-            fix = "leave it out, or allow more with --limit"
-            raise failure(self.url, f"at most {self.most:,} bytes", "more (unpacked)" if self._bits else "more", fix)
+            raise self._more("more (unpacked)" if self._bits else "more")
         return block
+
+    def _more(self, found: str) -> DataError:
+        return failure(self.url, f"at most {self.most:,} bytes", found, "leave it out, or allow more with --limit")
 
     def _broken(self, reason: str) -> DataError:
         return failure(self.url, "a packed page", f"one that does not unpack ({reason})", "try again later")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from tunewheel.data.collect.documents import paragraphs
 
-_SENTENCE = re.compile(r"[。！？；…!?]+[”’」』）)\"']*|[.;]+[)\"']*(?=\s)")
+_SENTENCE = re.compile(r"[。！？；…!?]+[”’」』）)\"']*|(?<![.;])[.;]++[)\"']*(?=\s)")
 
 
 def pieces(text: str, *, split_paragraphs: bool = False, max_chars: int | None = None) -> list[str]:

@@ -6,7 +6,7 @@ import json
 import os
 import time
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
@@ -23,6 +23,8 @@ from tunewheel.store.files import sync, write_whole
 
 _ROWS = 1000
 _SECONDS = 2.0
+_HEAD = b'{"id": "'
+"""What every line begins with that is written here."""
 
 
 class Keys:
@@ -53,13 +55,14 @@ class Output:
 
     Rows are appended and synced; only then is it remembered that their source has been read. So a run that ends at any
     moment has lost nothing: what is not remembered is read again, and a row whose text is there is not added twice.
-    ``cut`` is how documents become rows: an output that was begun otherwise is refused.
+    ``cut`` is how documents become rows: an output that was begun otherwise is refused. ``erased`` says of an id
+    whether its row was erased: such a row is not added again.
     """
 
-    def __init__(self, path: Path, cut: Mapping[str, Any]) -> None:
+    def __init__(self, path: Path, cut: Mapping[str, Any], erased: Callable[[str], bool] = lambda own: False) -> None:
         self.path = path / "texts.jsonl" if path.is_dir() or not path.suffix else path
         self.state = self.path.with_name(f".{self.path.name}.collected.json")
-        self.cut = dict(cut)
+        self.cut, self._erased = dict(cut), erased
         self.marks: dict[str, Any] = {}
         self._keys = Keys()
         self._pending: dict[str, Any] = {}
@@ -98,12 +101,13 @@ class Output:
         return frozenset(path.resolve() for path in (self.path, self.state))
 
     def add(self, text: str, **columns: Any) -> bool:
-        """Append a row; False where its text is there already."""
+        """Append a row; False where its text is there already, or was erased."""
         key = hash64(text)
-        if not self._keys.add(key):
+        own = f"{key:016x}"
+        if not self._keys.add(key) or self._erased(own):
             return False
         with self._writing():
-            self._file.write(json_line({"id": f"{key:016x}", "text": text, **columns}).encode())
+            self._file.write(json_line({"id": own, "text": text, **columns}).encode())
         self._rows += 1
         if self._rows >= _ROWS or time.monotonic() - self._synced > _SECONDS:
             self.commit()
@@ -161,7 +165,7 @@ class Output:
             for number, line in enumerate(_lines(file), 1):
                 row = _row(line)
                 whole = line.endswith(b"\n")
-                if row is None and not whole:
+                if row is None and not whole and (line.startswith(_HEAD) or _HEAD.startswith(line.rstrip(b"\0"))):
                     file.truncate(place)
                     break
                 if row is None and line.strip():

@@ -123,7 +123,7 @@ class Web:
 
     def _answer(self, url: str, response: http.client.HTTPResponse, target: Path) -> Fetched | str | Later | None:
         status = response.status
-        if status == 304:
+        if status == 304 and self.versions.get(url):
             return None
         if status in (301, 302, 303, 307, 308) and (location := response.getheader("Location")):
             return plain_url(urljoin(url, location))
@@ -180,7 +180,7 @@ class StatusError(DataError):
 
     def __init__(self, url: str, status: int, reason: str) -> None:
         found, fix = f"status {status} {reason}"[:80], "check the address in a browser"
-        super().__init__([Problem(url, None, "", "a page", found, fix)])
+        super().__init__([Problem(url, None, "", "a page", "".join(filter(str.isprintable, found)), fix)])
         self.status, self._given = status, (url, status, reason)
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -40,6 +40,8 @@ _FINDERS: dict[str, Callable[[str], Iterator[tuple[int, int]]]] = {
     "URL": network.web,
 }
 _RANK = {kind: rank for rank, kind in enumerate(KINDS)}
+_WHOLE = 8  # rounds in which a whole text is read again; then only what stands around the last finds
+_AROUND, _MARGIN = 400, 80  # characters read on either side of a find, and those at a cut that are seen but not found
 _DIGIT = re.compile("[0-9０-９]")
 _WITHOUT_DIGITS = frozenset(("SECRET", "URL_CREDENTIALS", "EMAIL", "IP", "MAC", "ADDRESS", "URL"))
 
@@ -49,7 +51,8 @@ def find(text: str, kinds: Iterable[str] | None = None, *, find_names: FindNames
 
     Finds that overlap become one over all they cover, of the longest one's kind (of two as long, the one that stands
     first in `KINDS`), so that nothing that was found stays readable. A text is read again with its finds blanked
-    until nothing more is found: masking a masked text then changes nothing.
+    until nothing more is found: masking a masked text then changes nothing. After `_WHOLE` rounds only what stands near
+    the last finds is read, or a text made so that each find bares one more would take the square of its length.
 
     Args:
         text: any text; full-width digits and letters are read like others.
@@ -66,10 +69,10 @@ def find(text: str, kinds: Iterable[str] | None = None, *, find_names: FindNames
     read = plain(text)
     names = _named(read, find_names(text)) if find_names is not None and "PERSON" in wanted else []
     finds = _resolved([*names, *_matches(read, wanted)])
-    new = finds
+    new, rounds = finds, 0
     while new:
-        read = _blanked(read, new)
-        new = _resolved(_matches(read, wanted))
+        read, rounds = _blanked(read, new), rounds + 1
+        new = _resolved(_matches(read, wanted) if rounds <= _WHOLE else _near(read, new, wanted))
         finds += new
     return sorted(finds)
 
@@ -78,6 +81,20 @@ def _matches(read: str, wanted: frozenset[str]) -> list[Found]:
     digits = _DIGIT.search(read) is not None
     kinds = [kind for kind in _FINDERS if kind in wanted and (digits or kind in _WITHOUT_DIGITS)]
     return [Found(start, end, kind) for kind in kinds for start, end in _FINDERS[kind](read)]
+
+
+def _near(read: str, last: Iterable[Found], wanted: frozenset[str]) -> list[Found]:
+    """What is found around the last finds."""
+    stretches: list[tuple[int, int]] = []
+    for start, end, _ in last:
+        first = stretches.pop()[0] if stretches and start - _AROUND <= stretches[-1][1] else max(0, start - _AROUND)
+        stretches.append((first, min(len(read), end + _AROUND)))
+    found = []
+    for first, end in stretches:
+        least, most = first + _MARGIN * (first > 0), end - _MARGIN * (end < len(read))
+        moved = (Found(first + f.start, first + f.end, f.kind) for f in _matches(read[first:end], wanted))
+        found += [one for one in moved if least <= one.start and one.end <= most]
+    return found
 
 
 def _named(read: str, spans: Iterable[tuple[int, int]]) -> list[Found]:

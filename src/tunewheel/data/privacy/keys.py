@@ -46,11 +46,14 @@ def load_key(variable: str = VARIABLE, file: str | os.PathLike[str] | None = Non
     if make and not path.exists():
         _write_new(path)
     try:
-        if os.name == "posix" and path.stat().st_mode & 0o077:
-            raise PrivacyError(f"{path} may be read by others: chmod 600 {path}")
-        return _decoded(path.read_text(encoding="ascii", errors="replace"), str(path))
+        with path.open(encoding="ascii", errors="replace") as opened:
+            if os.name == "posix" and os.fstat(opened.fileno()).st_mode & 0o077:
+                raise PrivacyError(f"{path} may be read by others: chmod 600 {path}")
+            return _decoded(opened.read(1000), str(path))
     except FileNotFoundError:
         raise PrivacyError(f"no key: {path} does not exist; load_key(file=…, make=True) makes one") from None
+    except OSError as error:
+        raise PrivacyError(f"no key: {path} cannot be read ({error.strerror}); name a file that holds one") from None
 
 
 def derived(key: bytes, purpose: str) -> bytes:

@@ -142,7 +142,7 @@ class Masker:
         if isinstance(value, Mapping):
             inner = {name: self._deep(part) for name, part in value.items()}
             return {name: part for name, (part, _) in inner.items()}, [f for _, found in inner.values() for f in found]
-        if isinstance(value, list):
+        if isinstance(value, list | tuple):
             parts = [self._deep(part) for part in value]
             return [part for part, _ in parts], [f for _, found in parts for f in found]
         return value, []

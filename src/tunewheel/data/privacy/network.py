@@ -8,11 +8,13 @@ import socket
 from tunewheel.data.privacy.numbers import Spans
 from tunewheel.data.privacy.plain import stands_free
 
+_ACCENTED = r"\u00c0-\u024f\u0300-\u036f"  # whole letters, and marks that stand behind theirs
 _DOMAIN = re.compile(
-    r"@(?:[A-Za-z0-9\u00c0-\u024f](?:[A-Za-z0-9\u00c0-\u024f-]{0,62})\.){1,8}[A-Za-z]{2,24}(?![A-Za-z-])"
+    rf"@(?:[A-Za-z0-9{_ACCENTED}\u4e00-\u9fff][A-Za-z0-9{_ACCENTED}\u4e00-\u9fff-]{{0,62}}\.){{1,8}}"
+    r"(?:[A-Za-z]{2,24}(?![A-Za-z-])|中国|中國|香港|台湾|台灣|公司|网络|网址|网店|集团|在线|商城|公益|政务)"
 )
 # Read backwards from the @, so that a line of words is not tried from each of its letters.
-_LOCAL = re.compile(r"[A-Za-z0-9\u00c0-\u024f._%+'-]{0,63}[A-Za-z0-9\u00c0-\u024f_+]")
+_LOCAL = re.compile(rf"[A-Za-z0-9{_ACCENTED}._%+'-]{{0,63}}[A-Za-z0-9{_ACCENTED}_+]")
 _V4 = re.compile(r"[0-9](?<![0-9.].)[0-9]{0,2}(?:\.[0-9]{1,3}){3}(?![0-9]|\.[0-9])")
 _VERSION = re.compile(r"(?:版本号?|versions?|release|\bv)[ :.]{0,2}\Z", re.I)
 _COLONS = re.compile(":[0-9A-Fa-f]{0,4}:")

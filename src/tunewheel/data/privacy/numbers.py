@@ -44,7 +44,7 @@ _CREDIT_CODE = re.compile(
 )
 _IBAN = re.compile(r"[0-9](?<=[A-Za-z]{2}[0-9])(?<![0-9A-Za-z]...)[0-9](?:[ -]?[A-Za-z0-9]){11,30}")
 _SSN = re.compile(r"[0-8](?<![0-9].)(?<![0-9]-.)[0-9]{2}([ -])[0-9]{2}\1[0-9]{4}(?![0-9]|-[0-9])")
-_SSN_BARE = re.compile(r"(?:\bssn|social security)[^0-9\n\0]{0,20}([0-8][0-9]{8})(?![0-9])", re.I)
+_SSN_BARE = re.compile(r"(?:(?<![A-Za-z])ssn|social security)[^0-9\n\0]{0,20}([0-8][0-9]{8})(?![0-9])", re.I)
 _PASSPORT = re.compile(r"(?:[EeGg][0-9]{8}|[Ee][A-HJ-NP-Za-hj-np-z][0-9]{7})(?![0-9A-Za-z])")
 _PASSPORT_SAID = re.compile(
     r"(?:护照|通行证|台胞证|passports?|travel permit)"

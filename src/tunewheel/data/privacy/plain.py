@@ -19,11 +19,11 @@ BLANK = "\0"
 
 # Brackets, commas and marks of exclamation stay wide: they end a password or an address of the web.
 _SIGNS = "#%&+-./:=@_"
-_WIDE = re.compile("[\uff01-\uff5e\u3000\u00a0\u2000-\u2013\u202f\u2212\ufe63]")
+_WIDE = re.compile("[\uff01-\uff5e\u3000\u00a0\u00ad\u2000-\u2013\u202f\u2060\u2212\ufe63\ufeff]")
 _NARROW = (
     {code + 0xFEE0: code for code in range(0x21, 0x7F) if chr(code).isalnum() or chr(code) in _SIGNS}
-    | dict.fromkeys([0x3000, 0xA0, 0x202F, *range(0x2000, 0x200C)], " ")
-    | dict.fromkeys([*range(0x2010, 0x2014), 0x2212, 0xFE63], "-")
+    | dict.fromkeys([0x3000, 0xA0, 0x202F, 0x2060, 0xFEFF, *range(0x2000, 0x2010)], " ")
+    | dict.fromkeys([0xAD, *range(0x2010, 0x2014), 0x2212, 0xFE63], "-")
 )
 
 _NUMBERED = re.compile(

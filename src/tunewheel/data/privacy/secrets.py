@@ -36,11 +36,14 @@ _VALUE = r"[!-!#-&(-+\--:=?-Z\\^-~]"  # visible ASCII without quotes, commas, se
 _NAMED = re.compile(
     r"(?:pass(?:word|wd|phrase|code)|\bpwd|secret(?:[_-]?key)?|(?:api|access|private|client|auth)[_-]?(?:key|token|secret)|\btoken"
     r"|密码|口令|密钥|私钥|验证码|秘钥)[\"']?"
-    rf"(?:(?P<sign>[ ]?(?:=|:=)[ ]?)|(?P<word>[ ]?(?::|是|为|\bis\b)[ ]?:?[ ]?))[\"']?(?P<value>{_VALUE}{{4,256}})",
+    r"(?:(?P<sign>[ ]?(?:=|:=)[ ]?)|(?P<word>[ ]?(?::|是|为|\bis\b)[ ]?:?[ ]?))"
+    rf"(?:(?P<quote>[\"'])(?P<quoted>(?:(?!(?P=quote))[^\n\0\\]|\\[^\n\0]){{4,256}})(?P=quote)"
+    rf"|[“‘「『【](?P<framed>[^\n\0”’」』】]{{4,256}})[”’」』】]|[\"']?(?P<value>{_VALUE}{{4,256}}))",
     re.I,
 )
 _NAMES = ("pass", "pwd", "secret", "key", "token", "密码", "口令", "密钥", "私钥", "验证码", "秘钥")
 _BEARER = re.compile(r"\bBearer ([0-9A-Za-z._~+/-]{16,4000}=*)", re.I)
+_BASIC = re.compile(r"\bauthorization[\"']?[ ]?[:=][ ]?[\"']?basic ([0-9A-Za-z+/]{6,4000}=*)", re.I)
 
 
 def secrets(text: str) -> Spans:
@@ -54,18 +57,22 @@ def secrets(text: str) -> Spans:
     if "bearer " in lower:
         for found in _BEARER.finditer(text):
             yield found.span(1)
+    if "basic " in lower:
+        for found in _BASIC.finditer(text):
+            yield found.span(1)
     if any(name in lower for name in _NAMES):
         for found in _NAMED.finditer(text):
-            if _is_secret(found["value"], assigned=found["sign"] is not None):
-                yield found.span("value")[0], found.start("value") + len(found["value"].rstrip(".!?)"))
+            form = next(name for name in ("quoted", "framed", "value") if found[name] is not None)
+            value = found[form].rstrip(".!?)") if form == "value" else found[form]
+            if _is_secret(value, assigned=found["sign"] is not None):
+                yield found.start(form), found.start(form) + len(value)
 
 
 def _is_secret(value: str, *, assigned: bool) -> bool:
     """Say whether a value may be a secret: in a sentence ("the password is wrong") a mere word is none."""
-    if value[0] in "{$*(<%" or len(set(value)) == 1:
+    if len(value) < 4 or value[0] in "{$*(<%" or len(set(value)) == 1:
         return False  # a placeholder, or stars
-    bare = value.rstrip(".!?)")
-    return len(bare) >= 4 and (assigned or any(not character.isalpha() for character in bare))
+    return assigned or any(not character.isalpha() and not character.isspace() for character in value)
 
 
 def _blocks(text: str) -> Spans:

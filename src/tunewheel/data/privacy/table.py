@@ -21,9 +21,14 @@ def write_table(path: str | os.PathLike[str], table: Mapping[str, str], key: byt
     Raises:
         PrivacyError: the file that is there is no table of this key.
     """
-    known = read_table(path, key) if Path(path).exists() else {}
-    content = json.dumps({**table, **known}, ensure_ascii=True).encode()
-    write_whole(path, _fernet(key).encrypt(content))
+    from filelock import FileLock
+
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_name(f".{path.name}.lock")):  # else of two that add at once one is lost
+        known = read_table(path, key) if path.exists() else {}
+        content = json.dumps({**table, **known}, ensure_ascii=True).encode()
+        write_whole(path, _fernet(key).encrypt(content))
 
 
 def read_table(path: str | os.PathLike[str], key: bytes) -> dict[str, str]:

@@ -31,8 +31,9 @@ def write_card(outcome: Outcome, folder: Path, *, base: str | None, sources: Seq
         f"| licence of the text | {licence} |",
         f"| tokens in the text | {outcome.counts['train']:,} (and {outcome.counts['held']:,} held out) |",
         f"| tokens learned from | {recipe.steps * recipe.batch * recipe.length:,} in {recipe.steps:,} updates |",
-        f"| held-out perplexity | {run.held.get('perplexity', float('nan')):.2f} |",
     ]
+    if run.held:
+        lines.append(f"| held-out perplexity | {run.held['perplexity']:.2f} |")
     if outcome.before:
         lines.append(f"| before | {outcome.before['perplexity']:.2f} |")
     if outcome.old:
@@ -40,7 +41,8 @@ def write_card(outcome: Outcome, folder: Path, *, base: str | None, sources: Seq
         lines.append(f"| old domain's text, before and after | {was:.2f}, {now:.2f} |")
     if recipe.objective != "clm":
         lines += ["", f"Perplexity is that of masked words ({recipe.masked:.0%} of the tokens, whole words)."]
-    lines += ["", "## Loss on held-out text", "", "| update | loss |", "|---|---|"]
+    if run.course:
+        lines += ["", "## Loss on held-out text", "", "| update | loss |", "|---|---|"]
     lines += [f"| {entry['step']:,.0f} | {entry['held_words']:.3f} |" for entry in _thinned(run.course)]
     lines += [
         "",

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, Sampler
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
-from tunewheel.models.acceleration import fuse_projections, set_dropout
+from tunewheel.models.acceleration import fuse_projections, plain_products, set_dropout
 from tunewheel.models.checkpoints import Saver, last_checkpoint, remove_cut_off
 from tunewheel.models.engine import Progress
 from tunewheel.models.machine import keep_memory
@@ -53,11 +53,6 @@ class Batches(Dataset[dict[str, Tensor]]):
         self.separator, self.vocabulary = tokenizer.sep_token_id, len(tokenizer)
         self.specials = len(tokenizer.all_special_ids)
         self._order: tuple[int, Any] = (-1, None)
-        if shards.sequences(recipe.length) < recipe.batch:
-            raise ValueError(
-                f"{len(shards.train):,} tokens of text: fewer than one batch of {recipe.batch} sequences of "
-                f"{recipe.length} tokens; give more text or set a smaller batch_tokens"
-            )
 
     def __len__(self) -> int:
         return self.recipe.steps
@@ -94,6 +89,15 @@ class Batches(Dataset[dict[str, Tensor]]):
             yield self.inputs(ids[part], begins[part], generator(self.recipe.seed, -1 - start + (1 << 40)))
 
 
+def check_enough(shards: Shards, recipe: PretrainRecipe) -> None:
+    """Raise ValueError where the text does not fill one batch."""
+    if shards.sequences(recipe.length) < recipe.batch:
+        raise ValueError(
+            f"{len(shards.train):,} tokens of text: fewer than one batch of {recipe.batch} sequences of "
+            f"{recipe.length} tokens; give more text or set a smaller batch_tokens"
+        )
+
+
 class _From(Sampler[int]):
     """The batches from one on; it has the length of all, or the Trainer would count epochs."""
 
@@ -113,15 +117,14 @@ def pretrain_network(
     """Train ``network`` in place; checkpoints in ``folder`` take a killed run up at the very batch it stood at."""
     keep_memory()
     set_dropout(network, 0.0, 0.0)  # less than a few passes over a text leave nothing to forget
-    if not torch.cuda.is_available():
-        fuse_projections(network)
+    if not torch.cuda.is_available() and not fuse_projections(network):
+        plain_products(network)
     remove_cut_off(folder)
     checkpoint = last_checkpoint(folder)
     begun = int(checkpoint.name.split("-")[1]) if checkpoint else 0
     engine = _Engine(network, batches, recipe, folder, begun, progress)
     started = time.perf_counter()
-    if begun < recipe.steps:
-        engine.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    engine.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     seconds = time.perf_counter() - started - engine.looking
     engine.accelerator.unwrap_model(network, keep_fp32_wrapper=False)
     if progress:

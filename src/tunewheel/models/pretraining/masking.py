@@ -14,7 +14,7 @@ IGNORED = -100
 
 
 def chosen(begins: Flags, free: Flags, share: float, rng: np.random.Generator) -> Flags:
-    """Choose whole words [batch, length] until about ``share`` of the tokens is chosen; only ``free`` ones may be.
+    """Choose whole words [batch, length], about ``share`` of the tokens and at least one; only ``free`` ones may be.
 
     Masking a character of a word whose other characters are seen asks for spelling, not meaning (Cui et al. 2019).
     """
@@ -22,6 +22,9 @@ def chosen(begins: Flags, free: Flags, share: float, rng: np.random.Generator) -
     begins[:, 0] = True
     word = np.cumsum(begins.ravel()) - 1
     picked: Flags = (rng.random(word[-1] + 1) < share)[word].reshape(begins.shape) & free
+    if not picked.any() and free.any():  # the mean loss of no token is no number, and spoils every weight
+        one = word[rng.choice(np.flatnonzero(free))]
+        picked = (word == one).reshape(begins.shape) & free
     return picked
 
 

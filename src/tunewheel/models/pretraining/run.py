@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 
 Tell = Callable[[str, str], None]
 
-_SETTINGS, _KEPT = "pretrain.json", "kept.json"
-_FREE = ("tokens", "warmup", "decay", "checkpoint_seconds", "eval_steps", "precision")
-"""What may change when a run is taken up again: how far it goes, not what it learns."""
+_KEPT = "kept.json"
 
 
 @dataclass(frozen=True)
@@ -73,95 +71,142 @@ def pretrain(
     ``old`` (text of what it knew) tells what it forgot. ``progress`` is told the operations a token takes and the
     machine's rate in GFLOP/s, and gives what is shown of the run. Raises `DataError`, `BackboneError` and ValueError.
     """
+    from tunewheel.models.pretraining.work import held
+    from tunewheel.models.quiet import quiet
+
+    out, work = Path(out), Path(f"{out}.partial")
+    if out.exists():
+        raise ValueError(f"{out} is there already; name another folder, or move it away first")
+    given = _Given(text, out, work, base, column, tuple(keep_out), dedupe, old, half, licence)
+    with quiet(), held(work):
+        return _pretrained(given, recipe, progress, tell)
+
+
+@dataclass(frozen=True)
+class _Given:
+    """What `pretrain` was asked for, beside the recipe; ``work`` is the folder of work in progress."""
+
+    text: str | Path
+    out: Path
+    work: Path
+    base: str | None
+    column: str
+    keep_out: tuple[str | Path, ...]
+    dedupe: bool
+    old: str | Path | None
+    half: bool
+    licence: str
+
+    def settings(self, recipe: PretrainRecipe) -> dict[str, Any]:
+        """All that what is learned depends on; of the files their size, which tells most changes."""
+        kept_out = [path for source in self.keep_out for path in files_of(source)]
+        files = [*files_of(self.text), *kept_out]
+        return {
+            **asdict(recipe),
+            "base": self.base,
+            "text": [str(path) for path in files_of(self.text)],
+            "column": self.column,
+            "keep_out": [str(path) for path in kept_out],
+            "dedupe": self.dedupe,
+            "bytes": [path.stat().st_size for path in files],
+        }
+
+
+def _pretrained(
+    given: _Given, recipe: PretrainRecipe, progress: Callable[[float, float], Progress] | None, tell: Tell
+) -> Outcome:
     import torch
 
     from tunewheel.models.machine import fastest_precision, product_rate
     from tunewheel.models.pretraining import build
-    from tunewheel.models.pretraining.card import write_card
-    from tunewheel.models.pretraining.engine import Batches, pretrain_network
+    from tunewheel.models.pretraining.engine import Batches, check_enough, look, pretrain_network
+    from tunewheel.models.pretraining.work import agree, checkpoints
 
-    out, work = Path(out), Path(f"{out}.partial")
-    if out.exists():
-        raise ValueError(f"{out} is there already; name another folder, or remove it first")
+    work = given.work
     if recipe.precision == "auto":
         recipe = replace(recipe, precision=fastest_precision())
     torch.manual_seed(recipe.seed)
     network: Any
     tokenizer = None
-    if base is not None:
-        network, tokenizer, recipe = build.continued(base, recipe)
-    _agree(work, {**asdict(recipe), "base": base, "text": [str(p) for p in files_of(text)], "column": column})
-    kept, shards, tokenizer = _prepared(text, column, keep_out, dedupe, tokenizer, recipe, work, tell)
-    if base is None:
+    if given.base is not None:
+        network, tokenizer, recipe = build.continued(given.base, recipe)
+    agree(work, given.settings(recipe))
+    _goes_further(work, recipe)
+    kept, shards, tokenizer = _prepared(given, tokenizer, recipe, tell)
+    if given.base is None:
         network = build.new_network(recipe, len(tokenizer))
+    check_enough(shards, recipe)
     batches = Batches(shards, tokenizer, recipe)
     tell("text", f"{len(shards.train):,} tokens to learn from, {len(shards.held):,} held out")
-    older = _other(old, column, tokenizer, recipe, work) if old is not None else None
-    before, forgotten = _before(network, batches, older, recipe) if base is not None else (None, None)
+    older = _other(given.old, given.column, tokenizer, recipe, work) if given.old is not None else None
+    before = look(network, batches, recipe) if given.base is not None else None
+    forgotten = look(network, older, recipe) if older is not None else None
     flops, peak = float(network.flops(recipe.length, recipe.masked)), _peak(product_rate, recipe)
-    run = pretrain_network(network, batches, recipe, work / "checkpoints", progress=progress and progress(flops, peak))
-    after = _look(network, older, recipe) if older is not None else None
+    run = pretrain_network(network, batches, recipe, checkpoints(work), progress=progress and progress(flops, peak))
     outcome = Outcome(
-        folder=out,
+        folder=given.out,
         run=run,
         recipe=recipe,
         kept=kept,
         counts=shards.counts,
         parameters=sum(p.numel() for p in network.backbone.parameters()),
         before=before,
-        old=(forgotten, after) if forgotten is not None and after is not None else None,
+        old=(forgotten, look(network, older, recipe)) if older is not None and forgotten is not None else None,
         peak=peak,
         flops=flops,
     )
-    made = work / "made"
-    shutil.rmtree(made, ignore_errors=True)
-    build.save_backbone(network, tokenizer, made, half=half)
-    write_card(outcome, made, base=base, sources=[p.name for p in files_of(text)], licence=licence)
-    made.replace(out)
+    _write(outcome, network, tokenizer, given, tell)
     return outcome
 
 
-def _agree(work: Path, settings: dict[str, Any]) -> None:
-    """Take up the run in ``work`` only with the settings it began with."""
-    fixed = {name: value for name, value in settings.items() if name not in _FREE}
-    path = work / _SETTINGS
-    if path.is_file():
-        begun = json.loads(path.read_text(encoding="utf-8"))
-        other = [name for name in fixed if begun.get(name) != json.loads(json.dumps(fixed[name]))]
-        if other:
-            told = ", ".join(f"{name} {begun.get(name)!r}, now {fixed[name]!r}" for name in other)
-            raise ValueError(f"{work} holds a run with other settings ({told}); remove it, or name another folder")
-        return
-    work.mkdir(parents=True, exist_ok=True)
-    write_whole(path, json.dumps(fixed, ensure_ascii=False, indent=1))
+def _goes_further(work: Path, recipe: PretrainRecipe) -> None:
+    """Raise ValueError where the run has learned from as many tokens as are asked for: weights do not unlearn."""
+    from tunewheel.models.pretraining.work import updates
+
+    begun = updates(work)
+    if begun >= recipe.steps:
+        learned = begun * recipe.batch * recipe.length
+        raise ValueError(
+            f"tokens {recipe.tokens:,}: the run in {work} has learned from {learned:,} already; give more, or remove it"
+        )
 
 
-def _prepared(
-    text: str | Path,
-    column: str,
-    keep_out: Sequence[str | Path],
-    dedupe: bool,
-    tokenizer: Any,
-    recipe: PretrainRecipe,
-    work: Path,
-    tell: Tell,
-) -> tuple[Kept, Shards, Any]:
+def _write(outcome: Outcome, network: Any, tokenizer: Any, given: _Given, tell: Tell) -> None:
+    """Write the base whole or not at all, and say what is left of the work."""
+    from tunewheel.models.pretraining.build import save_backbone
+    from tunewheel.models.pretraining.card import write_card
+    from tunewheel.models.pretraining.work import size
+
+    made = given.work / "made"
+    shutil.rmtree(made, ignore_errors=True)
+    save_backbone(network, tokenizer, made, half=given.half)
+    sources = [path.name for path in files_of(given.text)]
+    write_card(outcome, made, base=given.base, sources=sources, licence=given.licence)
+    made.replace(given.out)
+    tell(
+        "kept",
+        f"{given.work}, {size(given.work) / 1e6:,.0f} MB: with it the same command and more tokens, {given.out} moved "
+        "away, goes further; remove it otherwise",
+    )
+
+
+def _prepared(given: _Given, tokenizer: Any, recipe: PretrainRecipe, tell: Tell) -> tuple[Kept, Shards, Any]:
     """Tokenizer and shards, made once and read again when a run is taken up."""
     from transformers import AutoTokenizer
 
     from tunewheel.models.pretraining.shards import read_shards, write_shards
     from tunewheel.models.pretraining.vocabulary import Kind, train_tokenizer
 
-    folder, vocabulary = work / "shards", work / "tokenizer"
+    folder, vocabulary = given.work / "shards", given.work / "tokenizer"
     found = read_shards(folder)
     if found is not None:
         stored = AutoTokenizer.from_pretrained(vocabulary, trust_remote_code=False)
         return Kept(**json.loads((folder / _KEPT).read_text(encoding="utf-8"))), found, stored
-    guard = KeptOut(line for path in keep_out for line in paragraphs(path, column))
-    drop = _repeated(paragraphs(text, column)) if dedupe else None
+    guard = KeptOut(line for path in given.keep_out for line in paragraphs(path, given.column))
+    drop = _repeated(paragraphs(given.text, given.column)) if given.dedupe else None
 
     def clean(kept: Kept) -> Iterator[str]:
-        return cleaned(paragraphs(text, column), guard, drop, kept)
+        return cleaned(paragraphs(given.text, given.column), guard, drop, kept)
 
     if tokenizer is None:
         kind: Kind = "bpe" if recipe.objective == "clm" else "wordpiece"
@@ -200,27 +245,21 @@ def _repeated(texts: Iterator[str]) -> np.ndarray:
 
 def _other(path: str | Path, column: str, tokenizer: Any, recipe: PretrainRecipe, work: Path) -> Any:
     """Batches of another text, all of which is looked at only."""
+    from tunewheel.data.gather import hash64
     from tunewheel.models.pretraining.engine import Batches
     from tunewheel.models.pretraining.shards import Shards, read_shards, write_shards
 
-    folder = work / "old"
+    files = [(str(file), file.stat().st_size) for file in files_of(path)]
+    folder = work / f"old-{hash64(repr(files)):016x}"
     if read_shards(folder) is None:
         write_shards(paragraphs(path, column), tokenizer, folder)
     found = read_shards(folder)
     assert found is not None
+    if len(found.train) < recipe.length:
+        raise ValueError(
+            f"old: {path} has {len(found.train):,} tokens, fewer than one sequence of {recipe.length}; give more text"
+        )
     return Batches(Shards(found.train, found.train_begins, found.train, found.train_begins, {}), tokenizer, recipe)
-
-
-def _before(
-    network: Any, batches: Any, older: Any, recipe: PretrainRecipe
-) -> tuple[dict[str, float], dict[str, float] | None]:
-    return _look(network, batches, recipe), _look(network, older, recipe) if older is not None else None
-
-
-def _look(network: Any, batches: Any, recipe: PretrainRecipe) -> dict[str, float]:
-    from tunewheel.models.pretraining.engine import look
-
-    return look(network, batches, recipe)
 
 
 def _peak(product_rate: Callable[..., float], recipe: PretrainRecipe) -> float:

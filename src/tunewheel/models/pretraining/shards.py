@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tunewheel.store.files import write_whole
+from tunewheel.store.files import sync, write_whole
 
 HELD_OUT = 200
 """One paragraph in so many is held out, chosen by its hash, so that the same one is held out in every run."""
@@ -73,6 +73,8 @@ def write_shards(texts: Iterable[str], tokenizer: Any, folder: Path) -> None:
     finally:
         for stream in streams.values():
             stream.close()
+    for split, kind in streams:
+        sync(folder / f"{split}.{kind}")
     write_whole(folder / _MARK, json.dumps(counts))
 
 
@@ -116,7 +118,7 @@ def word_starts(text: str) -> Flags:
     """For each character of ``text`` whether a word begins there; Chinese by jieba's dictionary and HMM.
 
     >>> word_starts("我爱自然语言").astype(int).tolist()
-    [1, 1, 1, 0, 1, 0]
+    [1, 1, 1, 0, 0, 0]
     """
     import rjieba
 

@@ -8,6 +8,7 @@ import json
 import lzma
 import re
 import unicodedata
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import IO
 import numpy as np
 
 from tunewheel.data.problems import DataError, Problem
+from tunewheel.data.rows import encodable
 
 _OPENERS: dict[str, Callable[..., IO[str]]] = {".xz": lzma.open, ".gz": gzip.open, ".bz2": bz2.open}
 _ENDINGS = (".txt", ".md", ".jsonl", ".ndjson")
@@ -54,7 +56,7 @@ def paragraphs(source: str | Path, column: str = "text") -> Iterator[str]:
                     for part in text.splitlines():
                         if stripped := part.strip():
                             yield stripped
-        except (UnicodeDecodeError, OSError, EOFError, lzma.LZMAError) as error:
+        except (UnicodeDecodeError, OSError, EOFError, lzma.LZMAError, zlib.error) as error:
             raise _unfit(path, "UTF-8 text", f"{error}", row=number + 1) from error
 
 
@@ -66,7 +68,7 @@ def _cell(path: Path, number: int, line: str, column: str) -> str:
         raise _unfit(path, f"a JSON object with {column!r}", f"{error!r}", row=number, column=column) from error
     if not isinstance(value, str):
         raise _unfit(path, "a text", f"{type(value).__name__}", row=number, column=column)
-    return value
+    return encodable(value)
 
 
 def _plain(path: Path) -> Path:
