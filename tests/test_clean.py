@@ -75,6 +75,20 @@ def test_what_is_masked_is_neither_in_the_data_nor_in_the_record(folder, lang, h
     assert (again["counts"], again["fingerprint"]) == ({}, told["fingerprint"])
 
 
+def test_what_is_done_to_held_out_rows_is_said_aloud(folder):
+    held = [
+        {**intent_rows(1)[0], "id": "low", "text": "where  is it"},
+        {**intent_rows(1)[0], "id": "blank", "text": "?"},
+    ]
+    put(folder / "desk" / "test.jsonl", [*intent_rows(40)[30:], *held])
+    command = ("clean", str(folder / "desk"), "--dry-run")
+    shown = run(folder, *command, "--normalise", "--drop-empty").stdout
+    assert "2 of test changed or taken out" in shown
+    assert "held out" not in run(folder, *command, "--drop-leaks").stdout
+    whole = put(folder / "all.jsonl", [{**row, "text": f"{row['text']}  now"} for row in intent_rows(40)])
+    assert clean(folder, whole, "--dry-run", "--normalise")["held"] == {}
+
+
 def test_files_of_rows_for_use_elsewhere(folder):
     clean(folder, folder / "desk", "-o", folder / "out.jsonl", "--dedupe", "--near", "1")
     assert [path.name for path in sorted((folder / "out").iterdir())] == ["test.jsonl", "train.jsonl"]

@@ -79,7 +79,7 @@ def clean(
 
 def _told(found: Cleaned) -> dict[str, Any]:
     return {
-        **{"counts": found.counts, "renamed": found.renamed, "rows": found.dataset.rows},
+        **{"counts": found.counts, "renamed": found.renamed, "held": found.held, "rows": found.dataset.rows},
         **{"fingerprint": found.dataset.fingerprint, "parent": found.parent.fingerprint},
         "record": None if found.record is None else str(found.record),
     }
@@ -97,6 +97,9 @@ def _show(found: Cleaned, output: Path | None, dry_run: bool) -> None:
         headed(stdout, "typo", f"{old} → {new}")
     before, after = (" · ".join(f"{s} {n:,}" for s, n in d.rows.items()) for d in (found.parent, found.dataset))
     headed(stdout, "rows", f"{before}  →  {after}")
+    if found.held:
+        held = ", ".join(f"{count:,} of {split}" for split, count in found.held.items())
+        headed(stdout, "held out", f"{held} changed or taken out: scores on them before and after do not compare")
     if dry_run:
         headed(stdout, "next", "nothing was written: the same with -o OUT in place of --dry-run")
         return

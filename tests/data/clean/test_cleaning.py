@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from tunewheel.data import DataError, Dataset
 from tunewheel.data.clean import Cleaned, Repairs, clean
+from tunewheel.data.clean.cleaning import pooled
 from tunewheel.data.clean.labels import Suspect, Suspects
 from tunewheel.data.clean.sets import Exact
 from tunewheel.data.gather import near_key
@@ -274,3 +275,21 @@ def test_once_is_enough(tmp_path: Path, train: Rows, test: Rows, repairs: dict[s
     if repairs["drop_leaks"]:
         held = {near_key(text) for split, _, text, _ in everything(made.dataset) if split == "test"}
         assert held.isdisjoint(near_key(text) for split, _, text, _ in everything(made.dataset) if split == "train")
+
+
+@pytest.mark.parametrize(("a", "b"), [("where is my card", "how much is left"), ("我的卡在哪里", "还剩下多少钱")])
+def test_a_test_split_that_the_files_gave_is_left_alone_and_dev_that_was_dealt_is_not(
+    tmp_path: Path, a: str, b: str
+) -> None:
+    texts = [f"{a} {number}{mark}" for number in range(20) for mark in ("", "\u200b")]
+    train = [{"id": str(at), "text": text, "label": "ab"[at // 2 % 2]} for at, text in enumerate(texts)]
+    test = [{"id": f"t{at}", "text": text, "label": "b"} for at, text in enumerate((f"{a} 0", f"{a} 2", b))]
+    for name, part in (("train", train), ("test", test)):
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in part), encoding="utf-8")
+    dataset = Dataset.read(tmp_path, dev=0.3)
+    assert pooled(dataset) == [["train", "dev"], ["test"]]
+    made, _ = cleaned(dataset, tmp_path, conflicts="majority", dedupe=True, near=1.0)
+    assert (ids(made.dataset)["test"], made.held) == (["t0", "t1", "t2"], {})
+    left = [text.rstrip("\u200b") for split in ("train", "dev") for text in made.dataset[split]["text"]]
+    assert len(left) == len(set(left)) == 20
+    assert pooled(made.dataset) == [["train"], ["dev"], ["test"]]

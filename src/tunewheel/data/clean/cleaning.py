@@ -14,6 +14,7 @@ from tunewheel.data.clean.labels import Suspects, labels_of, renamed, typos
 from tunewheel.data.clean.normalise import is_wordless, normalised
 from tunewheel.data.clean.sets import Alike, Exact, Out, Rows, answer
 from tunewheel.data.dataset import Dataset
+from tunewheel.data.divide import UNLABELLED
 from tunewheel.data.infer import TARGETS
 from tunewheel.data.rejected import json_line
 from tunewheel.data.rows import canonical_json
@@ -44,8 +45,8 @@ class Repairs:
     dedupe: of a split's rows that say the same of the same text, the first stays.
     near: from this Jaccard similarity of shingles on texts are nearly the same for the last two; 1 for exact ones.
 
-    Where the files did not divide the rows, ``conflicts`` and ``dedupe`` look at all of them together, and of rows that
-    say the same the one stays that is held out longest.
+    Splits that were dealt from the same files are one to ``conflicts`` and ``dedupe`` (`pooled`), and of rows that say
+    the same the one stays that is held out longest.
     """
 
     relabel: Suspects | None = None
@@ -73,13 +74,15 @@ class Cleaned:
 
     ``counts`` are rows by reason (a row may be changed for several), ``renamed`` the labels that were slips. ``record``
     has a line of JSON for each: id, split, reason, before, after (None: the row went), and the row it gave way to;
-    None where it was not kept.
+    None where it was not kept. ``held`` counts the rows of dev and test that were changed or went,
+    where the files made these splits.
     """
 
     dataset: Dataset
     parent: Dataset
     counts: dict[str, int]
     renamed: dict[str, str] = field(default_factory=dict)
+    held: dict[str, int] = field(default_factory=dict)
     record: Path | None = None
 
 
@@ -113,7 +116,21 @@ def clean(
         names = work.run()
         told = ", ".join(f"{count:,} {reason}" for reason, count in work.record.counts.items()) or "nothing to repair"
         cleaned = dataset.edited(work.draft.change, note=f"cleaned: {told}", cache=cache)
-    return Cleaned(cleaned, dataset, dict(work.record.counts), names, Path(record))
+    given = {split for pool in pooled(dataset) if len(pool) == 1 for split in pool}
+    held = {split: len(rows) for split, rows in work.record.rows.items() if split in given and split in ("dev", "test")}
+    return Cleaned(cleaned, dataset, dict(work.record.counts), names, held, Path(record))
+
+
+def pooled(dataset: Dataset) -> list[list[str]]:
+    """The splits, those together that were dealt from the same files: what repeats in them lies apart by chance alone.
+
+    Splits that files gave, or a parent, stand alone: a figure may have been measured on them.
+    """
+    alone = {source.split for source in dataset.sources} - {"train"} | {UNLABELLED}
+    if dataset.split.kind in ("given", "inherited"):
+        alone |= set(dataset.splits)
+    dealt = [split for split in dataset.splits if split not in alone]
+    return [*([dealt] if dealt else []), *([split] for split in dataset.splits if split in alone)]
 
 
 @dataclass
@@ -123,6 +140,7 @@ class _Record:
     file: IO[str]
     private: bool
     counts: Counter[str] = field(default_factory=Counter)
+    rows: dict[str, set[str]] = field(default_factory=dict)
 
     def changed(self, split: str, reason: str, before: Row, after: Row) -> None:
         names = [name for name in after if canonical_json(before.get(name)) != canonical_json(after[name])]
@@ -144,6 +162,7 @@ class _Record:
         self, split: str, row: Row, reason: str, before: Any, after: Any, of: Mapping[str, Any] | None = None
     ) -> None:
         self.counts[reason] += 1
+        self.rows.setdefault(split, set()).add(row["id"])
         twin = {"of": of} if of is not None else {}
         values = {"id": row["id"], "split": split, "reason": reason, "before": before, "after": after, **twin}
         self.file.write(json_line(values))
@@ -217,21 +236,16 @@ class _Cleaning:
         if repairs.conflicts is None and not repairs.drop_leaks and not repairs.dedupe:
             return
         alike = self._alike()
-        rows = self._rows(alike)
+        rows, pools = self._rows(alike), pooled(self.draft.dataset)
         if repairs.conflicts is not None:
-            gone += rows.take_out(rows.conflicts(repairs.conflicts, together=self._dealt))
+            gone += rows.take_out(rows.conflicts(repairs.conflicts, pools))
         if repairs.drop_leaks:
             gone += rows.take_out(rows.leaks())
         if repairs.dedupe:
-            gone += rows.take_out(rows.duplicates(together=self._dealt))
+            gone += rows.take_out(rows.duplicates(pools))
         self._take_out(gone)
         if gone and alike.crowded:  # pairs were left out for there were too many; among fewer rows they are found
             self._sets()
-
-    @property
-    def _dealt(self) -> bool:
-        """Whether the files did not divide the rows: then twins lie apart by chance, and none was measured on."""
-        return self.draft.dataset.split.kind not in ("given", "inherited")
 
     def _alike(self) -> Alike:
         texts = (row["text"] for split in self.draft.splits for _, row in self.draft.rows(split))

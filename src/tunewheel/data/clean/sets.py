@@ -15,6 +15,8 @@ from tunewheel.data.gather import hash64, near_key
 from tunewheel.data.rows import canonical_json
 
 Ints = npt.NDArray[np.int64]
+Pools = Sequence[Sequence[str]]
+"""The splits, those together whose rows are compared with each other."""
 
 
 def _held_out(split: str) -> int:
@@ -96,15 +98,14 @@ class Rows:
         self.left[[out.row for out in gone]] = False
         return gone
 
-    def conflicts(self, how: Literal["drop", "majority"], *, together: bool = False) -> Iterator[Out]:
-        """Rows of a split, or ``together`` of any, whose text stands there under another answer too.
+    def conflicts(self, how: Literal["drop", "majority"], pools: Pools | None = None) -> Iterator[Out]:
+        """Rows of a split, or of a pool of splits, whose text stands there under another answer too.
 
         All of them go; with ``majority`` those stay that give the answer most give, where one is given most.
         """
-        labelled = self._labelled()
-        for splits in [labelled] if together else [[split] for split in labelled]:
+        for pool in pools or self._apart:
             groups: dict[int, list[int]] = {}
-            for row in (row for split in splits for row in self._rows(split)):
+            for row in (row for split in pool if split != UNLABELLED for row in self._rows(split)):
                 groups.setdefault(self.keys[row], []).append(row)
             for rows in groups.values():
                 ranked = Counter(self.answers[row] for row in rows).most_common(2)
@@ -127,16 +128,14 @@ class Rows:
             elif (twin := next((held[other] for other in self._near.get(key, ()) if other in held), None)) is not None:
                 yield Out(row, "near leak", twin)
 
-    def duplicates(self, *, together: bool = False) -> Iterator[Out]:
+    def duplicates(self, pools: Pools | None = None) -> Iterator[Out]:
         """Rows that say of the same text, or nearly, in the same split what a row before them says that stays.
 
-        ``together``: in any split; of rows in several the one stays that is held out longest.
+        In a pool of splits the one stays that is held out longest.
         """
-        kept: dict[tuple[int, int], int] = {}
-        for split in sorted(self.names, key=_held_out) if together else self.names:
-            if not together:
-                kept = {}
-            for row in self._rows(split):
+        for pool in pools or self._apart:
+            kept: dict[tuple[int, int], int] = {}
+            for row in (row for split in sorted(pool, key=_held_out) for row in self._rows(split)):
                 key, told = self.keys[row], self.answers[row]
                 if (twin := kept.get((key, told))) is not None:
                     yield Out(row, "duplicate", twin)
@@ -146,6 +145,10 @@ class Rows:
                     yield Out(row, "near duplicate", twin)
                 else:
                     kept[key, told] = row
+
+    @property
+    def _apart(self) -> Pools:
+        return [[name] for name in self.names]
 
     def _labelled(self) -> list[str]:
         return [name for name in self.names if name != UNLABELLED]
