@@ -273,6 +273,16 @@ def test_errors_are_told_with_place_and_remedy(workplace, capfd, monkeypatch, tm
     assert "Traceback" not in error
 
 
+def test_a_place_that_cannot_be_written_is_told_in_a_line(capfd, monkeypatch, tmp_path):
+    (tmp_path / "rows.jsonl").write_text('{"text": "my card is gone", "label": "lost"}\n' * 4, encoding="utf-8")
+    (tmp_path / "file").write_text("no folder", encoding="utf-8")
+    page = tmp_path / "file" / "page.html"
+    assert told(capfd, monkeypatch, "check", tmp_path / "rows.jsonl", "-o", page) == (
+        2,
+        f"error {tmp_path / 'file'}: File exists\n",
+    )
+
+
 def test_trackers_are_checked_before_any_work(workplace, capfd, monkeypatch):
     for name, remedy in (("wandb", r"pip install 'tunewheel[wandb]'"), ("notebook", "expected one of")):
         arguments = ["train", workplace / "intents.jsonl", "--report-to", name, "--home", workplace / "home"]

@@ -44,6 +44,11 @@ def main() -> None:
     except BrokenPipeError:  # whoever read the output has seen enough
         sys.stderr.close()
         sys.exit(0)
+    except OSError as error:  # a folder that cannot be written, a disk that is full
+        if error.filename is None:
+            raise
+        stderr.print(f"[red]error[/red] {_escaped(f'{error.filename}: {error.strerror}')}", soft_wrap=True)
+        sys.exit(2)
 
 
 @app.callback(invoke_without_command=True)
