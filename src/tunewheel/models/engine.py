@@ -135,7 +135,7 @@ class _Engine(Trainer):
         self.tokens = 0
         self.evaluating = 0.0
         self.keeper = Keeper(network, task.selection, seconds=recipe.checkpoint_seconds, patience=recipe.patience)
-        callbacks: list[TrainerCallback] = [_Watch(self, progress), self.keeper]
+        callbacks: list[TrainerCallback] = [Watch(self, progress), self.keeper]
         super().__init__(
             model=network,
             args=_arguments(recipe, folder, report_to, has_dev=bool(dev)),
@@ -240,29 +240,46 @@ def _arguments(recipe: Recipe, folder: Path, report_to: Sequence[str], *, has_de
     )
 
 
-class _Watch(TrainerCallback):
+class Watched(Protocol):
+    """A run that can be watched: the ``tokens`` of this process, and the seconds that went into ``evaluating``."""
+
+    evaluating: float
+
+    @property
+    def tokens(self) -> int: ...  # noqa: D102
+
+
+class Watch(TrainerCallback):
     """Tells the caller's progress display."""
 
-    def __init__(self, engine: _Engine, progress: Progress | None) -> None:
+    def __init__(self, engine: Watched, progress: Progress | None) -> None:
         self.engine = engine
         self.progress = progress
         self.loss: float | None = None
         self.started = 0.0
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Show how much lies ahead."""
         self.started = time.perf_counter()
         if self.progress:
             self.progress.start(state.max_steps, state.global_step)
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+        """Keep the newest loss."""
         self.loss = (logs or {}).get("loss", self.loss)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Show an update."""
         if self.progress:
             seconds = time.perf_counter() - self.started - self.engine.evaluating
             self.progress.step(state.global_step, self.loss, self.engine.tokens, seconds)
 
     def on_evaluate(self, args: Any, state: Any, control: Any, metrics: Any = None, **_: Any) -> None:
+        """Show a score."""
         if self.progress and metrics:
             named = {k.removeprefix("eval_"): v for k, v in metrics.items() if k.startswith("eval_")}
-            self.progress.evaluated(float(state.epoch or 0), named)
+            self.progress.evaluated(self.moment(state), named)
+
+    def moment(self, state: Any) -> float:
+        """When an evaluation was made: its epoch."""
+        return float(state.epoch or 0)

@@ -12,11 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, Sampler
-from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+from transformers import PrinterCallback, Trainer, TrainingArguments
 
 from tunewheel.models.acceleration import fuse_projections, plain_products, set_dropout
 from tunewheel.models.checkpoints import Saver, last_checkpoint, remove_cut_off
-from tunewheel.models.engine import Progress
+from tunewheel.models.engine import Progress, Watch
 from tunewheel.models.machine import keep_memory
 from tunewheel.models.pretraining.masking import chosen, generator, masked, order
 from tunewheel.models.pretraining.optimizer import make_optimizer
@@ -125,7 +125,7 @@ def pretrain_network(
     engine = _Engine(network, batches, recipe, folder, begun, progress)
     started = time.perf_counter()
     engine.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    seconds = time.perf_counter() - started - engine.looking
+    seconds = time.perf_counter() - started - engine.evaluating
     engine.accelerator.unwrap_model(network, keep_fp32_wrapper=False)
     if progress:
         progress.stop()
@@ -161,7 +161,7 @@ class _Engine(Trainer):
         progress: Progress | None,
     ) -> None:
         self.batches, self.recipe, self.begun = batches, recipe, begun
-        self.looking = 0.0
+        self.evaluating = 0.0
         self.optimizer: Any = None
         self.control: Any
         self.lr_scheduler: Any = None
@@ -173,6 +173,11 @@ class _Engine(Trainer):
             callbacks=[_Watch(self, progress), Saver(recipe.checkpoint_seconds)],
         )
         self.remove_callback(PrinterCallback)
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of this process."""
+        return int((self.state.global_step - self.begun) * self.recipe.batch * self.recipe.length)
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         # Accelerate would put a sampler of its own in the place of one that begins further on.
@@ -198,7 +203,7 @@ class _Engine(Trainer):
         self.log({f"held_{name}": value for name, value in found.items()})
         named = {f"{metric_key_prefix}_{name}": value for name, value in found.items()}
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, named)
-        self.looking += time.perf_counter() - started
+        self.evaluating += time.perf_counter() - started
         return named
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
@@ -239,31 +244,7 @@ def _arguments(recipe: PretrainRecipe, folder: Path) -> TrainingArguments:
     )
 
 
-class _Watch(TrainerCallback):
-    """Tells the caller's progress display."""
-
-    def __init__(self, engine: _Engine, progress: Progress | None) -> None:
-        self.engine, self.progress = engine, progress
-        self.loss: float | None = None
-        self.started = 0.0
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        self.started = time.perf_counter()
-        if self.progress:
-            self.progress.start(state.max_steps, state.global_step)
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
-        self.loss = (logs or {}).get("loss", self.loss)
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        if self.progress:
-            recipe = self.engine.recipe
-            tokens = (state.global_step - self.engine.begun) * recipe.batch * recipe.length
-            self.progress.step(
-                state.global_step, self.loss, tokens, time.perf_counter() - self.started - self.engine.looking
-            )
-
-    def on_evaluate(self, args: Any, state: Any, control: Any, metrics: Any = None, **_: Any) -> None:
-        if self.progress and metrics:
-            named = {name.removeprefix("eval_"): value for name, value in metrics.items()}
-            self.progress.evaluated(float(state.global_step), named)
+class _Watch(Watch):
+    def moment(self, state: Any) -> float:
+        """When held-out text was looked at: after how many updates."""
+        return float(state.global_step)
