@@ -113,7 +113,7 @@ def warm() -> None:
         *("alembic.command", "alembic.config", "datasets", "plotly", "sklearn.metrics", "sqlalchemy.dialects.sqlite"),
         *("transformers.models.auto.tokenization_auto", "transformers.models.bert.modeling_bert"),
         *("tunewheel.cli", "tunewheel.data.dataset", "tunewheel.demo", "tunewheel.evaluation.html"),
-        *("tunewheel.models.adapt", "tunewheel.models.card", "tunewheel.models.engine"),
+        *("tunewheel.models.adapt", "tunewheel.models.card", "tunewheel.models.methods.engine"),
         *("tunewheel.registry.registry", "tunewheel.store.records", "tunewheel.tasks.classification"),
     )
     for module in modules:
@@ -168,9 +168,9 @@ def watch(place: Place, kill_before: int | None) -> Counter[str]:
     """Note the phase the run is in where its killer sees it, and count the steps of its end."""
     from sqlalchemy import Engine, event
 
-    from tunewheel.models.adapt import Adaptation
     from tunewheel.models.checkpoints import Keeper
     from tunewheel.models.engine import _Engine
+    from tunewheel.models.methods.engine import Ready
     from tunewheel.training import Training
 
     steps: Counter[str] = Counter()
@@ -197,7 +197,7 @@ def watch(place: Place, kill_before: int | None) -> Counter[str]:
 
     place.phase[0] = 0
     enter(Training, "_adapt", "preparing")
-    enter(Adaptation, "train", "training")
+    enter(Ready, "train", "training")
     enter(_Engine, "_save_checkpoint", "checkpointing")
     enter(Keeper, "on_save", "checkpointing")
     enter(Training, "_evaluated", "evaluating")

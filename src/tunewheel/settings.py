@@ -49,7 +49,8 @@ class TrainSettings(BaseModel):
     on_error: Literal["raise", "skip"] = "raise"
     parent: str | None = None
     base: str | None = None
-    method: Literal["full"] = "full"
+    method: str = "full"
+    options: dict[str, Any] = {}
     class_weights: Literal["none", "balanced"] = "none"
     out_of_scope: str | Literal[False] | None = None
     crf: bool | None = None
@@ -75,11 +76,13 @@ def train_settings(
 
     >>> train_settings({"data": "a.csv"}, changes=["epochs=2"]).recipe.epochs
     2
+    >>> train_settings({"data": "a.csv", "method": "lora"}, changes=["options.r=8"]).options
+    {'r': 8}
     >>> train_settings({"data": "a.csv"}, changes=["epoch=2"])
     Traceback (most recent call last):
     tunewheel.settings.SettingsError: epoch: no such setting; did you mean 'epochs'?
     """
-    merged: dict[str, Any] = {**_read(file), **_parsed(changes)}
+    merged: dict[str, Any] = _over(_read(file), _parsed(changes))
     merged.update({key: value for key, value in given.items() if value is not None})
     known = [*TrainSettings.model_fields, *_RECIPE_KEYS]
     problems = [_unknown(key, known) for key in merged if key not in known or key == "recipe"]
@@ -146,13 +149,25 @@ def _read(file: str | Path | None) -> dict[str, Any]:
 
 
 def _parsed(changes: Sequence[str]) -> dict[str, Any]:
-    parsed = {}
+    parsed: dict[str, Any] = {}
     for change in changes:
         key, sign, value = change.partition("=")
         if not sign:
             raise SettingsError(f"{change}: expected KEY=VALUE")
-        parsed[key.strip().replace("-", "_")] = _value(value)
+        name, dot, option = key.strip().replace("-", "_").partition(".")
+        if dot:
+            parsed.setdefault(name, {})[option] = _value(value)
+        else:
+            parsed[name] = _value(value)
     return parsed
+
+
+def _over(settings: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """The changes over the settings, a method's options one by one."""
+    both = {
+        k: {**settings[k], **v} for k, v in changes.items() if isinstance(v, dict) and isinstance(settings.get(k), dict)
+    }
+    return {**settings, **changes, **both}
 
 
 def _value(text: str) -> Any:

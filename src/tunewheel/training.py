@@ -15,9 +15,10 @@ from tunewheel.models.recipe import Recipe
 if TYPE_CHECKING:
     from tunewheel.data import Dataset
     from tunewheel.evaluation import Comparison, Report
-    from tunewheel.models import Adaptation, Model, Progress, Trained
+    from tunewheel.models import Model, Progress, Trained
     from tunewheel.registry import Registry, Version
     from tunewheel.store import Workspace
+    from tunewheel.tasks import Task
 
 Say = Callable[[str, str], None]
 """Takes a heading and a line about it; the commands print it, a program may ignore it."""
@@ -30,8 +31,8 @@ _RECIPE = "recipe.json"
 class Turn:
     """What one `train` made: the model, its version, its report and how it compares with what stood before.
 
-    ``before`` is the same network with a fresh head, ``champion`` the comparison with the version that was champion.
-    ``trained`` is None when an earlier, equal run had done the work.
+    ``comparison`` is with the model before it learned, ``champion`` with the version that was champion. ``trained`` is
+    None where no updates were made: by a method without any, or because an earlier, equal run had done the work.
     """
 
     model: Model
@@ -51,6 +52,8 @@ class Training:
     dataset: Dataset
     name: str
     base: str
+    method: str
+    method_options: Mapping[str, Any]
     options: Mapping[str, Any]
     settings: Mapping[str, Any]
     recipe: Recipe
@@ -111,20 +114,23 @@ class Training:
         from tunewheel.tasks import task_class
 
         dataset = self.dataset
+        task = task_class(dataset.task).from_dataset(dataset, **self.options)
         ready = prepare(
-            task_class(dataset.task).from_dataset(dataset, **self.options),
+            task,
             self.base,
             list(dataset["train"]),
             self._recipe(key),
+            method=self.method,
+            options=self.method_options,
             dataset=dataset.fingerprint,
             parents=(dataset.parent,) if dataset.parent else (),
             split=asdict(dataset.split),
             settings=self.settings,
         )
         write_whole(self._folder(key) / _RECIPE, json.dumps(asdict(ready.recipe)))
-        self.say("base", _described(ready, self.base))
-        before = self._evaluated(ready.model, f"{self.name} before tuning", key)
-        self._try_perturbations(ready.model)
+        self.say("base", ready.described())
+        before = self._evaluated(ready.untrained, f"{self.name} before tuning", key) if ready.untrained else None
+        self._try_perturbations(task)
         model, trained = ready.train(
             list(dataset["train"]),
             list(dataset["dev"]) if "dev" in dataset.splits else [],
@@ -132,7 +138,8 @@ class Training:
             progress=progress,
             report_to=report_to,
         )
-        self.say("train", _speed(trained))
+        if trained:
+            self.say("train", _speed(trained))
         for heading, fact in model.task.facts().items():
             self.say(heading, fact)
         report = self._evaluated(model, self.name, key, robustness=self.robustness)
@@ -143,12 +150,12 @@ class Training:
         """The split that reports are on."""
         return next((s for s in ("test", "dev") if s in self.dataset.splits and len(self.dataset[s])), None)
 
-    def _try_perturbations(self, model: Model) -> None:
+    def _try_perturbations(self, task: Task) -> None:
         """Raise what stands in the way of the robustness asked for now, not after the training."""
         from tunewheel.evaluation.robustness import trials
 
         if self.robustness and self._scored:
-            trials(self.robustness, model.task, list(self.dataset[self._scored]), donors=self.dataset["train"])
+            trials(self.robustness, task, list(self.dataset[self._scored]), donors=self.dataset["train"])
 
     def _evaluated(self, model: Model, name: str, key: str, robustness: Sequence[str] = ()) -> Report | None:
         from tunewheel.evaluation import evaluate
@@ -171,7 +178,7 @@ class Training:
         )
 
     def _registered(
-        self, model: Model, before: Report | None, report: Report | None, trained: Trained, key: str
+        self, model: Model, before: Report | None, report: Report | None, trained: Trained | None, key: str
     ) -> Turn:
         from tunewheel.evaluation import compare
         from tunewheel.registry import CHAMPION, Registry
@@ -244,14 +251,6 @@ def _show(workspace: Workspace, version: Version) -> Path:
         shutil.copytree(version.report, beside, dirs_exist_ok=True)
         beside.rename(shown)
     return shown
-
-
-def _described(ready: Adaptation, base: str) -> str:
-    r = ready.recipe
-    return (
-        f"{base} ({ready.model.parameters / 1e6:.1f} M parameters), full fine-tuning, {r.precision}, "
-        f"{r.epochs} epochs, learning rate {r.learning_rate:g}, {r.batch_tokens} tokens a batch"
-    )
 
 
 def _speed(trained: Trained) -> str:

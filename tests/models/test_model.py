@@ -197,7 +197,7 @@ def test_vectors_are_means_over_a_texts_own_pieces(intents):
     import torch
 
     texts = ["my card is gone", "余额多少", "", "a " * 9]
-    found = intents.predictor().vectors({"text": text} for text in texts)
+    found = intents.vectors({"text": text} for text in texts)
     assert found.shape == (4, 32)
     assert found.dtype == np.float32
     assert not found[2].any()
@@ -212,25 +212,25 @@ def test_vectors_are_means_over_a_texts_own_pieces(intents):
 
 def test_a_vector_depends_on_no_other_row_and_windows_are_averaged(intents, entities, monkeypatch):
     rows = [*entity_rows(30), {"text": " ".join(f"paid 王芳 {i}" for i in range(40))}]
-    vectors = entities.predictor().vectors(rows)
-    alone = np.concatenate([entities.predictor().vectors([row]) for row in rows])
+    vectors = entities.vectors(rows)
+    alone = np.concatenate([entities.vectors([row]) for row in rows])
     assert vectors == pytest.approx(alone, abs=1e-5)
     monkeypatch.setattr("tunewheel.models.predictor.CHUNK", 7)
-    assert entities.predictor().vectors(rows) == pytest.approx(vectors, abs=1e-5)
+    assert entities.vectors(rows) == pytest.approx(vectors, abs=1e-5)
     assert len(entities.task.encode(rows[-1:], entities.encoder)) > 2
     # A layer norm ends the backbone: the root mean square of a hidden state is 1, of a mean of them at most that.
     assert 0 < (vectors[-1] ** 2).mean() <= 1.01
-    assert intents.predictor().vectors([]).shape == (0, 32)
+    assert intents.vectors([]).shape == (0, 32)
 
 
 def test_rows_that_share_a_window_keep_their_own_vectors(tiny_base):
     rows = [{**row, "document": "d"} for row in entity_rows(3)]
     model = prepare(Ner(("person",), context=60), str(tiny_base), rows, Recipe(window=64)).model
     assert len(model.task.encode(rows, model.encoder)) == 1
-    together = model.predictor().vectors(rows)
+    together = model.vectors(rows)
     assert not np.allclose(together[0], together[1], atol=1e-4)
     # Read in context they are not what they are alone, but nearer to themselves than to their neighbours.
-    alone = model.predictor().vectors([{"text": row["text"]} for row in rows])
+    alone = model.vectors([{"text": row["text"]} for row in rows])
     nearest = ((together[:, None] - alone[None]) ** 2).sum(-1).argmin(1)
     assert nearest.tolist() == [0, 1, 2]
 

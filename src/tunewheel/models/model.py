@@ -1,8 +1,7 @@
-"""The Model folder: a backbone adapted to a task by a method, as safetensors and JSON."""
+"""The Model folder: a body adapted to a task by a method, as safetensors and JSON."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -11,14 +10,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from tunewheel.models.body import Answers, Body, body_class
 from tunewheel.models.card import model_card
 from tunewheel.models.machine import library_versions
+from tunewheel.store.files import sha256
 from tunewheel.tasks import Prediction, Row, Task, load_task
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from tunewheel.models.encoding import TextEncoder
     from tunewheel.models.network import Network
-    from tunewheel.models.predictor import Predictor
+    from tunewheel.models.neural import Neural
 
 SCHEMA = 1
 DECLARATION = "tunewheel.json"
@@ -44,29 +48,48 @@ class Origin:
 
 
 class Model:
-    """A network with its task and tokenizer: it predicts, and it is saved and loaded as one folder.
+    """A body with its task: it predicts, and it is saved and loaded as one folder.
 
     The folder holds safetensors and JSON only, never pickle and never code, with a sha256 of each file in
     ``tunewheel.json``; `load` checks them all.
     """
 
-    def __init__(self, network: Network, task: Task, encoder: TextEncoder, origin: Origin) -> None:
-        self.network = network
+    def __init__(self, body: Body, task: Task, origin: Origin) -> None:
+        self.body = body
         self.task = task
-        self.encoder = encoder
         self.origin = origin
 
+    @property
+    def network(self) -> Network:
+        """The network inside; raises `ModelError` for a model that is none."""
+        return self._neural.network
+
+    @property
+    def encoder(self) -> TextEncoder:
+        """What reads texts for the network; raises `ModelError` for a model that is none."""
+        return self._neural.encoder
+
+    @property
+    def _neural(self) -> Neural:
+        from tunewheel.models.neural import Neural
+
+        if not isinstance(self.body, Neural):
+            raise ModelError(f"a model by method {self.origin.method!r} is no network ({self.body.kind})")
+        return self.body
+
     @cached_property
-    def _predictors(self) -> dict[str, Predictor]:
+    def _answers(self) -> dict[str, Answers]:
         return {}
 
-    def predictor(self, precision: Literal["fp32", "bf16"] = "fp32") -> Predictor:
-        """The one predictor for evaluation, prediction and serving."""
-        from tunewheel.models.predictor import Predictor
+    def predictor(self, precision: Literal["fp32", "bf16"] = "fp32") -> Answers:
+        """The one way from rows to predictions, for evaluation, prediction and serving."""
+        if precision not in self._answers:
+            self._answers[precision] = self.body.answers(self.task, precision)
+        return self._answers[precision]
 
-        if precision not in self._predictors:
-            self._predictors[precision] = Predictor(self.network, self.task, self.encoder, precision)
-        return self._predictors[precision]
+    def vectors(self, rows: Iterable[Row]) -> npt.NDArray[np.float32]:
+        """Sentence vectors [n, width] (`Predictor.vectors`); raises `ModelError` for a model that is no network."""
+        return self._neural.answers(self.task, "fp32").vectors(rows)
 
     def predict(self, texts: Sequence[str | Row]) -> list[Prediction]:
         """Predict texts, or rows with a ``text`` column; one prediction each, in order."""
@@ -79,7 +102,7 @@ class Model:
     @property
     def parameters(self) -> int:
         """Number of weights."""
-        return sum(p.numel() for p in self.network.parameters())
+        return self.body.parameters
 
     def save(self, folder: str | Path) -> Path:
         """Write the model folder; an existing file of another model is refused."""
@@ -87,16 +110,15 @@ class Model:
         if folder.exists() and any(folder.iterdir()):
             raise ModelError(f"{folder} is not empty; name a new folder")
         folder.mkdir(parents=True, exist_ok=True)
-        self.network.save_pretrained(folder)
-        self.encoder.tokenizer.save_pretrained(folder)
+        body = self.body.save(folder)
         (folder / "README.md").write_text(model_card(self), encoding="utf-8")
         declaration = {
             "schema": SCHEMA,
             "task": {"name": self.task.name, "config": self.task.config()},
-            "encoder": {"window": self.encoder.window, "shapes": self.encoder.shapes},
-            "tokenizer": _sha256(folder / "tokenizer.json"),
+            "body": self.body.kind,
+            **body,
             **asdict(self.origin),
-            "files": {path.name: _sha256(path) for path in sorted(folder.iterdir())},
+            "files": {path.name: sha256(path) for path in sorted(folder.iterdir())},
         }
         text = json.dumps(declaration, indent=2, ensure_ascii=False, default=list)
         (folder / DECLARATION).write_text(text + "\n", encoding="utf-8")
@@ -105,25 +127,19 @@ class Model:
     @classmethod
     def load(cls, folder: str | Path) -> Model:
         """Read a model folder; raises `ModelError` naming the file that is missing, altered or not declared."""
-        import torch
-        from transformers import AutoTokenizer
-        from transformers.utils import logging
-
-        from tunewheel.models.encoding import TextEncoder
-        from tunewheel.models.network import Network
-
         folder = Path(folder)
         declared = read_declaration(folder)
         _check_files(folder, declared["files"])
-        logging.disable_progress_bar()
-        network = Network.from_pretrained(folder, dtype=torch.float32, local_files_only=True, use_safetensors=True)
-        if torch.cuda.is_available():
-            network = network.to("cuda")
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        encoder = TextEncoder(tokenizer, **declared["encoder"])
+        try:
+            kind = body_class(declared.get("body", "network"))
+        except KeyError as unknown:
+            raise ModelError(
+                f"{folder}: a body of kind {unknown}, which this Tunewheel does not know; upgrade it"
+            ) from None
+        body = kind.load(folder, declared)
         origin = Origin(**{name: declared[name] for name in Origin.__dataclass_fields__ if name in declared})
         origin = replace(origin, parents=tuple(origin.parents))
-        return cls(network.eval(), load_task(declared["task"]), encoder, origin)
+        return cls(body, load_task(declared["task"]), origin)
 
 
 def read_declaration(folder: str | Path) -> dict[str, Any]:
@@ -147,13 +163,8 @@ def _check_files(folder: Path, files: Mapping[str, str]) -> None:
             raise ModelError(f"{folder}: {name!r} is not a plain file of this folder")
         if not path.is_file():
             raise ModelError(f"{path} is missing")
-        if _sha256(path) != expected:
+        if sha256(path) != expected:
             raise ModelError(f"{path} was altered: its sha256 is not the one in {DECLARATION}")
     stray = {path.name for path in folder.iterdir()} - set(files) - {DECLARATION}
     if stray:
         raise ModelError(f"{folder} holds files that {DECLARATION} does not declare: {', '.join(sorted(stray))}")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

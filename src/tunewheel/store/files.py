@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
 import shutil
@@ -51,6 +52,12 @@ def open_whole(path: str | os.PathLike[str]) -> Iterator[TextIO]:
         temporary.unlink(missing_ok=True)
         raise
     sync(path.parent)
+
+
+def sha256(path: Path) -> str:
+    """The sha256 of a file's content, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def sync(path: Path) -> None:

@@ -1,0 +1,51 @@
+"""Methods: the roads from a base to a task. Every one yields the same `tunewheel.models.Model`."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from importlib import import_module
+from importlib.metadata import entry_points
+
+from tunewheel.models.methods.base import Adaptation, Job, Method, MethodError, Refusal
+from tunewheel.tasks import task_class
+
+__all__ = ["Adaptation", "Job", "Method", "MethodError", "Refusal", "check_pair", "method_class", "method_names"]
+
+_OURS = {
+    "full": "engine:Full",
+    "head": "engine:HeadOnly",
+}
+
+
+def method_names() -> list[str]:
+    """Names of all methods, ours in the order of what they ask of the machine, then third parties'.
+
+    >>> {"full", "head"} <= set(method_names())
+    True
+    """
+    return [*_OURS, *sorted(point.name for point in entry_points(group="tunewheel.methods"))]
+
+
+def method_class(name: str) -> type[Method]:
+    """Look a method up by name; raises `MethodError` with the nearest known name."""
+    if name in _OURS:
+        module, _, attribute = _OURS[name].partition(":")
+        found: type[Method] = getattr(import_module(f"tunewheel.models.methods.{module}"), attribute)
+        return found
+    for point in entry_points(group="tunewheel.methods", name=name):
+        loaded: type[Method] = point.load()
+        return loaded
+    close = get_close_matches(name, method_names(), n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    raise MethodError(f"no method {name!r} (there are {', '.join(method_names())}){hint}")
+
+
+def check_pair(method: str, task: str) -> type[Method]:
+    """The class of ``method``; raises `MethodError`, before any work, where it is of no use for the task."""
+    found = method_class(method)
+    refusal = found.refuses(task_class(task))
+    if refusal:
+        raise MethodError(
+            f"method {method!r} is of no use for task {task!r}: {refusal.reason}; use {refusal.nearest!r}"
+        )
+    return found

@@ -1,0 +1,153 @@
+"""The methods that learn by gradients on a network: one engine, they differ in what learns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from tunewheel.models.backbones import Backbone, BackboneError, load_backbone
+from tunewheel.models.encoding import SHAPES, TextEncoder, lower_cases
+from tunewheel.models.machine import fastest_precision
+from tunewheel.models.methods.base import Adaptation, Job, Method, MethodError
+from tunewheel.models.methods.fitting import fitted
+from tunewheel.models.model import Model
+from tunewheel.models.neural import Neural
+from tunewheel.models.recipe import Recipe
+from tunewheel.tasks import Row
+
+if TYPE_CHECKING:
+    from tunewheel.models.engine import Progress, Trained
+    from tunewheel.models.network import Network
+
+
+@dataclass(frozen=True)
+class Full(Method):
+    """Every weight learns."""
+
+    name: ClassVar[str] = "full"
+    summary: ClassVar[str] = "every weight of the base learns"
+
+    def prepare(self, job: Job) -> Adaptation:
+        """Put a fresh head for the task on the base."""
+        import torch
+        from transformers import set_seed
+
+        from tunewheel.models.network import Network
+
+        set_seed(job.recipe.seed)
+        backbone = load_backbone(job.base, (row["text"] for row in job.train))
+        self.check_base(backbone)
+        shapes = _shapes(backbone, job.recipe.word_shapes)
+        encoder = TextEncoder(backbone.tokenizer, window=min(job.recipe.window, backbone.longest), shapes=shapes)
+        tokens = sum(len(pieces.ids) for pieces in encoder([row["text"] for row in job.train]))
+        recipe = self.resolved(job.recipe, backbone, tokens)
+        set_seed(recipe.seed)
+        network = self.changed(Network.on(backbone.model, job.task.head(), word_shapes=SHAPES if shapes else 0))
+        if torch.cuda.is_available():
+            network = network.to("cuda")
+        return Ready(self, Model(Neural(network, encoder), job.task, job.origin), recipe)
+
+    def check_base(self, backbone: Backbone) -> None:
+        """Raise `MethodError` where the base is nothing that this method can adapt."""
+
+    def resolved(self, recipe: Recipe, backbone: Backbone, tokens: int) -> Recipe:
+        """The recipe for ``tokens`` training tokens an epoch."""
+        precision = fastest_precision() if backbone.pretrained else "fp32"
+        width = backbone.model.config.hidden_size
+        return recipe.resolve(tokens=tokens, width=width, pretrained=backbone.pretrained, precision=precision)
+
+    def changed(self, network: Network) -> Network:
+        """The network with what this method adds, and only that learning which it lets learn."""
+        return network
+
+    def finished(self, network: Network) -> Network:
+        """The trained network as the model keeps it."""
+        return network
+
+
+@dataclass(frozen=True)
+class HeadOnly(Full):
+    """The base stays as it is; the head on top of it learns."""
+
+    name: ClassVar[str] = "head"
+    summary: ClassVar[str] = "the base stays as it is, the head on top of it learns"
+
+    def check_base(self, backbone: Backbone) -> None:
+        """A base of random weights says nothing that a head could use."""
+        if not backbone.pretrained:
+            raise MethodError(f"method {self.name!r}: base {backbone.name!r} starts from random weights; use 'full'")
+
+    def resolved(self, recipe: Recipe, backbone: Backbone, tokens: int) -> Recipe:
+        """A head alone learns with a far higher rate."""
+        usual = 1e-2 if recipe.learning_rate is None else recipe.learning_rate
+        return super().resolved(replace(recipe, learning_rate=usual), backbone, tokens)
+
+    def changed(self, network: Network) -> Network:
+        """Let nothing of the backbone learn."""
+        network.backbone.requires_grad_(False)
+        return network
+
+
+@dataclass(frozen=True)
+class Ready(Adaptation):
+    """A network with a fresh head; `train` adapts it in place."""
+
+    method: Full
+    model: Model
+    recipe: Recipe
+
+    @property
+    def untrained(self) -> Model:
+        """The base with its fresh head."""
+        return self.model
+
+    def described(self) -> str:
+        """Base, method and what was resolved for them."""
+        r, weights = self.recipe, list(self.model.network.parameters())
+        learn = sum(p.numel() for p in weights if p.requires_grad)
+        part = learn / self.model.parameters
+        share = "" if part == 1 else f" ({part:.2%} of the weights learn)"
+        size = f"{self.model.parameters / 1e6:.1f} M parameters"
+        return (
+            f"{self.model.origin.base} ({size}), method {self.method.name}{share}, "
+            f"{r.precision}, {r.epochs} epochs, learning rate {r.learning_rate:g}, {r.batch_tokens} tokens a batch"
+        )
+
+    def train(
+        self,
+        train: Sequence[Row],
+        dev: Sequence[Row],
+        folder: Path,
+        *,
+        progress: Progress | None = None,
+        report_to: Sequence[str] = (),
+    ) -> tuple[Model, Trained]:
+        """Train by the engine, choosing the checkpoint on ``dev``."""
+        from tunewheel.models.engine import train_network
+
+        model, recipe = self.model, self.recipe
+        trained = train_network(
+            model.network,
+            model.task,
+            model.encoder,
+            train,
+            dev,
+            recipe,
+            folder,
+            progress=progress,
+            report_to=report_to,
+        )
+        body = Neural(self.method.finished(model.network), model.encoder)
+        origin = replace(model.origin, settings={**model.origin.settings, **asdict(recipe)}, dev=trained.dev)
+        return fitted(Model(body, model.task, origin), dev), trained
+
+
+def _shapes(backbone: Backbone, wanted: bool | None) -> bool:
+    """Whether the network gets a table of word shapes."""
+    if wanted is None:
+        return backbone.pretrained and lower_cases(backbone.tokenizer)
+    if wanted and not backbone.pretrained:
+        raise BackboneError(f"base {backbone.name!r} reads characters as they are, capitals too; leave word_shapes off")
+    return wanted
