@@ -76,7 +76,7 @@ def test_a_wrong_key_or_an_empty_account_is_not_tried_again(chat):
     with pytest.raises(LanguageModelError, match=f"status 401.*set {KEY}"):
         texts(endpoint(chat), "a")
     chat.faults = [Fault(429, '{"error": {"message": "pay first", "code": "insufficient_quota"}}')]
-    with pytest.raises(LanguageModelError, match="status 429, .*pay first"):
+    with pytest.raises(LanguageModelError, match=r"status 429, .*pay first"):
         texts(endpoint(chat), "a")
     assert len(chat.asked) == 2
 
@@ -122,7 +122,38 @@ def test_a_run_that_ends_half_way_keeps_what_it_has(chat, tmp_path):
         texts(endpoint(chat, answers=tmp_path / "kept", workers=1), "a", "b", "c")
     asked = len(chat.asked)
     assert texts(endpoint(chat, answers=tmp_path / "kept", workers=1), "a", "b", "c") == ["a", "b", "c"]
-    assert [r["messages"][-1]["content"] for r in chat.asked[asked:]][0] != "a"
+    again = [request["messages"][-1]["content"] for request in chat.asked[asked:]]
+    assert "b" in again and "a" not in again
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from tunewheel.models.language import Message
+from tunewheel.models.language.endpoint import Endpoint
+model = Endpoint("small", sys.argv[1], masker=None, answers=Path(sys.argv[2]), workers=1)
+model.complete([(Message("user", text),) for text in "abcdef"], most=20)
+"""
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_pays_for_nothing_twice(chat, tmp_path, start):
+    process = None
+
+    def reply(messages):
+        if messages[-1]["content"] == "d" and process.poll() is None:
+            process.kill()
+            process.wait()
+        return messages[-1]["content"]
+
+    chat.reply = reply
+    process = start(KILLED, chat.url, tmp_path / "kept")
+    assert process.wait(60) != 0
+    model = endpoint(chat, answers=tmp_path / "kept")
+    told = model.complete([(Message("user", text),) for text in "abcdef"], most=20)
+    assert [answer.text for answer in told] == list("abcdef")
+    assert [answer.cached for answer in told] == [True] * 3 + [False] * 3
+    assert len(chat.asked) == 7  # d was on its way when the process died
 
 
 def test_a_folder_that_was_removed_is_not_made_again(chat, tmp_path):
@@ -192,7 +223,10 @@ def test_two_values_of_a_kind_are_told_apart_and_known_in_every_message(chat):
     prompt = (Message("user", "电话13812345678或13987654321"), Message("user", "x13812345678x [EMAIL] a@example.com"))
     (answer,) = endpoint(chat, masker=Masker()).complete([prompt], most=9)
     assert answer.text == "call 13987654321, not 13812345678"
-    assert [m["content"] for m in chat.asked[0]["messages"]] == ["电话[PHONE]或[PHONE_2]", "x[PHONE]x [EMAIL] [EMAIL_2]"]
+    assert [m["content"] for m in chat.asked[0]["messages"]] == [
+        "电话[PHONE]或[PHONE_2]",
+        "x[PHONE]x [EMAIL] [EMAIL_2]",
+    ]
 
 
 def test_the_key_is_sent_and_stands_nowhere_else(chat, tmp_path, monkeypatch, caplog):

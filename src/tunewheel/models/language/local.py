@@ -234,8 +234,12 @@ def _loaded(source: str) -> tuple[Any, Any]:
     try:
         with quiet():
             tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
-            model = AutoModelForCausalLM.from_pretrained(
-                source, dtype="auto" if cuda else torch.float32, trust_remote_code=False, use_safetensors=True
+            model, told = AutoModelForCausalLM.from_pretrained(
+                source,
+                dtype="auto" if cuda else torch.float32,
+                trust_remote_code=False,
+                use_safetensors=True,
+                output_loading_info=True,
             )
     except (OSError, ValueError) as error:
         raise LanguageModelError(
@@ -243,4 +247,7 @@ def _loaded(source: str) -> tuple[Any, Any]:
             "It is a folder with config.json, model.safetensors and tokenizer.json of a causal model, or a hub id while"
             " the hub can be reached; behind a server it is named with --set options.endpoint=URL."
         ) from None
+    if told["missing_keys"]:  # an encoder gets a head of random weights, and would answer by chance
+        missing = ", ".join(sorted(told["missing_keys"])[:3])
+        raise LanguageModelError(f"{source} is no causal language model: it has no weights for {missing}")
     return (model.to("cuda") if cuda else model).eval(), tokenizer
