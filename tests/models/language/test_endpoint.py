@@ -165,7 +165,7 @@ def test_a_folder_that_was_removed_is_not_made_again(chat, tmp_path):
 def test_a_budget_stops_before_it_is_passed(chat, tmp_path):
     bound = 16 * 2 + len("Say what it is.") + len("0") + 20  # the most one answer can take
     model = endpoint(chat, budget=bound + 3 * 15, workers=4, answers=tmp_path / "kept")
-    with pytest.raises(BudgetError, match=r"of 113 tokens are spent .* raise options\.budget"):
+    with pytest.raises(BudgetError, match=r"of 113 tokens are spent .* raise options\.budget .*options\.cache=.*kept"):
         texts(model, *map(str, range(9)))
     assert len(chat.asked) == 4 and model.budget.spent == 60
     more = endpoint(chat, budget=bound + 8 * 15, answers=tmp_path / "kept")

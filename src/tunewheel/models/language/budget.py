@@ -24,10 +24,16 @@ class Budget:
     Args:
         limit: money where ``prices`` are given, else tokens; None for no limit.
         prices: of a million tokens read, and of a million written, in any currency.
+        remedy: what the error of a spent budget advises.
     """
 
-    def __init__(self, limit: float | None = None, prices: tuple[float, float] | None = None) -> None:
-        self.limit, self.prices = limit, prices
+    def __init__(
+        self,
+        limit: float | None = None,
+        prices: tuple[float, float] | None = None,
+        remedy: str = "raise options.budget to go on",
+    ) -> None:
+        self.limit, self.prices, self._remedy = limit, prices, remedy
         self.prompt_tokens = self.completion_tokens = self.requests = 0
         self._open: list[float] = []
         self._change = threading.Condition()
@@ -73,5 +79,5 @@ class Budget:
         unit = "" if self.prices else " tokens"
         return (
             f"budget: {self.spent:.6g} of {self.limit:.6g}{unit} are spent and the next answer may cost {most:.4g}; "
-            "raise options.budget to go on"
+            f"{self._remedy}"
         )

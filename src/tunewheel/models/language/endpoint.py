@@ -81,7 +81,9 @@ class Endpoint:
     ) -> None:
         check_server(url)
         self.model, self.url = model, url
-        self.budget = Budget(budget, prices)
+        # Another budget is another run, which looks for answers in a folder of its own.
+        kept = f", with options.cache={answers} so that nothing is paid twice" if answers else ""
+        self.budget = Budget(budget, prices, f"raise options.budget to go on{kept}")
         self._masker, self._timeout, self._retries, self._workers = masker, timeout, retries, workers
         self._answers = Answers(answers) if answers else None
         for known in self._answers or ():
@@ -152,8 +154,8 @@ class Endpoint:
                 if attempt < self._retries:
                     time.sleep(min(max(0.0, wait), LONGEST_WAIT))
         raise LanguageModelError(
-            f"{self.url}: no answer from {self.model!r} after {self._retries + 1} tries: {reason}. What was answered "
-            "before is kept; the same command goes on from there"
+            f"{self.url}: no answer from {self.model!r} after {self._retries + 1} tries: {reason}"
+            + ("; what was answered is kept, the same command goes on from there" if self._answers else "")
         )
 
     def _once(self, prompt: Messages, most: int, schema: Mapping[str, Any] | None) -> Completion:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -42,6 +43,7 @@ class Local:
         self._model, self._tokenizer = _loaded(source)
         self._chats = self._tokenizer.chat_template is not None
         self._before: _Read | None = None
+        self._turn = threading.Lock()  # what was read before is one thread's at a time
 
     @property
     def parameters(self) -> int:
@@ -70,9 +72,10 @@ class Local:
         for i, prompt in enumerate(prompts):
             ids = self._ids(prompt)
             self._check_room(len(ids) + max(map(len, continuations)))
-            read = self._read(ids)
-            for at in range(0, len(choices), _TOGETHER):
-                scores[i, at : at + _TOGETHER] = self._continued(read, continuations[at : at + _TOGETHER])
+            with self._turn:
+                read = self._read(ids)
+                for at in range(0, len(choices), _TOGETHER):
+                    scores[i, at : at + _TOGETHER] = self._continued(read, continuations[at : at + _TOGETHER])
         return scores
 
     def _ids(self, prompt: Messages) -> list[int]:
