@@ -76,6 +76,7 @@ def _expected() -> tuple[type[Exception], ...]:
         "tunewheel.lineage.find": ("TraceError",),
         "tunewheel.loop": ("LoopError",),
         "tunewheel.models.backbones": ("BackboneError",),
+        "tunewheel.models.language.base": ("LanguageModelError",),
         "tunewheel.models.methods.base": ("MethodError",),
         "tunewheel.models.model": ("ModelError",),
         "tunewheel.registry.names": ("RegistryError",),

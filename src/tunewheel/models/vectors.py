@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,9 @@ import numpy.typing as npt
 from tunewheel.models.backbones import BackboneError, load_backbone
 from tunewheel.tasks import Encoder, Head, Part, Row, Window
 from tunewheel.tasks.base import split_windows
+
+if TYPE_CHECKING:
+    from tunewheel.models.predictor import Predictor
 
 
 def sentence_vectors(
@@ -23,6 +26,11 @@ def sentence_vectors(
     Raises:
         BackboneError: the base cannot be loaded, or starts from random weights, whose vectors say nothing.
     """
+    return vector_reader(base, window=window, precision=precision).vectors({"text": text} for text in texts)
+
+
+def vector_reader(base: str, *, window: int = 256, precision: Literal["fp32", "bf16"] = "fp32") -> Predictor:
+    """The base as a predictor of which ``vectors`` is asked, for texts that come a few at a time; raises as above."""
     import torch
 
     from tunewheel.models.encoding import TextEncoder
@@ -37,8 +45,7 @@ def sentence_vectors(
     network = Network.on(backbone.model, Head("sequence", 1, "binary"))
     if torch.cuda.is_available():
         network = network.to("cuda")
-    predictor = Predictor(network, cast(Any, _Reading()), encoder, precision)
-    return predictor.vectors({"text": text} for text in texts)
+    return Predictor(network, cast(Any, _Reading()), encoder, precision)
 
 
 class _Reading:

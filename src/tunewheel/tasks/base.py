@@ -5,13 +5,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, NamedTuple, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from tunewheel.data.infer import TARGETS, Target
 from tunewheel.tasks.calibration import Claims
+
+if TYPE_CHECKING:
+    from tunewheel.tasks.prompts import Lang, Prompt
 
 Row = Mapping[str, Any]
 Prediction = dict[str, Any]
@@ -232,6 +235,14 @@ class Task(ABC):
     def facts(self) -> dict[str, str]:
         """What a report should state of how this task was fitted."""
         return {}
+
+    def prompt(self, lang: Lang, told: str | None = None, descriptions: Mapping[str, str] | None = None) -> Prompt:
+        """How a language model is asked, and its answers are read; raises `TaskError` where the task does not say.
+
+        ``told`` stands in place of what the model is told to do (labels and the form of the answer follow it);
+        ``descriptions`` explain labels.
+        """
+        raise TaskError(f"task {self.name!r} does not say how a language model is asked for it (`Task.prompt`)")
 
     def fit(self, rows: Sequence[Row], predictions: Sequence[Prediction]) -> Self:
         """Return the task with calibration and thresholds fitted on dev; the default has none.

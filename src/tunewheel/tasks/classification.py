@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +33,9 @@ from tunewheel.tasks.calibration import (
     temper_each,
 )
 from tunewheel.tasks.scope import FEWEST, ScopeScore, choose_score, scope_scores
+
+if TYPE_CHECKING:
+    from tunewheel.tasks.prompts import Lang, Prompt
 
 STRIDE = 32
 """Pieces that neighbouring windows of a long text share."""
@@ -216,6 +219,18 @@ class Classification(Task):
     def _named(self, p: npt.NDArray[Any]) -> dict[str, float]:
         return dict(zip(self.classes, p.tolist(), strict=True))
 
+    def prompt(self, lang: Lang, told: str | None = None, descriptions: Mapping[str, str] | None = None) -> Prompt:
+        """One label, or several, in words; a scored model's log-probabilities are read as a head's outputs are."""
+        from tunewheel.tasks.prompts.labels import OneLabel, SeveralLabels
+
+        if self.multi_label:
+            return SeveralLabels(self.labels, self._read, lang, told, descriptions or {})
+        return OneLabel(self.labels, self.classes, self.out_of_scope, self._read, lang, told, descriptions or {})
+
+    def _read(self, rows: Sequence[Row], logits: npt.NDArray[np.float64]) -> list[Prediction]:
+        windows = [Window([], [], (Part(i, 0, 0, 0),)) for i in range(len(rows))]
+        return self.decode(rows, cast(Encoder, None), windows, list(logits))
+
     def score(self, rows: Sequence[Row], predictions: Sequence[Prediction]) -> Scores:
         """Indices of the gold and the predicted label, or one bool a label; a label never seen is index -1."""
         if not self.multi_label:
@@ -334,9 +349,14 @@ class Classification(Task):
         return set(row["labels"]) == set(other["labels"])
 
     def claims(self, rows: Sequence[Row], predictions: Sequence[Prediction]) -> Claims | None:
-        """The label of every row, or each of the labels it was given; an answer out of scope claims no label."""
+        """The label of every row, or each of the labels it was given; an answer out of scope claims no label.
+
+        Nor does what stands in for an answer that could not be read.
+        """
         made: list[tuple[int, float, bool]] = []
         for i, (row, p) in enumerate(zip(rows, predictions, strict=True)):
+            if p.get("unparsed"):
+                continue
             if "labels" in p and "probabilities" in p:
                 made += [(i, p["probabilities"].get(label, 0.0), label in row["labels"]) for label in p["labels"]]
             elif "label" in p and "confidence" in p and (self.out_of_scope is None or p["label"] != self.out_of_scope):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +28,9 @@ from tunewheel.tasks.base import (
     split_windows,
 )
 from tunewheel.tasks.calibration import UNCALIBRATED, Claims, fit_platt, platt
+
+if TYPE_CHECKING:
+    from tunewheel.tasks.prompts import Lang, Prompt
 
 STRIDE = 48
 """Pieces that neighbouring windows of a long text share: each is read with at least half of it on both sides."""
@@ -242,6 +245,12 @@ class Ner(Task):
             begin, end = words[known[start]][0], words[known[stop - 1]][1]
             found.append({"start": begin, "end": end, "label": label, "confidence": confidence})
         return found
+
+    def prompt(self, lang: Lang, told: str | None = None, descriptions: Mapping[str, str] | None = None) -> Prompt:
+        """Entities as their texts, in JSON; their places are looked up in the row."""
+        from tunewheel.tasks.prompts.entities import Entities
+
+        return Entities(self.labels, lang, told, descriptions or {})
 
     def score(self, rows: Sequence[Row], predictions: Sequence[Prediction]) -> Scores:
         """Gold, found and correct entities a type, and tokens right, of each row.

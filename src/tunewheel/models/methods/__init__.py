@@ -14,6 +14,8 @@ __all__ = ["Adaptation", "Job", "Method", "MethodError", "Refusal", "check_pair"
 _OURS = {
     "full": "engine:Full",
     "head": "engine:HeadOnly",
+    "prompt": "prompting:ZeroShot",
+    "few-shot": "prompting:FewShot",
 }
 
 
