@@ -77,5 +77,7 @@ def compare(
     if found.version:
         standing = f" → {', '.join(found.version.aliases)}" if found.version.aliases else ""
         headed(stdout, "registered", f"{found.version}{standing}")
-    elif found.command:
+    elif register:
+        headed(stdout, "registered", "nothing: nothing can be told")
+    if found.command and not found.version:
         headed(stdout, "next", found.command)

@@ -136,11 +136,16 @@ class Comparing:
         from tunewheel.tuning.fits import Bench
         from tunewheel.tuning.ladder import Ladder
 
-        training, recipe = self.training, self.training.recipe
+        training = self.training
         with self._recorded() as folder:
             bench = Bench(
-                *(self._prepare, training.task, self._folds(), folder),
-                **{"seed": recipe.seed, "clock": time.perf_counter, "progress": progress},
+                self._prepare,
+                training.task,
+                self._folds(),
+                folder,
+                seed=training.recipe.seed,
+                clock=time.perf_counter,
+                progress=progress,
             )
             found = Ladder(bench, methods, left, minutes, training.say).climb()
             advised = found.advice.method
@@ -217,8 +222,8 @@ class Comparing:
         training = self.training
         path = training.workspace.reports_dir / f"{training.name}-compare" / "compare.html"
         command = f"{self.command} --method {found.advice.method}" if found.advice.method else None
-        told = {"data": str(training.settings["data"]), "command": command, "earlier": earlier}
-        page = write_html(found, report, path, lang=self.lang, **told)
+        data = str(training.settings["data"])
+        page = write_html(found, report, path, data=data, command=command, earlier=earlier, lang=self.lang)
         return Compared(found, report, earlier, version, command, page)
 
 

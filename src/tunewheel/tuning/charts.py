@@ -20,7 +20,8 @@ _COLOURS = ("css:--accent", "css:--good", "css:--unsure", "css:--bad", "css:--gr
 
 def cost_chart(climb: Climb, lang: Lang) -> dict[str, Any]:
     """A dot a method: its score with the interval against its cost."""
-    data, paint = [], {}
+    data: list[dict[str, Any]] = []
+    paint: dict[str, Any] = {}
     for rung in climb.rungs:
         data.append(
             {
@@ -45,7 +46,8 @@ def cost_chart(climb: Climb, lang: Lang) -> dict[str, Any]:
 
 def curve_chart(climb: Climb, lang: Lang) -> dict[str, Any]:
     """Scores by number of labelled rows, a colour a method; fit and band of `Climb.curve`."""
-    data, paint = [], {}
+    data: list[dict[str, Any]] = []
+    paint: dict[str, Any] = {}
     told = climb.curve
     colours = {each.method: _COLOURS[i % len(_COLOURS)] for i, each in enumerate(climb.curves)}
     if told and told.law:

@@ -2,8 +2,8 @@
 
 The law is score = a − b·n^−c (Hestness et al. 2017, "Deep Learning Scaling is Predictable, Empirically"; for learning
 curves of classifiers Cortes et al. 1994). How sure the fit is comes from a bootstrap over the rows that the scores were
-taken on, each resample the same for every size, so that rows hard at all sizes cancel out; each also gets noise as large
-as the law's own misses, which stands for the luck of single trainings and for curves that are no power law.
+taken on, each resample the same for every size, so that rows hard at all sizes cancel out; each also gets noise as
+large as the law's own misses, which stands for the luck of single trainings and for curves that are no power law.
 """
 
 from __future__ import annotations

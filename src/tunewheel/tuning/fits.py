@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
 
 import numpy as np
 
@@ -30,9 +30,6 @@ ASKED = 64
 
 _RECIPE = "recipe.json"
 _MODEL = "model"
-_LEARNED = 3
-"""A row learned from goes through a network forwards and, at twice the price, backwards."""
-
 Clock = Callable[[], float]
 
 
@@ -52,12 +49,22 @@ class Latency:
     per_second: float
 
 
+class Load(NamedTuple):
+    """What a fit has to go through: rows ``learned`` from, each as often as there are epochs, and rows ``asked`` about.
+
+    A method that does not learn may still look at the rows asked about, to be calibrated.
+    """
+
+    learned: int
+    asked: int
+
+
 @dataclass(frozen=True)
 class Fit:
     """What came of one method on a ``part``-th of the rows.
 
-    ``rows`` were learned from; ``seconds`` went into learning, ``spent`` into all of it. ``work`` counts the rows gone
-    through, for estimates. ``trainable`` of the ``parameters`` learned; ``size`` is the model folder's, in bytes, and
+    ``rows`` were learned from; ``seconds`` went into learning, ``spent`` into all of it. ``load`` is what had to be
+    gone through. ``trainable`` of the ``parameters`` learned; ``size`` is the model folder's, in bytes, and
     ``latency`` how it answers, both known for whole fits alone. ``predictions`` are for the held-out rows, in order.
     """
 
@@ -66,7 +73,7 @@ class Fit:
     rows: int
     seconds: float
     spent: float
-    work: float
+    load: Load
     parameters: int
     trainable: int
     size: int | None
@@ -76,7 +83,13 @@ class Fit:
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> Self:
         """Build it again from ``dataclasses.asdict``."""
-        return cls(**{**stored, "latency": stored["latency"] and Latency(**stored["latency"])})
+        latency = stored["latency"] and Latency(**stored["latency"])
+        return cls(**{**stored, "latency": latency, "load": Load(*stored["load"])})
+
+    def estimate(self, load: Load) -> float:
+        """Seconds for another load: learning by what is learned from, the rest by what is asked."""
+        learning = self.seconds * load.learned / self.load.learned
+        return learning + (self.spent - self.seconds) * load.asked / self.load.asked
 
 
 class Bench:
@@ -114,16 +127,17 @@ class Bench:
         """The method made ready for the first fold; raises what `Prepares` does."""
         return self._ready(method, self._rows(method, part, self.folds[0])[0], self._home(method, part) / "0")
 
-    def work(self, method: str, part: int, ready: Adaptation) -> float:
-        """Rows to be gone through: what the time of a fit is taken to be proportional to."""
-        learned, held = self._rows(method, part, self.folds[0])
-        passes = (ready.recipe.epochs or 1) * len(learned) if method_class(method).learns else 0
-        return float(len(self.folds) * (_LEARNED * passes + (ready.recipe.epochs or 1) * len(held)))
+    def load(self, method: str, part: int, ready: Adaptation) -> Load:
+        """What lies before a fit; its time is taken to be proportional to that."""
+        sizes = [tuple(map(len, self._rows(method, part, fold))) for fold in self.folds]
+        asked = sum(held for _, held in sizes)
+        learned = sum(rows for rows, _ in sizes) if method_class(method).learns else asked
+        return Load((ready.recipe.epochs or 1) * learned, asked)
 
     def fit(self, method: str, part: int, ready: Adaptation) -> Fit:
         """Carry a fit out, ``ready`` being what `ready` gave, and record it."""
         begun, home, learning = self.clock(), self._home(method, part), 0.0
-        work, trainable = self.work(method, part, ready), _trainable(ready)
+        load, trainable = self.load(method, part, ready), _trainable(ready)
         predictions: list[Prediction] = []
         answering = 0.0
         for number, fold in enumerate(self.folds):
@@ -144,7 +158,7 @@ class Bench:
             size = _saved(model, home / _MODEL)
             latency = self._latency(model, held, len(predictions) / max(answering, 1e-9))
         fit = Fit(
-            *(method, part, len(learned), learning, 0.0, work, model.parameters),
+            *(method, part, len(learned), learning, 0.0, load, model.parameters),
             *(_learned(model, method) if trainable is None else trainable, size, latency, predictions),
         )
         fit = replace(fit, spent=max(self.clock() - begun, learning))
@@ -226,7 +240,7 @@ def _trainable(ready: Adaptation) -> int | None:
     untrained = ready.untrained
     if untrained is None or not isinstance(untrained.body, Neural):
         return None
-    return sum(weight.numel() for weight in untrained.network.parameters() if weight.requires_grad)
+    return sum(int(weight.numel()) for weight in untrained.network.parameters() if weight.requires_grad)
 
 
 def _learned(model: Model, method: str) -> int:
@@ -235,6 +249,9 @@ def _learned(model: Model, method: str) -> int:
 
 def _saved(model: Model, folder: Path) -> int:
     """Save the model in place of what a killed process may have left there; its size in bytes."""
+    from tunewheel.models.quiet import quiet
+
     shutil.rmtree(folder, ignore_errors=True)
-    model.save(folder)
+    with quiet():
+        model.save(folder)
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -38,8 +39,8 @@ class Left:
 class Climb:
     """What came of a ladder: rungs in its order, what is left out, learning curves, and the advice.
 
-    ``units`` independent rows or documents of the ``rows`` judged on; ``crossed`` says that these are the training rows,
-    by cross-fitting. ``minutes`` were allowed, ``spent`` seconds used, also by earlier tries.
+    ``units`` independent rows or documents of the ``rows`` judged on; ``crossed`` says that these are the training
+    rows, by cross-fitting. ``minutes`` were allowed, ``spent`` seconds used, also by earlier tries.
     """
 
     task: Task
@@ -127,6 +128,11 @@ class Ladder:
         self.fits: dict[tuple[str, int], Fit] = {}
         self.reports: dict[tuple[str, int], Report] = {}
 
+    @property
+    def remaining(self) -> float:
+        """Seconds that are left; below 0 where the last fit took longer than estimated."""
+        return 60 * self.minutes - self.spent
+
     def climb(self) -> Climb:
         """Do it all, or what of it is left."""
         self._remember()
@@ -180,22 +186,22 @@ class Ladder:
     def _bend(self, method: str) -> None:
         """Add the points of a learning curve that still fit."""
         for part in self._parts(method):
-            try:
-                self._fit(method, part)
-            except _NoTimeError:
-                return
+            if self.remaining > 0:
+                with suppress(_NoTimeError):
+                    self._fit(method, part)
 
     def _fit(self, method: str, part: int) -> None:
         if (method, part) in self.fits:
             return
-        remaining = 60 * self.minutes - self.spent
-        if remaining <= 0:
+        known = [fit for (name, _), fit in self.fits.items() if name == method]
+        if not known and self.remaining <= 0:
             raise _NoTimeError(None)
         started = self.bench.clock()
         ready = self.bench.ready(method, part)
-        estimate = self._estimate(method, self.bench.work(method, part, ready))
-        if estimate > remaining:
-            raise _NoTimeError(estimate)
+        if known:
+            estimate = max(known, key=lambda fit: fit.load).estimate(self.bench.load(method, part, ready))
+            if estimate > self.remaining:
+                raise _NoTimeError(estimate)
         self.spent += self.bench.clock() - started
         self._keep(self.bench.fit(method, part, ready))
         self._tell(self.fits[method, part])
@@ -206,14 +212,6 @@ class Ladder:
         metric = self.bench.task.headline[0]
         scored = f", {metric} {report.metrics[metric]}" if report else ""
         self.say(fit.method, f"{share}: {fit.spent:,.1f} s{scored}")
-
-    def _estimate(self, method: str, work: float) -> float:
-        """Seconds for so much work, by the largest fit of the method so far; 0 where there is none."""
-        known = [fit for (name, _), fit in self.fits.items() if name == method]
-        if not known:
-            return 0.0
-        nearest = max(known, key=lambda fit: fit.work)
-        return nearest.spent * work / nearest.work
 
     def _keep(self, fit: Fit) -> None:
         self.fits[fit.method, fit.part] = fit

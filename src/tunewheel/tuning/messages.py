@@ -31,9 +31,10 @@ TEXT: dict[str, tuple[str, str]] = {
         "{method}：得分最高，更便宜的方法都明显更差（{others}）。",
     ),
     "advice unsure": (
-        "{method}: the best score, though these rows do not settle it; a cheaper method may be as good or lose more than "
-        "{margin} points ({others}).",
-        "{method}：得分最高，但这些样本不足以定论；更便宜的方法可能一样好，也可能差 {margin} 个百分点以上（{others}）。",
+        "{method}: the best score, though these rows do not settle it; a cheaper method may be as good or lose more "
+        "than {margin} points ({others}).",
+        "{method}：得分最高，但这些样本不足以定论；更便宜的方法可能一样好，"
+        "也可能差 {margin} 个百分点以上（{others}）。",
     ),
     "advice cheapest": (
         "{method}: the best score, and no other method costs markedly less.",
@@ -70,14 +71,16 @@ TEXT: dict[str, tuple[str, str]] = {
         "Score with its 95 % interval; difference from the best on the same rows (paired bootstrap). Gradient methods "
         "chose their checkpoint on dev as well, so dev flatters them a little. Cost: seconds to train once and to "
         "answer {answered} texts.",
-        "得分附 95% 区间；差异为同一批样本上与最佳者之差（配对自助法）。梯度方法也用开发集挑选检查点，故开发集得分略偏乐观。"
+        "得分附 95% 区间；差异为同一批样本上与最佳者之差（配对自助法）。"
+        "梯度方法也用开发集挑选检查点，故开发集得分略偏乐观。"
         "成本：训练一次并回答 {answered} 条文本的秒数。",
     ),
     "methods note crossed": (
         "Score with its 95 % interval; difference from the best on the same rows (paired bootstrap). Every row was "
         "answered by a model that had not learned from it; seconds are for all folds together. Cost: seconds to train "
         "and to answer {answered} texts.",
-        "得分附 95% 区间；差异为同一批样本上与最佳者之差（配对自助法）。每条样本都由未学过它的模型回答；秒数为各折之和。"
+        "得分附 95% 区间；差异为同一批样本上与最佳者之差（配对自助法）。"
+        "每条样本都由未学过它的模型回答；秒数为各折之和。"
         "成本：训练并回答 {answered} 条文本的秒数。",
     ),
     "method": ("method", "方法"),
