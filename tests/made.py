@@ -10,7 +10,6 @@ from tunewheel.models.methods.base import Adaptation, Method, MethodError, Refus
 from tunewheel.models.model import Model
 from tunewheel.tasks.classification import Classification
 
-
 TASK = Classification(("balance", "lost"))
 
 

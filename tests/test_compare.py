@@ -32,9 +32,9 @@ def climbed(data, workspace, methods, **options):
     return tw.climb(data, methods=methods, home=workspace.home, base="textcnn", **options)
 
 
-def tested(data):
+def looks_at_test(data, **options):
     """How often each test row was predicted."""
-    rows = tw.Dataset.read(data)["test"]
+    rows = tw.Dataset.read(data, **options)["test"]
     return {ASKED.count(row["text"]) for row in rows}
 
 
@@ -42,10 +42,10 @@ def test_only_the_advised_method_is_scored_on_test_and_once(data, sqlite_workspa
     found = climbed(data, sqlite_workspace, ["bad", "good"], register="helper")
     assert found.climb.advice.method == "good"
     assert found.report.rows == 40 and found.report.facts["split"] == "test"
-    assert tested(data) == {1}
+    assert looks_at_test(data) == {1}
     assert (found.version.ref, found.version.method, found.version.aliases) == ("helper:1", "good", ("champion",))
     again = climbed(data, sqlite_workspace, ["bad", "good"], register="helper")
-    assert tested(data) == {1}
+    assert looks_at_test(data) == {1}
     assert again.version.ref == "helper:1" and again.climb.as_dict() == found.climb.as_dict()
 
 
@@ -67,10 +67,10 @@ def test_what_compare_registers_is_what_train_would_have_made(data, sqlite_works
 def test_a_killed_command_goes_on(data, sqlite_workspace, quick, monkeypatch):
     fit = Bench.fit
 
-    def killed(self, method, part, ready):
+    def killed(self, method, part, *rest):
         if method == "good":
             raise KeyboardInterrupt
-        return fit(self, method, part, ready)
+        return fit(self, method, part, *rest)
 
     with monkeypatch.context() as patch:
         patch.setattr(Bench, "fit", killed)
@@ -85,7 +85,7 @@ def test_without_dev_it_is_judged_by_cross_fitting(data, sqlite_workspace, quick
     found = climbed(data, sqlite_workspace, ["bad", "good"], dev=0.0, register="helper")
     assert found.climb.crossed and found.climb.rows == 360
     assert ("good", 360) in LEARNED and ("bad", 360) not in LEARNED
-    assert tested(data) == {1}
+    assert looks_at_test(data, dev=0.0) == {1}
     assert found.version.method == "good"
 
 
@@ -107,8 +107,8 @@ def test_texts_without_labels_reach_the_methods(data, sqlite_workspace, tmp_path
 
     Good = made("good")
     install(monkeypatch, made("curious", prepare=prepare))
-    more = tmp_path / "more.txt"
-    more.write_text("where is my card\n余额还有多少\n", encoding="utf-8")
+    more = tmp_path / "more.csv"
+    more.write_text("text\nwhere is my card\n余额还有多少\n", encoding="utf-8")
     climbed(data, sqlite_workspace, ["curious"], unlabelled=more)
     assert set(map(tuple, seen)) == {("where is my card", "余额还有多少")}
 

@@ -101,10 +101,10 @@ def test_a_killed_climb_goes_on_where_it_stood_and_its_time_counts(monkeypatch, 
     install(monkeypatch, made("first"), made("second"))
     fit = Bench.fit
 
-    def killed(self, method, part, ready):
+    def killed(self, method, part, *rest):
         if (method, part) == ("second", 1):
             raise KeyboardInterrupt
-        return fit(self, method, part, ready)
+        return fit(self, method, part, *rest)
 
     with monkeypatch.context() as patch:
         patch.setattr(Bench, "fit", killed)

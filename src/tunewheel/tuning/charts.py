@@ -32,6 +32,7 @@ def cost_chart(climb: Climb, lang: Lang) -> dict[str, Any]:
                 "y": [rung.score.value],
                 "text": [rung.method],
                 "textposition": "top right",
+                "cliponaxis": False,
                 "hovertemplate": (
                     f"<b>{rung.method}</b><br>{metric(climb.task, lang)} {rung.score}"
                     f"<br>{message('cost', lang)} {rung.cost:,.1f} s<extra></extra>"
@@ -41,6 +42,8 @@ def cost_chart(climb: Climb, lang: Lang) -> dict[str, Any]:
         colour = "css:--good" if rung.method == climb.advice.method else "css:--accent"
         paint[rung.method] = {"marker": {"size": 11, "color": colour}, "error_y": _spread([rung.score])}
     layout = _layout(climb, lang, message("cost axis", lang)) | {"showlegend": False}
+    layout["margin"] |= {"r": 90}  # the dearest method's name stands right of its dot
+    layout["xaxis"] |= {"dtick": "D2" if _decades(climb) < 2 else 1}
     return {"id": "costs", "data": data, "paint": paint, "layout": layout}
 
 
@@ -71,6 +74,9 @@ def curve_chart(climb: Climb, lang: Lang) -> dict[str, Any]:
             "error_y": _spread(each.scores) | {"color": colour},
         }
     layout = _layout(climb, lang, message("rows", lang)) | {"legend": {"orientation": "h", "y": 1.12}}
+    sizes = sorted({n for each in climb.curves for n in each.rows})
+    ticks = [*sizes, *([2 * sizes[-1]] if told else [])]
+    layout["xaxis"] |= {"tickvals": ticks, "ticktext": [f"{n:,}" for n in ticks]}
     return {"id": "curve", "data": data, "paint": paint, "layout": layout}
 
 
@@ -108,7 +114,7 @@ def _layout(climb: Climb, lang: Lang, along: str) -> dict[str, Any]:
         "height": 420,
         "margin": {"l": 56, "r": 24, "t": 24, "b": 48},
         "hoverlabel": _HOVER,
-        "xaxis": _AXIS | {"type": "log", "title": {"text": along}, "dtick": "D2" if _decades(climb) < 2 else 1},
+        "xaxis": _AXIS | {"type": "log", "title": {"text": along}},
         "yaxis": _AXIS | {"title": {"text": metric(climb.task, lang)}, "tickformat": ".2f"},
     }
 

@@ -134,9 +134,9 @@ class Bench:
         learned = sum(rows for rows, _ in sizes) if method_class(method).learns else asked
         return Load((ready.recipe.epochs or 1) * learned, asked)
 
-    def fit(self, method: str, part: int, ready: Adaptation) -> Fit:
-        """Carry a fit out, ``ready`` being what `ready` gave, and record it."""
-        begun, home, learning = self.clock(), self._home(method, part), 0.0
+    def fit(self, method: str, part: int, ready: Adaptation, begun: float) -> Fit:
+        """Carry a fit out and record it: ``ready`` is what `ready` gave, asked when the clock stood at ``begun``."""
+        home, learning = self._home(method, part), 0.0
         load, trainable = self.load(method, part, ready), _trainable(ready)
         predictions: list[Prediction] = []
         answering = 0.0

@@ -202,8 +202,7 @@ class Ladder:
             estimate = max(known, key=lambda fit: fit.load).estimate(self.bench.load(method, part, ready))
             if estimate > self.remaining:
                 raise _NoTimeError(estimate)
-        self.spent += self.bench.clock() - started
-        self._keep(self.bench.fit(method, part, ready))
+        self._keep(self.bench.fit(method, part, ready, started))
         self._tell(self.fits[method, part])
 
     def _tell(self, fit: Fit) -> None:

@@ -70,10 +70,10 @@ TEXT: dict[str, tuple[str, str]] = {
     "methods note": (
         "Score with its 95 % interval; difference from the best on the same rows (paired bootstrap). Gradient methods "
         "chose their checkpoint on dev as well, so dev flatters them a little. Cost: seconds to train once and to "
-        "answer {answered} texts.",
+        "answer {answered} texts. One text: median and 95th percentile, each asked alone; texts/s in batches.",
         "得分附 95% 区间；差异为同一批样本上与最佳者之差（配对自助法）。"
         "梯度方法也用开发集挑选检查点，故开发集得分略偏乐观。"
-        "成本：训练一次并回答 {answered} 条文本的秒数。",
+        "成本：训练一次并回答 {answered} 条文本的秒数。单条耗时：逐条提问的中位数与第 95 百分位；每秒文本数为批量。",
     ),
     "methods note crossed": (
         "Score with its 95 % interval; difference from the best on the same rows (paired bootstrap). Every row was "
@@ -84,7 +84,7 @@ TEXT: dict[str, tuple[str, str]] = {
         "成本：训练并回答 {answered} 条文本的秒数。",
     ),
     "method": ("method", "方法"),
-    "difference": ("difference from best", "与最佳之差"),
+    "difference": ("against the best", "与最佳之差"),
     "verdict": ("verdict", "结论"),
     "better": ("better", "更好"),
     "worse": ("worse", "更差"),
@@ -93,10 +93,10 @@ TEXT: dict[str, tuple[str, str]] = {
     "advised": ("advised", "建议"),
     "seconds": ("training", "训练"),
     "cost": ("cost", "成本"),
-    "trainable": ("weights that learn", "可训练参数"),
+    "trainable": ("learn", "可训练参数"),
     "size": ("on disk", "磁盘占用"),
-    "latency": ("one text (median, p95)", "单条耗时（中位、p95）"),
-    "per second": ("texts/s in batches", "批量每秒文本数"),
+    "latency": ("one text", "单条耗时"),
+    "per second": ("texts/s", "每秒文本数"),
     "left": ("Not in the table", "未列入的方法"),
     "left refused": ("of no use for this task: {reason}", "不适用于该任务：{reason}"),
     "left unusable": ("cannot be used here: {reason}", "此处无法使用：{reason}"),
