@@ -7,8 +7,8 @@ import pytest
 from tiny import entity_rows, intent_rows
 from tunewheel import loop
 from tunewheel.models import Recipe
-from tunewheel.models import adapt as adapt_module
 from tunewheel.models.backbones import FROM_NOTHING
+from tunewheel.models.methods import engine as engine_module
 from tunewheel.registry import Registry
 from tunewheel.store import get_run
 from tunewheel.training import Training, _show
@@ -70,11 +70,11 @@ def test_a_run_taken_up_keeps_the_precision_it_began_with(sqlite_workspace, rows
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(adapt_module, "fastest_precision", lambda: "bf16")
+        patch.setattr(engine_module, "fastest_precision", lambda: "bf16")
         patch.setattr(Training, "_evaluated", stopped)
         with pytest.raises(KeyboardInterrupt):
             loop.train(rows, **arguments)
-    monkeypatch.setattr(adapt_module, "fastest_precision", lambda: "fp32")
+    monkeypatch.setattr(engine_module, "fastest_precision", lambda: "fp32")
     turn = loop.train(rows, **arguments)
     assert turn.model.origin.settings["precision"] == "bf16"
     assert loop.train(rows, **arguments, again=True).model.origin.settings["precision"] == "fp32"

@@ -2,7 +2,14 @@ import pytest
 import torch
 from torch import nn
 
-from tunewheel.models.acceleration import ByteDropout, fuse_projections, plain_attention, set_dropout
+from tiny import intent_rows
+from tunewheel.models import Recipe, prepare
+from tunewheel.models.acceleration import ByteDropout, fuse_projections, plain_attention, plain_products, set_dropout
+from tunewheel.models.network import Network
+from tunewheel.models.pretraining.build import encoder
+from tunewheel.models.pretraining.vocabulary import train_tokenizer
+from tunewheel.tasks import Head
+from tunewheel.tasks.classification import Classification
 
 
 def test_byte_dropout_keeps_the_mean_and_drops_the_share():
@@ -90,3 +97,31 @@ def test_bf16_training_takes_plain_attention_and_stays_close_to_fp32(tiny_base, 
         rough = model(input_ids=ids, attention_mask=(ids != 0).long()).last_hidden_state
     assert len(calls) == 2
     assert torch.allclose(rough[1].float(), exact[1], atol=0.05)
+
+
+def test_plain_products_are_the_fused_kernels_and_last_no_longer_than_the_training():
+    torch.manual_seed(0)
+    network = Network.on(encoder(2, 32, 2, 50, 16), Head("sequence", 2, "cross_entropy")).eval()
+    batch = {"input_ids": torch.randint(5, 50, (3, 9)), "attention_mask": torch.ones(3, 9, dtype=torch.long)}
+    batch["attention_mask"][1, 5:] = 0
+    fused = network(**batch).logits
+    with plain_products(network):
+        assert network.backbone.config._attn_implementation == "eager"
+        plain = network(**batch).logits
+    assert network.backbone.config._attn_implementation == "sdpa"
+    assert torch.allclose(fused, plain, atol=1e-5)
+
+
+@pytest.mark.parametrize(("precision", "attention"), [("bf16", "eager"), ("fp32", "sdpa")])
+def test_a_base_without_fusible_projections_trains_in_bf16_by_plain_products(precision, attention, tmp_path):
+    tokenizer = train_tokenizer((row["text"] for row in intent_rows(200)), "wordpiece", 8000, 32)
+    encoder(1, 32, 2, len(tokenizer), 32).save_pretrained(tmp_path / "base")
+    tokenizer.save_pretrained(tmp_path / "base")
+    rows, seen = intent_rows(16), []
+    recipe = Recipe(epochs=1, batch_tokens=128, precision=precision)
+    ready = prepare(Classification(("balance", "lost")), str(tmp_path / "base"), rows, recipe)
+    network = ready.untrained.network
+    network.backbone.register_forward_pre_hook(lambda m, _: seen.append(m.config._attn_implementation))
+    model, _ = ready.train(rows, (), tmp_path / "run")
+    assert set(seen) == {attention}
+    assert model.network.backbone.config._attn_implementation == "sdpa"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -118,11 +120,17 @@ def fuse_projections(network: nn.Module) -> int:
     return changed
 
 
-def plain_products(network: nn.Module) -> None:
+@contextmanager
+def plain_products(network: nn.Module) -> Iterator[None]:
     """Let attention be the library's plain products, for training on a processor where `fuse_projections` does nothing.
 
     torch's fused kernel goes backward ten times slower in bf16 there (`plain_attention`).
     """
-    for module in network.modules():
-        if isinstance(module, PreTrainedModel) and module._supports_sdpa:
-            module.set_attn_implementation("eager")
+    fused = [m for m in network.modules() if isinstance(m, PreTrainedModel) and m.config._attn_implementation == "sdpa"]
+    for module in fused:
+        module.set_attn_implementation("eager")
+    try:
+        yield
+    finally:
+        for module in fused:
+            module.set_attn_implementation("sdpa")

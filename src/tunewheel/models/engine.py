@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,7 +15,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
-from tunewheel.models.acceleration import fuse_projections, set_dropout
+from tunewheel.models.acceleration import fuse_projections, plain_products, set_dropout
 from tunewheel.models.batching import TokenBudget
 from tunewheel.models.checkpoints import Keeper, last_checkpoint, remove_cut_off
 from tunewheel.models.encoding import TextEncoder
@@ -83,8 +84,8 @@ def train_network(
         raise TaskError("the train split holds no text to learn from")
     network.label_smoothing = recipe.label_smoothing
     set_dropout(network, recipe.dropout, recipe.attention_dropout)
-    if not torch.cuda.is_available():
-        fuse_projections(network)
+    on_processor = not torch.cuda.is_available()
+    plain = on_processor and not fuse_projections(network) and recipe.precision == "bf16"
     if recipe.freeze_embeddings:
         network.get_input_embeddings().requires_grad_(False)
     remove_cut_off(folder)
@@ -98,7 +99,7 @@ def train_network(
     if checkpoint:
         trainer.keeper.resume(checkpoint)
     started = time.perf_counter()
-    with quiet():
+    with quiet(), plain_products(network) if plain else nullcontext():
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     seconds = time.perf_counter() - started - trainer.evaluating
     # Under bf16 the field's Trainer leaves a 16-bit forward on the network; what is evaluated must be what is saved.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -117,14 +118,14 @@ def pretrain_network(
     """Train ``network`` in place; checkpoints in ``folder`` take a killed run up at the very batch it stood at."""
     keep_memory()
     set_dropout(network, 0.0, 0.0)  # less than a few passes over a text leave nothing to forget
-    if not torch.cuda.is_available() and not fuse_projections(network):
-        plain_products(network)
+    plain = not torch.cuda.is_available() and not fuse_projections(network)
     remove_cut_off(folder)
     checkpoint = last_checkpoint(folder)
     begun = int(checkpoint.name.split("-")[1]) if checkpoint else 0
     engine = _Engine(network, batches, recipe, folder, begun, progress)
     started = time.perf_counter()
-    engine.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    with plain_products(network) if plain else nullcontext():
+        engine.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     seconds = time.perf_counter() - started - engine.evaluating
     engine.accelerator.unwrap_model(network, keep_fp32_wrapper=False)
     if progress:
