@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from tunewheel.data import DataError, Dataset
     from tunewheel.data.check import Inspection
     from tunewheel.evaluation import Comparison, Report, compare, evaluate
-    from tunewheel.loop import pretrain, train
+    from tunewheel.loop import climb, pretrain, train
     from tunewheel.loop.check import check
     from tunewheel.loop.clean import clean
     from tunewheel.loop.collect import collect
@@ -37,6 +37,7 @@ _HOMES = {
     "Workspace": "tunewheel.store",
     "check": "tunewheel.loop",
     "clean": "tunewheel.loop",
+    "climb": "tunewheel.loop",
     "collect": "tunewheel.loop",
     "compare": "tunewheel.evaluation",
     "evaluate": "tunewheel.evaluation",
@@ -59,6 +60,7 @@ __all__ = [
     "__version__",
     "check",
     "clean",
+    "climb",
     "collect",
     "compare",
     "evaluate",

@@ -7,6 +7,7 @@ import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,10 +16,10 @@ from tunewheel.models.recipe import Recipe
 if TYPE_CHECKING:
     from tunewheel.data import Dataset
     from tunewheel.evaluation import Comparison, Report
-    from tunewheel.models import Model, Progress, Trained
+    from tunewheel.models import Adaptation, Model, Progress, Trained
     from tunewheel.registry import Registry, Version
     from tunewheel.store import Workspace
-    from tunewheel.tasks import Task
+    from tunewheel.tasks import Row, Task
 
 Say = Callable[[str, str], None]
 """Takes a heading and a line about it; the commands print it, a program may ignore it."""
@@ -64,10 +65,22 @@ class Training:
 
     def run(self, progress: Progress | None, report_to: Sequence[str], *, again: bool) -> Turn:
         """Do the work, or what is left of it; with ``again`` also where an equal run is done."""
+        return self._once(self._key(again), lambda key: self._adapt(key, progress, report_to))
+
+    def report(self, model: Model) -> Report | None:
+        """Score a model that these data and settings gave elsewhere, as `run` would: on test, else on dev."""
+        return self._evaluated(model, self.name, self._key(again=False))
+
+    def adopt(self, model: Model, report: Report | None) -> Turn:
+        """Register such a model with its report, as `run` would have: an equal run is then done."""
+        return self._once(self._key(again=False), lambda key: self._registered(model, None, report, None, key))
+
+    def _once(self, key: str, work: Callable[[str], Turn]) -> Turn:
+        """The version that a run of this key registered, or what ``work`` makes of it now."""
         from tunewheel.registry import keep_dataset, note_dataset
         from tunewheel.store import fail_run, finish_run, get_run, start_run
 
-        key, name = self._key(again), str(self.settings["data"])
+        name = str(self.settings["data"])
         with self.workspace.lock(key):
             done = get_run(self.workspace, key)
             if done and done.version:
@@ -77,7 +90,7 @@ class Training:
             keep_dataset(self.workspace, self.dataset, name)
             start_run(self.workspace, key, command="train", settings=self.settings, dataset=self.dataset.fingerprint)
             try:
-                turn = self._adapt(key, progress, report_to)
+                turn = work(key)
             except Exception as error:
                 fail_run(self.workspace, key, f"{type(error).__name__}: {error}")
                 raise
@@ -108,25 +121,36 @@ class Training:
         begun = self._folder(key) / _RECIPE
         return Recipe(**json.loads(begun.read_text(encoding="utf-8"))) if begun.exists() else self.recipe
 
-    def _adapt(self, key: str, progress: Progress | None, report_to: Sequence[str]) -> Turn:
-        from tunewheel.models import prepare
-        from tunewheel.store import write_whole
+    @cached_property
+    def task(self) -> Task:
+        """The dataset's task under these options."""
         from tunewheel.tasks import task_class
 
-        dataset = self.dataset
-        task = task_class(dataset.task).from_dataset(dataset, **self.options)
-        ready = prepare(
-            task,
+        return task_class(self.dataset.task).from_dataset(self.dataset, **self.options)
+
+    def prepare(self, rows: Sequence[Row], recipe: Recipe, unlabelled: Sequence[Row] = ()) -> Adaptation:
+        """Make the method ready to learn from ``rows``, all of train or some, and from ``unlabelled`` ones."""
+        from tunewheel.models import prepare
+
+        return prepare(
+            self.task,
             self.base,
-            list(dataset["train"]),
-            self._recipe(key),
+            rows,
+            recipe,
             method=self.method,
             options=self.method_options,
-            dataset=dataset.fingerprint,
-            parents=(dataset.parent,) if dataset.parent else (),
-            split=asdict(dataset.split),
+            unlabelled=unlabelled,
+            dataset=self.dataset.fingerprint,
+            parents=(self.dataset.parent,) if self.dataset.parent else (),
+            split=asdict(self.dataset.split),
             settings=self.settings,
         )
+
+    def _adapt(self, key: str, progress: Progress | None, report_to: Sequence[str]) -> Turn:
+        from tunewheel.store import write_whole
+
+        dataset, task = self.dataset, self.task
+        ready = self.prepare(list(dataset["train"]), self._recipe(key))
         write_whole(self._folder(key) / _RECIPE, json.dumps(asdict(ready.recipe)))
         self.say("base", ready.described())
         before = self._evaluated(ready.untrained, f"{self.name} before tuning", key) if ready.untrained else None

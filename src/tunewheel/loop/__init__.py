@@ -3,6 +3,7 @@
 from tunewheel.loop.check import check
 from tunewheel.loop.clean import clean
 from tunewheel.loop.collect import collect
+from tunewheel.loop.compare import Compared, climb
 from tunewheel.loop.forget import Forgotten, forget
 from tunewheel.loop.learn import default_base, train
 from tunewheel.loop.pretraining import pretrain
@@ -10,10 +11,12 @@ from tunewheel.loop.reading import LoopError, default_name, load, read_dataset, 
 from tunewheel.loop.score import evaluate, predict, score_file
 
 __all__ = [
+    "Compared",
     "Forgotten",
     "LoopError",
     "check",
     "clean",
+    "climb",
     "collect",
     "default_base",
     "default_name",

@@ -72,6 +72,48 @@ def train(
     >>> turn = tw.train("tickets.jsonl", base="minilm")        # doctest: +SKIP
     >>> turn.model.predict(["my card was swallowed"])          # doctest: +SKIP
     """
+    _check_trackers(report_to)
+    given: dict[str, Any] = {
+        **{"task": task, "text": text, "label": label, "format": format, "ends": ends, "dev": dev, "test": test},
+        **{"group": group, "time": time, "on_error": on_error, "parent": parent, "base": base, "method": method},
+        **{"options": options, "class_weights": class_weights, "out_of_scope": out_of_scope, "crf": crf},
+        **{"context": context, "slices": slices, "robustness": robustness, "recipe": recipe, "home": home},
+    }
+    training = planned(data, name=name, database=database, lang=lang, say=say, **given)
+    return training.run(progress, report_to, again=again)
+
+
+def planned(
+    data: str | Path | Dataset,
+    *,
+    name: str | None = None,
+    task: str | None = None,
+    text: str | None = None,
+    label: str | None = None,
+    format: str | None = None,
+    ends: Literal["inclusive", "exclusive"] | None = None,
+    dev: float = 0.1,
+    test: float = 0.1,
+    group: str | None = None,
+    time: str | None = None,
+    on_error: Literal["raise", "skip"] = "raise",
+    parent: str | None = None,
+    base: str | None = None,
+    method: str = "full",
+    options: Mapping[str, Any] | None = None,
+    class_weights: Literal["none", "balanced"] = "none",
+    out_of_scope: str | Literal[False] | None = None,
+    crf: bool | None = None,
+    context: int = 0,
+    slices: Sequence[str] | None = None,
+    robustness: Sequence[str] = (),
+    recipe: Recipe | None = None,
+    home: str | Path = ".tunewheel",
+    database: str | None = None,
+    lang: Literal["en", "zh"] = "en",
+    say: Say = lambda heading, line: None,
+) -> Training:
+    """Read the data and settle what is left open: the work that `train` does, with nothing done yet; see there."""
     from tunewheel.data.infer import PLAIN
     from tunewheel.data.sources import shown
     from tunewheel.registry import check_name
@@ -79,7 +121,6 @@ def train(
 
     recipe = recipe or Recipe()
     method_class(method).from_options(options or {})
-    _check_trackers(report_to)
     chosen = name or default_name(data)
     check_name(chosen)
     workspace = Workspace.open(home, database)
@@ -112,12 +153,11 @@ def train(
         **{"slices": None if slices is None else list(slices), "robustness": list(robustness)},
         **asdict(recipe),
     }
-    training = Training(
+    return Training(
         *(workspace, dataset, chosen, base, method, options or {}, of_task, settings, recipe, lang, say),
         slices=slices,
         robustness=robustness,
     )
-    return training.run(progress, report_to, again=again)
 
 
 _TRACKERS = ("tensorboard", "mlflow", "wandb")
