@@ -32,6 +32,8 @@ Shape = Literal["label", "labels", "entities", "tags"]
 TARGETS: tuple[Target, ...] = get_args(Target)
 INFERRED: Mapping[str, tuple[Target, ...]] = {"classification": ("label", "labels"), "ner": ("entities",)}
 """The tasks that rows speak for themselves, and the canonical columns that may hold their labels."""
+TAB = "\t"
+"""What stands between the two texts of a pair."""
 PLAIN = "text"
 """What stands in place of a task where text has no labels: nothing is learned from it yet (`plain.plain`)."""
 
@@ -89,9 +91,33 @@ def pair_of(names: Iterable[str]) -> tuple[str, str] | None:
     return next((pair for pair in PAIRS if known.issuperset(pair)), None)
 
 
+def named_pair(text: str | None, names: Iterable[str]) -> tuple[str, str] | None:
+    """The two columns that ``--text FIRST,SECOND`` names; None where it names one, or what is no column.
+
+    >>> named_pair("query, answer", ["query", "answer", "label"])
+    ('query', 'answer')
+    """
+    first, comma, second = (text or "").partition(",")
+    pair, known = (first.strip(), second.strip()), set(names)
+    return pair if comma and text not in known and known.issuperset(pair) else None
+
+
 def join_pair(first: str, second: str) -> str:
-    """Make one text of two: a tab between them, which neither loses its place by."""
-    return f"{first}\t{second}"
+    """Make one text of two: a tab between them, which neither loses its place by.
+
+    It is the first tab, so that the two can be told apart again: a tab in ``first`` becomes a space.
+    """
+    return f"{first.replace(TAB, ' ')}{TAB}{second}"
+
+
+def part_pair(text: str) -> tuple[str, str] | None:
+    """The two texts that `join_pair` made one of; None where it is one alone.
+
+    >>> part_pair(join_pair("how much?", "the price")), part_pair("how much?")
+    (('how much?', 'the price'), None)
+    """
+    first, tab, second = text.partition(TAB)
+    return (first, second) if tab else None
 
 
 def from_cell(value: Any) -> Any:
@@ -130,6 +156,12 @@ class Columns:
     def names(self) -> list[str]:
         """All names, in order of appearance."""
         return list(self.values)
+
+    def without(self, taken: Sequence[str]) -> Columns:
+        """The other columns, where some are spoken for."""
+        rest = Columns(())
+        rest.values = {name: values for name, values in self.values.items() if name not in taken}
+        return rest
 
     def find(self, names: Iterable[str]) -> list[str]:
         """Columns called one of ``names`` (case aside), the first names first."""
@@ -230,10 +262,12 @@ def infer(
     ``targets`` are the canonical columns that may hold the labels of a task that is not one of `INFERRED`.
     """
     columns, wanted = Columns(sample), shapes_of(task, targets)
+    both_texts = named_pair(text, columns.names)
+    text = None if both_texts else text
     check_named(file, columns, text=text, label=label)
-    chosen, shape, both = _labels(file, columns, task, wanted, text, label)
+    chosen, shape, both = _labels(file, columns.without(both_texts or ()), task, wanted, text, label)
     tokens = next(iter(columns.find(TOKENS)), None) if shape == "tags" else None
-    pair = paired(columns, text) if shape in ("label", "labels") else None
+    pair = (both_texts or paired(columns, text)) if shape in ("label", "labels") else None
     text = text or (pair[0] if pair else text_column(file, columns, chosen, tokens))
     notes = [f"'{both}' holds entities too: --task ner learns those instead of '{chosen}'"] if both else []
     if chosen is None:

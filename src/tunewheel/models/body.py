@@ -47,6 +47,7 @@ class Body(Protocol):
 
 _KINDS = {
     "network": ("tunewheel.models.neural", "Neural"),
+    "bi-encoder": ("tunewheel.models.twin", "Twin"),
 }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,9 @@ import numpy.typing as npt
 from tunewheel.models.backbones import BackboneError, load_backbone
 from tunewheel.tasks import Encoder, Head, Part, Row, Window
 from tunewheel.tasks.base import split_windows
+
+if TYPE_CHECKING:
+    from tunewheel.models.predictor import Predictor
 
 
 def sentence_vectors(
@@ -23,6 +26,11 @@ def sentence_vectors(
     Raises:
         BackboneError: the base cannot be loaded, or starts from random weights, whose vectors say nothing.
     """
+    return sentence_reader(base, window=window, precision=precision).vectors({"text": text} for text in texts)
+
+
+def sentence_reader(base: str, *, window: int = 256, precision: Literal["fp32", "bf16"] = "fp32") -> Predictor:
+    """What makes those vectors (its ``vectors``), to be kept where texts come one by one; raises as above."""
     import torch
 
     from tunewheel.models.encoding import TextEncoder
@@ -37,14 +45,14 @@ def sentence_vectors(
     network = Network.on(backbone.model, Head("sequence", 1, "binary"))
     if torch.cuda.is_available():
         network = network.to("cuda")
-    predictor = Predictor(network, cast(Any, _Reading()), encoder, precision)
-    return predictor.vectors({"text": text} for text in texts)
+    return Predictor(network, cast(Any, Reading()), encoder, precision)
 
 
-class _Reading:
+class Reading:
     """What of a task vectors need: how texts become windows."""
 
     def encode(self, rows: Sequence[Row], encoder: Encoder) -> list[Window]:
+        """Each text in windows without an overlap."""
         return [
             Window(pieces.ids[start:stop], pieces.shapes[start:stop], (Part(i, start, stop, 0),))
             for i, pieces in enumerate(encoder([row["text"] for row in rows]))
@@ -52,4 +60,5 @@ class _Reading:
         ]
 
     def joins(self, row: Row, following: Row) -> bool:
+        """No text is read with its neighbour."""
         return False

@@ -14,6 +14,7 @@ __all__ = ["Adaptation", "Job", "Method", "MethodError", "Refusal", "check_pair"
 _OURS = {
     "full": "engine:Full",
     "head": "engine:HeadOnly",
+    "bi-encoder": "bi_encoder:BiEncoder",
 }
 
 
