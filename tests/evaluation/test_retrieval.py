@@ -50,7 +50,9 @@ def test_groups_are_resampled_whole():
 
 def test_a_perfect_ranking_does_not_claim_certainty():
     found = measure([["a"]] * 20, [{"a"}] * 20).metrics["recall@1"]
-    assert (found.value, found.high, found.method) == (1.0, 1.0, "wilson") and found.low == pytest.approx(0.839, abs=1e-3)
+    assert (found.value, found.high, found.method) == (1.0, 1.0, "wilson") and found.low == pytest.approx(
+        0.839, abs=1e-3
+    )
 
 
 def test_the_gain_of_one_ranking_on_another_is_paired():

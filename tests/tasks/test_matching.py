@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tunewheel.data import DataError, Dataset
-from tunewheel.data.infer import join_pair, part_pair
+from tunewheel.data.pairs import join_pair, part_pair
 from tunewheel.tasks import TaskError, load_task
 from tunewheel.tasks.matching import Matching
 from tunewheel.testing import PlainEncoder, check_task

@@ -17,13 +17,13 @@ from tunewheel.data.names import (
     LABEL_WORDS,
     LABELS,
     NAMES,
-    PAIRS,
     STARTS,
     TAGS,
     TEXTS,
     TOKENS,
     known_column,
 )
+from tunewheel.data.pairs import named_pair, pair_of
 from tunewheel.data.problems import DataError, Problem, listed, nearest, show
 
 Target = Literal["label", "labels", "entities"]
@@ -32,8 +32,6 @@ Shape = Literal["label", "labels", "entities", "tags"]
 TARGETS: tuple[Target, ...] = get_args(Target)
 INFERRED: Mapping[str, tuple[Target, ...]] = {"classification": ("label", "labels"), "ner": ("entities",)}
 """The tasks that rows speak for themselves, and the canonical columns that may hold their labels."""
-TAB = "\t"
-"""What stands between the two texts of a pair."""
 PLAIN = "text"
 """What stands in place of a task where text has no labels: nothing is learned from it yet (`plain.plain`)."""
 
@@ -79,45 +77,6 @@ class Schema:
         text = self.text or self.tokens or "text"
         label = {"label": self.label} if self.target else {}
         return {"text": f"{text} + {self.pair}" if self.pair else text, **label}
-
-
-def pair_of(names: Iterable[str]) -> tuple[str, str] | None:
-    """Find the two texts of a row about sentence pairs.
-
-    >>> pair_of(["id", "sentence1", "sentence2", "label"])
-    ('sentence1', 'sentence2')
-    """
-    known = set(names)
-    return next((pair for pair in PAIRS if known.issuperset(pair)), None)
-
-
-def named_pair(text: str | None, names: Iterable[str]) -> tuple[str, str] | None:
-    """The two columns that ``--text FIRST,SECOND`` names; None where it names one, or what is no column.
-
-    >>> named_pair("query, answer", ["query", "answer", "label"])
-    ('query', 'answer')
-    """
-    first, comma, second = (text or "").partition(",")
-    pair, known = (first.strip(), second.strip()), set(names)
-    return pair if comma and text not in known and known.issuperset(pair) else None
-
-
-def join_pair(first: str, second: str) -> str:
-    """Make one text of two: a tab between them, which neither loses its place by.
-
-    It is the first tab, so that the two can be told apart again: a tab in ``first`` becomes a space.
-    """
-    return f"{first.replace(TAB, ' ')}{TAB}{second}"
-
-
-def part_pair(text: str) -> tuple[str, str] | None:
-    """The two texts that `join_pair` made one of; None where it is one alone.
-
-    >>> part_pair(join_pair("how much?", "the price")), part_pair("how much?")
-    (('how much?', 'the price'), None)
-    """
-    first, tab, second = text.partition(TAB)
-    return (first, second) if tab else None
 
 
 def from_cell(value: Any) -> Any:

@@ -1,7 +1,8 @@
-"""Rows of two texts made of what people keep: questions with their answers, and groups of questions that mean one thing.
+"""Two texts in one row: how they are found and made one, and rows made of what people keep.
 
-What comes out is read by ``Dataset.from_rows({"train": rows}, "matching", targets=("label",), group="group")``: all rows
-of one question stand on one side of a split.
+`query_pairs` and `group_pairs` make rows of questions with their answers, and of wordings of one question. These are
+read by ``Dataset.from_rows({"train": rows}, "matching", targets=("label",), group="group")``, so that all rows of one
+question stand on one side of a split.
 """
 
 from __future__ import annotations
@@ -9,17 +10,60 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from tunewheel.data.names import PAIRS
 from tunewheel.data.problems import DataError, Problem, show
+
+TAB = "\t"
+"""What stands between the two texts of a pair."""
 
 SAME, NOT = "same", "not"
 """The labels of texts that belong together and of those that do not."""
 
 
+def pair_of(names: Iterable[str]) -> tuple[str, str] | None:
+    """Find the two texts of a row about sentence pairs.
+
+    >>> pair_of(["id", "sentence1", "sentence2", "label"])
+    ('sentence1', 'sentence2')
+    """
+    known = set(names)
+    return next((pair for pair in PAIRS if known.issuperset(pair)), None)
+
+
+def named_pair(text: str | None, names: Iterable[str]) -> tuple[str, str] | None:
+    """The two columns that ``--text FIRST,SECOND`` names; None where it names one, or what is no column.
+
+    >>> named_pair("query, answer", ["query", "answer", "label"])
+    ('query', 'answer')
+    """
+    first, comma, second = (text or "").partition(",")
+    pair, known = (first.strip(), second.strip()), set(names)
+    return pair if comma and text not in known and known.issuperset(pair) else None
+
+
+def join_pair(first: str, second: str) -> str:
+    """Make one text of two: a tab between them, which neither loses its place by.
+
+    It is the first tab, so that the two can be told apart again: a tab in ``first`` becomes a space.
+    """
+    return f"{first.replace(TAB, ' ')}{TAB}{second}"
+
+
+def part_pair(text: str) -> tuple[str, str] | None:
+    """The two texts that `join_pair` made one of; None where it is one alone.
+
+    >>> part_pair(join_pair("how much?", "the price")), part_pair("how much?")
+    (('how much?', 'the price'), None)
+    """
+    first, tab, second = text.partition(TAB)
+    return (first, second) if tab else None
+
+
 def query_pairs(rows: Iterable[Mapping[str, Any]], name: str = "rows") -> Iterator[dict[str, Any]]:
     """Pairs of rows {"query", "positive", "negatives"}: the query with every positive, and apart from every negative.
 
-    ``positive`` and ``negatives`` are a text or a list of texts, ``negatives`` may be missing. A row's ``group`` is kept,
-    else its query is the group. Raises `DataError` naming row and column.
+    ``positive`` and ``negatives`` are a text or a list of texts, ``negatives`` may be missing. A row's ``group`` is
+    kept, else its query is the group. Raises `DataError` naming row and column.
 
     >>> [pair["label"] for pair in query_pairs([{"query": "卡丢了", "positive": "挂失", "negatives": ["开户"]}])]
     ['same', 'not']

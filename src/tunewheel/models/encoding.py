@@ -124,7 +124,9 @@ class TextEncoder:
         if beside:
             batch["inside"] = padded([[1] * len(w.ids) for w in windows], 0)
         if targets[0] is not None:
-            by_token = not beside and isinstance(targets[0], list) and (not targets[0] or isinstance(targets[0][0], int))
+            by_token = (
+                not beside and isinstance(targets[0], list) and (not targets[0] or isinstance(targets[0][0], int))
+            )
             batch["labels"] = padded(targets, IGNORED) if by_token else torch.tensor(targets)
         return batch
 

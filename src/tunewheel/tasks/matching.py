@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 import numpy.typing as npt
 
-from tunewheel.data.infer import TAB, join_pair, part_pair
+from tunewheel.data.pairs import TAB, join_pair, part_pair
 from tunewheel.tasks.base import (
     Encoder,
     Head,
@@ -26,6 +26,7 @@ from tunewheel.tasks.base import (
     split_windows,
 )
 from tunewheel.tasks.calibration import UNCALIBRATED, Claims, fit_temperature_each, temper_each
+from tunewheel.tasks.ranks import average_precision, spearman
 
 STRIDE = 32
 """Pieces that neighbouring windows of a long text share."""
@@ -99,7 +100,7 @@ class Matching(Task):
         class_weights: Literal["none", "balanced"] = "none",
         **_options: Any,
     ) -> Self:
-        """Learn which label says that texts belong together (``positive``, or by its name), and whether rows are graded.
+        """Learn which label says that texts belong together (``positive``, or by its name), and if rows are graded.
 
         Raises `TaskError` for rows of one text, and for labels that are not two or do not say which is which.
         """
@@ -107,8 +108,8 @@ class Matching(Task):
         for number, text in enumerate(rows["text"], 1):
             if part_pair(text) is None:
                 raise TaskError(
-                    f"{split} row {number} holds one text ({text[:40]!r}), and matching is about two: call their columns "
-                    "sentence1 and sentence2, or name them: --text FIRST,SECOND"
+                    f"{split} row {number} holds one text ({text[:40]!r}), and matching is about two: "
+                    "call their columns sentence1 and sentence2, or name them: --text FIRST,SECOND"
                 )
         labels = _ordered(dataset.labels, positive)
         weight = None
@@ -188,8 +189,8 @@ class Matching(Task):
             pieces = max(1, sum(part.stop - part.start for part in window.parts))
             total[row] += pieces * _sigmoid(float(logit[0]))
             size[row] += pieces
-        for row in rows:
-            self.sides(row)
+        for each in rows:
+            self.sides(each)
         return self._answers(total / np.maximum(size, 1))
 
     def judged(self, cosines: npt.ArrayLike) -> list[Prediction]:
@@ -237,11 +238,11 @@ class Matching(Task):
             "f1": float(f1(precision, recall)),
             "precision": float(precision),
             "recall": float(recall),
-            "average_precision": _average_precision(scores["score"], gold == 1, w),
+            "average_precision": average_precision(scores["score"], gold == 1, w),
         }
         known = ~np.isnan(scores["grade"])
         if known.any():
-            found["spearman"] = _spearman(scores["score"][known], scores["grade"][known], w[known])
+            found["spearman"] = spearman(scores["score"][known], scores["grade"][known], w[known])
         return found
 
     def counted(self, metric: str, scores: Scores) -> npt.NDArray[Any]:
@@ -316,7 +317,9 @@ def _ordered(labels: Sequence[str], positive: str | None) -> tuple[str, str]:
     found = sorted(labels)
     if len(found) != 2:
         told = ", ".join(map(repr, found[:8]))
-        raise TaskError(f"matching knows two labels, the rows hold {len(found)} ({told}); --task classification learns any")
+        raise TaskError(
+            f"matching knows two labels, the rows hold {len(found)} ({told}); --task classification learns any"
+        )
     known = [label for label in found if label.strip().lower() in _TOGETHER]
     if positive is None and len(known) != 1:
         which = f"which of {found[0]!r} and {found[1]!r} says that two texts belong together cannot be told"
@@ -371,30 +374,6 @@ def _window(row: int, pieces: Pieces, one: Range, other: Range, separator: list[
         [*pieces.shapes[first], *([0] * len(separator)), *pieces.shapes[second]],
         (Part(row, *one, 0), Part(row, *other, at)),
     )
-
-
-def _average_precision(scores: npt.NDArray[Any], positive: npt.NDArray[Any], weights: npt.NDArray[Any]) -> float:
-    """Σ (recall's step × precision) down the ranking, ties as one step, as scikit-learn has it; 0 without positives."""
-    order = np.argsort(-scores, kind="stable")
-    ends = np.append(np.flatnonzero(np.diff(scores[order])), len(order) - 1)
-    hits = (weights * positive)[order].cumsum()[ends]
-    above = weights[order].cumsum()[ends]
-    return float(ratio(np.diff(hits, prepend=0.0) @ ratio(hits, above), hits[-1]))
-
-
-def _spearman(one: npt.NDArray[Any], other: npt.NDArray[Any], weights: npt.NDArray[Any]) -> float:
-    """Spearman's rank correlation under weights, ties at their mean rank; 0 where it is negative or not defined."""
-    x, y = (_ranks(values, weights) for values in (one, other))
-    x, y = (ranks - np.average(ranks, weights=weights) if weights.sum() else ranks for ranks in (x, y))
-    spread = np.sqrt((weights @ x**2) * (weights @ y**2))
-    return float(np.clip(ratio(weights @ (x * y), spread), 0, 1))
-
-
-def _ranks(values: npt.NDArray[Any], weights: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """Mean rank of each value where a row of weight two is two rows."""
-    _, group = np.unique(values, return_inverse=True)
-    held = np.bincount(group, weights)
-    return np.asarray((held.cumsum() - held / 2)[group])
 
 
 def _best_threshold(cosines: npt.NDArray[Any], gold: npt.NDArray[Any], usual: float) -> float:

@@ -150,8 +150,6 @@ def test_texts_of_one_meaning_are_not_pushed_apart():
     assert contrast(x, torch.tensor([[0, 1], [2, 3], [4, 5], [6, 7]]), "both") == 0
 
 
-
-
 def test_a_task_about_one_text_is_refused():
     from tunewheel.models.methods import check_pair
 

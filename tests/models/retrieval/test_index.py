@@ -173,4 +173,7 @@ class Judge:
 
 def test_re_ranking_orders_by_the_model_s_score():
     hits = [[Hit("a", "xx", 0.9), Hit("b", "xxxx", 0.5), Hit("c", "yy", 0.1)], []]
-    assert reranked(Judge(), ["q", "r"], hits) == [[Hit("b", "xxxx", 0.04), Hit("a", "xx", 0.02), Hit("c", "yy", 0.02)], []]
+    assert reranked(Judge(), ["q", "r"], hits) == [
+        [Hit("b", "xxxx", 0.04), Hit("a", "xx", 0.02), Hit("c", "yy", 0.02)],
+        [],
+    ]

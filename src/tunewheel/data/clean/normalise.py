@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 from tunewheel.data.editmap import EditMap
-from tunewheel.data.infer import TAB, pair_of
+from tunewheel.data.pairs import TAB, pair_of
 from tunewheel.data.problems import DataError, Problem
 
 Row = dict[str, Any]

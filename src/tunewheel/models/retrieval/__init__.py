@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from tunewheel.models.retrieval.index import Hit, How, Index, RetrievalError
+from tunewheel.models.retrieval.index import How, Index
 from tunewheel.models.retrieval.mining import hard_negatives
-from tunewheel.models.retrieval.ranking import fused, reranked
+from tunewheel.models.retrieval.ranking import Hit, fused, reranked
+from tunewheel.models.retrieval.words import RetrievalError
 
 __all__ = ["Hit", "How", "Index", "RetrievalError", "fused", "hard_negatives", "reranked"]

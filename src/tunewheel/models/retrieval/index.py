@@ -183,9 +183,13 @@ class Index:
         try:
             declared = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise RetrievalError(f"{path} cannot be read ({error}); an index is a folder that Index.save wrote") from None
+            raise RetrievalError(
+                f"{path} cannot be read ({error}); an index is a folder that Index.save wrote"
+            ) from None
         if declared.get("schema") != SCHEMA:
-            raise RetrievalError(f"{path}: schema {declared.get('schema')!r}, this Tunewheel reads {SCHEMA}; upgrade it")
+            raise RetrievalError(
+                f"{path}: schema {declared.get('schema')!r}, this Tunewheel reads {SCHEMA}; upgrade it"
+            )
         index = cls({}, reader)
         index._texts = declared["texts"]
         index._settle()

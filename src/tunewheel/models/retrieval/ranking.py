@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from tunewheel.data.infer import join_pair
+from tunewheel.data.pairs import join_pair
 
 if TYPE_CHECKING:
     from tunewheel.models.model import Model
