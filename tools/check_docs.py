@@ -87,6 +87,7 @@ MEANING = """
     method: how the base is adapted; `full` trains all weights
     options: the method's own, one by one (`options.r=16`)
     class_weights: `balanced` lets rare labels weigh more in the loss
+    positive: the label that says that two texts belong together, for the task `matching`; by its name by default
     out_of_scope: the label of texts that are about something else, not trained on; inferred from its name
         (`oos`, `out_of_scope`, `超出范围`) by default; `false`: learned like any other
     crf: a conditional random field decides over entity labels; on for `bilstm` and

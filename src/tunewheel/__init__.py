@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tunewheel.loop.collect import collect
     from tunewheel.loop.forget import forget
     from tunewheel.models import Model
+    from tunewheel.models.retrieval import Index
     from tunewheel.registry import Registry, Version
     from tunewheel.store import Workspace
     from tunewheel.tasks import Task
@@ -28,6 +29,7 @@ _HOMES = {
     "Comparison": "tunewheel.evaluation",
     "DataError": "tunewheel.data",
     "Dataset": "tunewheel.data",
+    "Index": "tunewheel.models.retrieval",
     "Inspection": "tunewheel.data.check",
     "Model": "tunewheel.models",
     "Registry": "tunewheel.registry",
@@ -50,6 +52,7 @@ __all__ = [
     "Comparison",
     "DataError",
     "Dataset",
+    "Index",
     "Inspection",
     "Model",
     "Registry",

@@ -26,6 +26,10 @@ Names = Annotated[tuple[str, ...], BeforeValidator(lambda value: [value] if isin
 """One name, or a list of them."""
 
 
+Label = Annotated[str | None, BeforeValidator(lambda value: None if value is None else str(value))]
+"""A label's name, numbers as files write them."""
+
+
 class SettingsError(ValueError):
     """A setting is unknown, of the wrong kind or out of range; the message names all such settings."""
 
@@ -52,6 +56,7 @@ class TrainSettings(BaseModel):
     method: str = "full"
     options: dict[str, Any] = {}
     class_weights: Literal["none", "balanced"] = "none"
+    positive: Label = None
     out_of_scope: str | Literal[False] | None = None
     crf: bool | None = None
     context: int = Field(0, ge=0)

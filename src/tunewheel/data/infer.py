@@ -17,13 +17,13 @@ from tunewheel.data.names import (
     LABEL_WORDS,
     LABELS,
     NAMES,
-    PAIRS,
     STARTS,
     TAGS,
     TEXTS,
     TOKENS,
     known_column,
 )
+from tunewheel.data.pairs import named_pair, pair_of
 from tunewheel.data.problems import DataError, Problem, listed, nearest, show
 
 Target = Literal["label", "labels", "entities"]
@@ -79,21 +79,6 @@ class Schema:
         return {"text": f"{text} + {self.pair}" if self.pair else text, **label}
 
 
-def pair_of(names: Iterable[str]) -> tuple[str, str] | None:
-    """Find the two texts of a row about sentence pairs.
-
-    >>> pair_of(["id", "sentence1", "sentence2", "label"])
-    ('sentence1', 'sentence2')
-    """
-    known = set(names)
-    return next((pair for pair in PAIRS if known.issuperset(pair)), None)
-
-
-def join_pair(first: str, second: str) -> str:
-    """Make one text of two: a tab between them, which neither loses its place by."""
-    return f"{first}\t{second}"
-
-
 def from_cell(value: Any) -> Any:
     """Read a list that stands as JSON in one cell of a delimited file; anything else is returned as it is.
 
@@ -130,6 +115,12 @@ class Columns:
     def names(self) -> list[str]:
         """All names, in order of appearance."""
         return list(self.values)
+
+    def without(self, taken: Sequence[str]) -> Columns:
+        """The other columns, where some are spoken for."""
+        rest = Columns(())
+        rest.values = {name: values for name, values in self.values.items() if name not in taken}
+        return rest
 
     def find(self, names: Iterable[str]) -> list[str]:
         """Columns called one of ``names`` (case aside), the first names first."""
@@ -230,10 +221,12 @@ def infer(
     ``targets`` are the canonical columns that may hold the labels of a task that is not one of `INFERRED`.
     """
     columns, wanted = Columns(sample), shapes_of(task, targets)
+    both_texts = named_pair(text, columns.names)
+    text = None if both_texts else text
     check_named(file, columns, text=text, label=label)
-    chosen, shape, both = _labels(file, columns, task, wanted, text, label)
+    chosen, shape, both = _labels(file, columns.without(both_texts or ()), task, wanted, text, label)
     tokens = next(iter(columns.find(TOKENS)), None) if shape == "tags" else None
-    pair = paired(columns, text) if shape in ("label", "labels") else None
+    pair = (both_texts or paired(columns, text)) if shape in ("label", "labels") else None
     text = text or (pair[0] if pair else text_column(file, columns, chosen, tokens))
     notes = [f"'{both}' holds entities too: --task ner learns those instead of '{chosen}'"] if both else []
     if chosen is None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from tunewheel.data.infer import PLAIN, TARGETS, Columns, Schema, check_named, paired, text_column
 from tunewheel.data.names import GROUP, IDS
+from tunewheel.data.pairs import named_pair
 from tunewheel.data.problems import DataError, Problem
 
 
@@ -20,8 +21,10 @@ def plain(file: str, sample: Sequence[Mapping[str, Any]], text: str | None, labe
     if label is not None:
         fix = f"leave out --label, or name the task that learns it in place of --task {PLAIN}"
         raise DataError([Problem(file, 1, label, "no column of labels: plain text has none", f"--label {label}", fix)])
+    both = named_pair(text, columns.names)
+    text = None if both else text
     check_named(file, columns, text=text)
-    pair = paired(columns, text)
+    pair = both or paired(columns, text)
     chosen = pair[0] if pair else text or text_column(file, columns, None, None)
     notes = [f"'{pair[0]}' and '{pair[1]}' make the text together, a tab between them"] if pair else []
     notes += [f"'{name}' is kept as 'original_{name}'" for name in TARGETS if name in columns.values and name != chosen]

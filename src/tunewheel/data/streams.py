@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any, Literal, Protocol
 
-from tunewheel.data.infer import join_pair, pair_of
 from tunewheel.data.names import TEXTS
+from tunewheel.data.pairs import join_pair, named_pair, pair_of
 from tunewheel.data.problems import DataError, Problem, show
 from tunewheel.data.rejected import json_line
 from tunewheel.data.rows import encodable
@@ -140,6 +140,8 @@ class Passage:
             self._pair = None if any(name in row for name in TEXTS[:4]) else pair_of(row)
             named = (name for name in TEXTS if isinstance(row.get(name), str))
             self.column = self._pair[0] if self._pair else next(named, None)
+        elif self._pair is None and (both := named_pair(self.column, row)):
+            self._pair, self.column = both, both[0]
         column = self.column or "text"
         text = row.get(column)
         if self._pair and isinstance(text, str) and isinstance(other := row.get(self._pair[1]), str):

@@ -271,7 +271,18 @@ class _Retraining:
 
     def _settings(self, recorded: Mapping[str, Any], rows: Dataset) -> dict[str, Any]:
         """What `train` takes, as a run recorded it; the columns and splits are the dataset's by now."""
-        kept = ("name", "base", "method", "class_weights", "out_of_scope", "crf", "context", "slices", "robustness")
+        kept = (
+            "name",
+            "base",
+            "method",
+            "class_weights",
+            "positive",
+            "out_of_scope",
+            "crf",
+            "context",
+            "slices",
+            "robustness",
+        )
         recipe = {each.name: recorded[each.name] for each in fields(Recipe) if each.name in recorded}
         given = {name: recorded[name] for name in kept if name in recorded}
         place = {"home": self.workspace.home, "database": self.workspace.database}

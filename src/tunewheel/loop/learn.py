@@ -40,6 +40,7 @@ def train(
     method: str = "full",
     options: Mapping[str, Any] | None = None,
     class_weights: Literal["none", "balanced"] = "none",
+    positive: str | None = None,
     out_of_scope: str | Literal[False] | None = None,
     crf: bool | None = None,
     context: int = 0,
@@ -139,6 +140,7 @@ def planned(
     check_pair(method, dataset.task)
     of_task: dict[str, Any] = {
         "class_weights": class_weights,
+        "positive": positive,
         "out_of_scope": scope_of(dataset, out_of_scope, say),
         "crf": base in FROM_NOTHING if crf is None else crf,
         "context": context,

@@ -48,6 +48,7 @@ class Body(Protocol):
 _KINDS = {
     "network": ("tunewheel.models.neural", "Neural"),
     "prompted": ("tunewheel.models.prompted", "Prompted"),
+    "bi-encoder": ("tunewheel.models.twin", "Twin"),
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -91,16 +92,21 @@ class TextEncoder:
         ]
 
     def size(self, window: Window) -> int:
-        """Tokens of a window, special tokens included."""
-        return len(self.prefix) + len(window.ids) + len(self.suffix)
+        """Tokens of a window, special tokens included, and of the text that is read beside it."""
+        beside = self.size(window.other) if window.other is not None else 0
+        return len(self.prefix) + len(window.ids) + len(self.suffix) + beside
 
     def collate(self, windows: Sequence[Window]) -> dict[str, Any]:
         """Pad windows to the longest: ``input_ids``, ``attention_mask``, ``shape_ids``, ``labels`` [batch, length].
 
-        Labels of one number a text become [batch] or [batch, labels].
+        Labels of one number a text become [batch] or [batch, labels]. Texts that are read beside others follow all of
+        these, in their order, and ``inside`` then tells every window's own pieces from the rest.
         """
         import torch
 
+        targets: list[Any] = [w.labels for w in windows]
+        beside = [w.other for w in windows if w.other is not None]
+        windows = [replace(w, other=None) for w in windows] + beside if beside else windows
         width = max(self.size(window) for window in windows)
         head = len(self.prefix)
 
@@ -115,9 +121,12 @@ class TextEncoder:
         }
         if self.shapes:
             batch["shape_ids"] = padded([w.shapes for w in windows], 0)
-        targets: list[Any] = [w.labels for w in windows]
+        if beside:
+            batch["inside"] = padded([[1] * len(w.ids) for w in windows], 0)
         if targets[0] is not None:
-            by_token = isinstance(targets[0], list) and (not targets[0] or isinstance(targets[0][0], int))
+            by_token = (
+                not beside and isinstance(targets[0], list) and (not targets[0] or isinstance(targets[0][0], int))
+            )
             batch["labels"] = padded(targets, IGNORED) if by_token else torch.tensor(targets)
         return batch
 

@@ -21,7 +21,7 @@ from tunewheel.models.checkpoints import Keeper, last_checkpoint, remove_cut_off
 from tunewheel.models.encoding import TextEncoder
 from tunewheel.models.machine import keep_memory
 from tunewheel.models.network import Network
-from tunewheel.models.predictor import Predictor
+from tunewheel.models.neural import Neural
 from tunewheel.models.probe import fit_head
 from tunewheel.models.quiet import quiet
 from tunewheel.models.recipe import Recipe
@@ -71,15 +71,17 @@ def train_network(
     *,
     progress: Progress | None = None,
     report_to: Sequence[str] = (),
+    body: Neural | None = None,
 ) -> Trained:
     """Train ``network`` in place on ``train`` and leave it with the weights that scored best on ``dev``.
 
     ``recipe`` must be resolved. Checkpoints go to ``folder``; a run found there is taken up from its last whole
     checkpoint and ends, on a processor, with the very weights of a run that was never stopped. Without dev rows the
-    last weights are kept.
+    last weights are kept. ``body`` says how the network reads and answers where that is not the task's own way.
     """
     keep_memory()
-    windows = [w for w in task.encode(train, encoder, labelled=True) if encoder.size(w)]
+    body = body or Neural(network, encoder)
+    windows = [w for w in body.windows(task, train) if encoder.size(w)]
     if not windows:
         raise TaskError("the train split holds no text to learn from")
     network.label_smoothing = recipe.label_smoothing
@@ -91,10 +93,10 @@ def train_network(
     remove_cut_off(folder)
     checkpoint = last_checkpoint(folder)
     if recipe.head_first and checkpoint is None:
-        if task.head().level != "sequence":
-            raise TaskError(f"head_first is for tasks that label whole texts, {task.name} labels tokens; leave it off")
+        if network.config.level != "sequence":
+            raise TaskError(f"head_first is for a head on whole texts, and for {task.name} there is none; leave it off")
         fit_head(network, encoder, windows)
-    trainer = _Engine(network, task, encoder, windows, list(dev), recipe, folder, progress, report_to)
+    trainer = _Engine(body, task, windows, list(dev), recipe, folder, progress, report_to)
     begun = int(checkpoint.name.split("-")[1]) if checkpoint else 0
     if checkpoint:
         trainer.keeper.resume(checkpoint)
@@ -115,9 +117,8 @@ def train_network(
 class _Engine(Trainer):
     def __init__(
         self,
-        network: Network,
+        body: Neural,
         task: Task,
-        encoder: TextEncoder,
         windows: list[Window],
         dev: list[Row],
         recipe: Recipe,
@@ -125,12 +126,13 @@ class _Engine(Trainer):
         progress: Progress | None,
         report_to: Sequence[str],
     ) -> None:
+        network, encoder = body.network, body.encoder
         self.recipe = recipe
         self.encoder = encoder
         self.windows = windows
         self.dev_rows = dev
         self.task = task
-        self.predictor = Predictor(network, task, encoder, "bf16" if recipe.precision == "bf16" else "fp32")
+        self.predictor = body.answers(task, "bf16" if recipe.precision == "bf16" else "fp32")
         self.optimizer: Any = None
         self.control: Any
         self.tokens = 0

@@ -10,6 +10,7 @@ from transformers.modeling_outputs import ModelOutput
 
 import tunewheel.models.convolutional
 import tunewheel.models.recurrent  # noqa: F401  (both register their backbone with AutoModel)
+from tunewheel.models.contrast import contrast
 from tunewheel.models.crf import LinearChainCrf
 from tunewheel.tasks import IGNORED, Head
 
@@ -48,7 +49,7 @@ class Network(PreTrainedModel):
         if config.word_shapes:
             self.shapes = nn.Embedding(config.word_shapes, self.backbone.get_input_embeddings().embedding_dim)
         self.dropout = nn.Dropout(0.1)
-        self.head = nn.Linear(width, config.outputs)
+        self.head = nn.Identity() if config.level == "vector" else nn.Linear(width, config.outputs)
         if config.loss == "crf":
             self.crf = LinearChainCrf(config.outputs)
         self.label_smoothing = 0.0
@@ -73,7 +74,7 @@ class Network(PreTrainedModel):
     def _init_weights(self, module: nn.Module) -> None:
         if module is getattr(self, "shapes", None):
             nn.init.zeros_(module.weight)
-        elif module is self.head:
+        elif module is self.head and isinstance(module, nn.Linear):
             nn.init.normal_(module.weight, std=0.02)
             nn.init.zeros_(module.bias)
         elif isinstance(module, LinearChainCrf):
@@ -90,19 +91,31 @@ class Network(PreTrainedModel):
         attention_mask: Tensor,
         shape_ids: Tensor | None = None,
         labels: Tensor | None = None,
+        inside: Tensor | None = None,
     ) -> ModelOutput:
         """Logits [batch, outputs] or [batch, length, outputs] (log-marginals under a CRF), and the loss if labelled."""
-        logits = self.head(self.dropout(self.features(input_ids, attention_mask, shape_ids)))
+        logits = self.head(self.dropout(self.features(input_ids, attention_mask, shape_ids, inside)))
         loss = None if labels is None else self.loss(logits, labels, attention_mask)
         if self.config.loss == "crf" and labels is None:
             logits = self.crf(logits.float(), attention_mask)
         return ModelOutput(loss=loss, logits=logits)
 
-    def features(self, input_ids: Tensor, attention_mask: Tensor, shape_ids: Tensor | None = None) -> Tensor:
-        """What the head sees: the tokens pooled [batch, width], or every token [batch, length, width]."""
+    def features(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        shape_ids: Tensor | None = None,
+        inside: Tensor | None = None,
+    ) -> Tensor:
+        """What the head sees: the tokens pooled [batch, width], or every token [batch, length, width].
+
+        Vectors are the mean of the tokens ``inside`` the text, as `Predictor.vectors` has it.
+        """
         hidden = self.hidden(input_ids, attention_mask, shape_ids)
         if self.config.level == "sequence":
-            hidden = _pooled(hidden, attention_mask, getattr(self.backbone, "pooling", "mean"))
+            return _pooled(hidden, attention_mask, getattr(self.backbone, "pooling", "mean"))
+        if self.config.level == "vector":
+            return _pooled(hidden, attention_mask if inside is None else inside, "mean")
         return hidden
 
     def hidden(self, input_ids: Tensor, attention_mask: Tensor, shape_ids: Tensor | None = None) -> Tensor:
@@ -126,6 +139,8 @@ class Network(PreTrainedModel):
         if self.config.loss == "crf":
             assert mask is not None
             return self.crf.negative_log_likelihood(logits, labels.clamp(min=0), mask)
+        if self.config.level == "vector":
+            return contrast(logits, labels, self.config.loss)
         if self.config.loss == "binary":
             return nn.functional.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype), pos_weight=weight)
         return nn.functional.cross_entropy(

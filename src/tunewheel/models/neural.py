@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -13,7 +13,7 @@ from tunewheel.store.files import sha256
 if TYPE_CHECKING:
     from tunewheel.models.encoding import TextEncoder
     from tunewheel.models.network import Network
-    from tunewheel.tasks import Task
+    from tunewheel.tasks import Row, Task, Window
 
 
 class Neural:
@@ -33,6 +33,10 @@ class Neural:
     def answers(self, task: Task, precision: Precision) -> Predictor:
         """The predictor over this network."""
         return Predictor(self.network, task, self.encoder, precision)
+
+    def windows(self, task: Task, rows: Sequence[Row]) -> list[Window]:
+        """What the engine learns from labelled rows."""
+        return task.encode(rows, self.encoder, labelled=True)
 
     def save(self, folder: Path) -> dict[str, Any]:
         """Write weights, configuration and tokenizer."""

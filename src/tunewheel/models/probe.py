@@ -25,7 +25,7 @@ def fit_head(network: Network, encoder: TextEncoder, windows: Sequence[Window], 
     is the weight of half the squared norm of the head; L-BFGS finds the one minimum, so no seed is involved.
     """
     features, labels = _features(network, encoder, windows)
-    head = network.head
+    head: Any = network.head
     optimizer: Any = torch.optim.LBFGS(head.parameters(), max_iter=200, history_size=10, line_search_fn="strong_wolfe")
 
     def closure() -> Any:

@@ -26,11 +26,11 @@ def sentence_vectors(
     Raises:
         BackboneError: the base cannot be loaded, or starts from random weights, whose vectors say nothing.
     """
-    return vector_reader(base, window=window, precision=precision).vectors({"text": text} for text in texts)
+    return sentence_reader(base, window=window, precision=precision).vectors({"text": text} for text in texts)
 
 
-def vector_reader(base: str, *, window: int = 256, precision: Literal["fp32", "bf16"] = "fp32") -> Predictor:
-    """The base as a predictor of which ``vectors`` is asked, for texts that come a few at a time; raises as above."""
+def sentence_reader(base: str, *, window: int = 256, precision: Literal["fp32", "bf16"] = "fp32") -> Predictor:
+    """What makes those vectors (its ``vectors``), to be kept where texts come one by one; raises as above."""
     import torch
 
     from tunewheel.models.encoding import TextEncoder
@@ -45,13 +45,14 @@ def vector_reader(base: str, *, window: int = 256, precision: Literal["fp32", "b
     network = Network.on(backbone.model, Head("sequence", 1, "binary"))
     if torch.cuda.is_available():
         network = network.to("cuda")
-    return Predictor(network, cast(Any, _Reading()), encoder, precision)
+    return Predictor(network, cast(Any, Reading()), encoder, precision)
 
 
-class _Reading:
+class Reading:
     """What of a task vectors need: how texts become windows."""
 
     def encode(self, rows: Sequence[Row], encoder: Encoder) -> list[Window]:
+        """Each text in windows without an overlap."""
         return [
             Window(pieces.ids[start:stop], pieces.shapes[start:stop], (Part(i, start, stop, 0),))
             for i, pieces in enumerate(encoder([row["text"] for row in rows]))
@@ -59,4 +60,5 @@ class _Reading:
         ]
 
     def joins(self, row: Row, following: Row) -> bool:
+        """No text is read with its neighbour."""
         return False

@@ -68,22 +68,28 @@ class Window:
     """What a network reads at once: at most ``Encoder.room`` pieces, of one row or of neighbouring rows.
 
     ``labels`` is an int (one label), a list of floats (several labels) or one int a piece (`IGNORED` where the loss
-    must not look); None when the rows carry no labels.
+    must not look); None when the rows carry no labels. ``other`` is a second text that the network reads apart from
+    this one; the two stand in one batch, and ``labels`` are about both.
     """
 
     ids: list[int]
     shapes: list[int]
     parts: tuple[Part, ...]
     labels: int | list[int] | list[float] | None = None
+    other: Window | None = None
 
 
 @dataclass(frozen=True)
 class Head:
-    """The output a task needs on top of a backbone: ``outputs`` numbers a sequence or a token, and their loss."""
+    """The output a task needs on top of a backbone: ``outputs`` numbers a sequence or a token, and their loss.
 
-    level: Literal["sequence", "token"]
+    At the level ``vector`` nothing stands on top: the pooled vectors of two texts are brought together or kept apart
+    (`tunewheel.models.contrast`).
+    """
+
+    level: Literal["sequence", "token", "vector"]
     outputs: int
-    loss: Literal["cross_entropy", "binary", "crf"]
+    loss: Literal["cross_entropy", "binary", "crf", "contrastive", "cosent", "both"]
     class_weights: tuple[float, ...] | None = None
 
 

@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any
 
 from tunewheel.data.editmap import EditMap
+from tunewheel.data.pairs import TAB, pair_of
 from tunewheel.data.problems import DataError, Problem
 
 Row = dict[str, Any]
@@ -29,7 +30,8 @@ def normalised(row: Mapping[str, Any], *, simplified: bool = False) -> Row:
     >>> normalised(row)
     {'text': '付 给Anna', 'entities': [{'start': 3, 'end': 7, 'label': 'PER'}]}
     """
-    steps = [_visible, _composed, _spaced, *([_simplified] if simplified else [])]
+    spaced = _spaced_apart if pair_of(row) else _spaced
+    steps = [_visible, _composed, spaced, *([_simplified] if simplified else [])]
     result = dict(row)
     # Now and then a step leaves work for one before it; nothing was ever seen to need a third round.
     for _ in range(_ROUNDS):
@@ -109,6 +111,12 @@ def _spaced(text: str) -> list[str]:
         one = "\n" if re.search(r"[\n\r\u2028\u2029]", run[0]) else " "
         pieces[run.start() : run.end()] = [one if inner else "", *[""] * (len(run[0]) - 1)]
     return pieces
+
+
+def _spaced_apart(text: str) -> list[str]:
+    """The same for both texts of a pair, with the tab between them as it is."""
+    first, tab, second = text.partition(TAB)
+    return [*_spaced(first), *tab, *_spaced(second)]
 
 
 def _simplified(text: str) -> Sequence[str]:

@@ -59,9 +59,9 @@ class Shelf:
         """The rows' vectors, of length 1, and what makes a text's."""
         texts = [row["text"] for row in self.rows]
         if self._base:
-            from tunewheel.models.vectors import vector_reader
+            from tunewheel.models.vectors import sentence_reader
 
-            reader = vector_reader(self._base)
+            reader = sentence_reader(self._base)
             return unit(reader.vectors({"text": text} for text in texts)), reader
         from sklearn.feature_extraction.text import TfidfVectorizer
 

@@ -16,6 +16,7 @@ _OURS = {
     "head": "engine:HeadOnly",
     "prompt": "prompting:ZeroShot",
     "few-shot": "prompting:FewShot",
+    "bi-encoder": "bi_encoder:BiEncoder",
 }
 
 

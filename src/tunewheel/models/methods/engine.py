@@ -15,7 +15,7 @@ from tunewheel.models.methods.fitting import fitted
 from tunewheel.models.model import Model
 from tunewheel.models.neural import Neural
 from tunewheel.models.recipe import Recipe
-from tunewheel.tasks import Row
+from tunewheel.tasks import Head, Row, Task
 
 if TYPE_CHECKING:
     from tunewheel.models.engine import Progress, Trained
@@ -44,10 +44,10 @@ class Full(Method):
         tokens = sum(len(pieces.ids) for pieces in encoder([row["text"] for row in job.train]))
         recipe = self.resolved(job.recipe, backbone, tokens)
         set_seed(recipe.seed)
-        network = self.changed(Network.on(backbone.model, job.task.head(), word_shapes=SHAPES if shapes else 0))
+        network = self.changed(Network.on(backbone.model, self.head(job.task), word_shapes=SHAPES if shapes else 0))
         if torch.cuda.is_available():
             network = network.to("cuda")
-        return Ready(self, Model(Neural(network, encoder), job.task, job.origin), recipe)
+        return Ready(self, Model(self.body(network, encoder), job.task, job.origin), recipe)
 
     def check_base(self, backbone: Backbone) -> None:
         """Raise `MethodError` where the base is nothing that this method can adapt."""
@@ -65,6 +65,18 @@ class Full(Method):
     def finished(self, network: Network) -> Network:
         """The trained network as the model keeps it."""
         return network
+
+    def head(self, task: Task) -> Head:
+        """What stands on the base."""
+        return task.head()
+
+    def body(self, network: Network, encoder: TextEncoder) -> Neural:
+        """How the network reads and answers."""
+        return Neural(network, encoder)
+
+    def examples(self, model: Model, train: Sequence[Row]) -> Sequence[Row]:
+        """The rows to learn from, ``model`` being the one before it learns."""
+        return train
 
 
 @dataclass(frozen=True)
@@ -132,14 +144,15 @@ class Ready(Adaptation):
             model.network,
             model.task,
             model.encoder,
-            train,
+            self.method.examples(model, train),
             dev,
             recipe,
             folder,
             progress=progress,
             report_to=report_to,
+            body=self.method.body(model.network, model.encoder),
         )
-        body = Neural(self.method.finished(model.network), model.encoder)
+        body = self.method.body(self.method.finished(model.network), model.encoder)
         origin = replace(model.origin, settings={**model.origin.settings, **asdict(recipe)}, dev=trained.dev)
         return fitted(Model(body, model.task, origin), dev), trained
 
