@@ -77,8 +77,8 @@ def train(
     given: dict[str, Any] = {
         **{"task": task, "text": text, "label": label, "format": format, "ends": ends, "dev": dev, "test": test},
         **{"group": group, "time": time, "on_error": on_error, "parent": parent, "base": base, "method": method},
-        **{"options": options, "class_weights": class_weights, "out_of_scope": out_of_scope, "crf": crf},
-        **{"context": context, "slices": slices, "robustness": robustness, "recipe": recipe, "home": home},
+        **{"options": options, "class_weights": class_weights, "positive": positive, "out_of_scope": out_of_scope},
+        **{"crf": crf, "context": context, "slices": slices, "robustness": robustness, "recipe": recipe, "home": home},
     }
     training = planned(data, name=name, database=database, lang=lang, say=say, **given)
     return training.run(progress, report_to, again=again)
@@ -103,6 +103,7 @@ def planned(
     method: str = "full",
     options: Mapping[str, Any] | None = None,
     class_weights: Literal["none", "balanced"] = "none",
+    positive: str | None = None,
     out_of_scope: str | Literal[False] | None = None,
     crf: bool | None = None,
     context: int = 0,
