@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tunewheel.loop.clean import clean
     from tunewheel.loop.collect import collect
     from tunewheel.loop.forget import forget
+    from tunewheel.loop.topics import topics
     from tunewheel.models import Model
     from tunewheel.models.retrieval import Index
     from tunewheel.registry import Registry, Version
@@ -45,6 +46,7 @@ _HOMES = {
     "evaluate": "tunewheel.evaluation",
     "forget": "tunewheel.loop",
     "pretrain": "tunewheel.loop",
+    "topics": "tunewheel.loop",
     "train": "tunewheel.loop",
 }
 
@@ -69,6 +71,7 @@ __all__ = [
     "evaluate",
     "forget",
     "pretrain",
+    "topics",
     "train",
 ]
 

@@ -15,6 +15,7 @@ from tunewheel.cli.compare import compare
 from tunewheel.cli.forget import forget
 from tunewheel.cli.options import stderr
 from tunewheel.cli.pretrain import pretrain
+from tunewheel.cli.topics import topics
 
 __all__ = ["app", "main"]
 
@@ -25,7 +26,7 @@ app = typer.Typer(
     add_completion=False,
 )
 for command in (
-    *(learn.demo, collect, check, clean, pretrain, learn.train, compare, score.evaluate, score.predict),
+    *(learn.demo, collect, check, clean, topics, pretrain, learn.train, compare, score.evaluate, score.predict),
     *(registry.models, registry.trace, registry.promote, registry.rollback, forget),
 ):
     app.command()(command)
@@ -73,6 +74,7 @@ def _expected() -> tuple[type[Exception], ...]:
         "tunewheel.data.check.inspect": ("CheckError",),
         "tunewheel.data.privacy.kinds": ("PrivacyError",),
         "tunewheel.data.problems": ("DataError",),
+        "tunewheel.data.topics.topics": ("TopicsError",),
         "tunewheel.evaluation.intervals": ("EvaluationError",),
         "tunewheel.lineage.find": ("TraceError",),
         "tunewheel.loop": ("LoopError",),
