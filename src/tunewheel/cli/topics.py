@@ -11,7 +11,9 @@ from tunewheel.cli.options import Json, Lang, print_json, stderr, stdout
 
 
 def topics(
-    data: Annotated[str, typer.Argument(help="A file (of plain lines too), a folder, a hub id or DATABASE-URL::QUERY.")],
+    data: Annotated[
+        str, typer.Argument(help="A file (of plain lines too), a folder, a hub id or DATABASE-URL::QUERY.")
+    ],
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", metavar="FILE.jsonl", dir_okay=False, help="Rows with their topic as label."),

@@ -35,10 +35,11 @@ def topics(
 ) -> Topics:
     """Find the topics of texts: of a file of lines or any other, a folder, or a dataset; see `find_topics`.
 
-    Labels are not looked at. ``named`` is what a dataset is called. ``base`` is a pretrained model whose sentence vectors tell how alike texts are, or
-    ``tfidf``; by default the one for the language of the texts, and TF-IDF where there is none at hand, which is said.
-    ``count`` fixes the number of topics, ``sample`` is the most texts that they are made of; ``options`` go to
-    `Dataset.read`. Bad rows are left out, and how many is said. To write rows out again, read the data once:
+    Labels are not looked at. ``named`` is what a dataset is called. ``base`` is a pretrained model whose sentence
+    vectors tell how alike texts are, or ``tfidf``; by default the one for the language of the texts, and TF-IDF where
+    there is none at hand, which is said. ``count`` fixes the number of topics, ``sample`` is the most texts that they
+    are made of; ``options`` go to `Dataset.read`. Bad rows are left out, and how many is said. To write rows out again,
+    read the data once:
 
     >>> import tunewheel as tw
     >>> texts = tw.Dataset.read("desk.txt", task="text", format="lines")      # doctest: +SKIP

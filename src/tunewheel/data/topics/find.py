@@ -67,17 +67,25 @@ def find_topics(
     if not search.gathering.words:
         raise TopicsError(f"{data}: no topic in {len(votes.rows):,} texts: no three of them are about one thing")
     found, confidence, distance = search.told()
-    sizes, texts = (np.bincount(each[each >= 0], minlength=len(search.gathering.words)) for each in (votes.spread(found, OTHER), found))
+    sizes, texts = (
+        np.bincount(each[each >= 0], minlength=len(search.gathering.words))
+        for each in (votes.spread(found, OTHER), found)
+    )
     order = np.argsort(-sizes, kind="stable")
     place = np.append(np.argsort(order), OTHER)
     member = votes.spread(place[found], OTHER)
     return Topics(
-        **{"data": data, "fingerprint": dataset.fingerprint, "rows": len(corpus), "texts": len(votes.rows)},
+        data=data,
+        fingerprint=dataset.fingerprint,
+        rows=len(corpus),
+        texts=len(votes.rows),
         sampled=len(search.space.texts),
         topics=search.topics(order, sizes, texts),
         other=int((member == OTHER).sum()),
         agreement=search.firm.agreement,
-        **{"by": by, "seed": seed, "created": datetime.now(UTC).isoformat(timespec="seconds")},
+        by=by,
+        seed=seed,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
         member=member,
         confidence=votes.spread(confidence, 0),
         distance=votes.spread(distance, 1),
@@ -116,7 +124,7 @@ class _Search:
         masker = Masker()
         self.masked = [masker.mask(text).text for text in texts]
         self.gathering = Gathering.of(self.space, self.masked, votes.weights[self.chosen], count, seed)
-        self.member, self.distance = self.gathering.tell(self.space.vectors, self.space.points)
+        self.member, self.distance = self.gathering.topics, self.gathering.distance
         self.firm = stability(self.space.points, self.gathering.cluster, len(self.gathering.owner), seed)
 
     def told(self) -> tuple[Numbers, Floats, Floats]:

@@ -49,7 +49,8 @@ class Gathering:
         centres: [clusters, axes].
         heads: [clusters, width], the direction in which a cluster's own vectors point.
         owner: [clusters], the topic that a cluster belongs to; `OTHER` for one that is too small to be one.
-        cluster: [n], the cluster of each text that topics were made of.
+        cluster, distance: [n], of each text that topics were made of, its cluster and how far it is from the direction
+            of the others in it; 0 where it is alone.
         limit: the distance from a head from which a text belongs nowhere. It is taken in all of the vectors' width:
             what a text has in common with no topic does not show along the axes in which topics differ.
         words: of each topic, those that tell it, the best first.
@@ -59,6 +60,7 @@ class Gathering:
     heads: Floats
     owner: Numbers
     cluster: Numbers
+    distance: Floats
     limit: float
     words: tuple[tuple[str, ...], ...]
 
@@ -71,8 +73,8 @@ class Gathering:
         """
         middle = centres(space.points, count, seed)
         cluster, _ = nearest(space.points, middle)
-        heads = unit(np.stack([space.vectors[cluster == k].sum(0) for k in range(len(middle))]))
-        distance = 1 - (space.vectors * heads[cluster]).sum(1)
+        sums = np.stack([space.vectors[cluster == k].sum(0) for k in range(len(middle))])
+        distance = _to_others(space.vectors, sums[cluster])
         limit = too_far(distance)
         counts: list[Counter[str]] = [Counter() for _ in middle]
         for k, far, text in zip(cluster.tolist(), distance.tolist(), masked, strict=True):
@@ -80,12 +82,19 @@ class Gathering:
                 counts[k].update(told_words(text))
         sizes = np.bincount(cluster, rows * (distance <= limit), len(middle))
         least = 1 if count else max(_LEAST, int(rows.sum()) // _THOUSANDTH)
-        owner = owners(sizes >= least, topic_words(counts), merge=count is None)
+        owner = owners((sizes >= least).tolist(), topic_words(counts), merge=count is None)
         told = [sum((counts[k] for k in np.flatnonzero(owner == topic)), Counter()) for topic in range(owner.max() + 1)]
-        return cls(middle, heads, owner, cluster, limit, tuple(tuple(words) for words in topic_words(told)))
+        return cls(
+            middle, unit(sums), owner, cluster, distance, limit, tuple(tuple(words) for words in topic_words(told))
+        )
+
+    @property
+    def topics(self) -> Numbers:
+        """The topic [n] of each text that topics were made of."""
+        return np.where(self.distance <= self.limit, self.owner[self.cluster], OTHER)
 
     def tell(self, vectors: Vectors, points: Vectors) -> tuple[Numbers, Floats]:
-        """The topic of texts by their vectors and points, and how far they are from the middle of it."""
+        """The topic of further texts by their vectors and points, and how far they are from the middle of it."""
         cluster, _ = nearest(points, self.centres)
         distance = 1 - (vectors * self.heads[cluster]).sum(1)
         return np.where(distance <= self.limit, self.owner[cluster], OTHER), distance.astype(np.float32)
@@ -101,6 +110,16 @@ class Gathering:
         return np.where(topics == OTHER, 0, kept / len(firm.centres)).astype(np.float32)
 
 
+def _to_others(vectors: Vectors, sums: Vectors) -> Floats:
+    """The distance [n] of vectors to the sum of their cluster without them.
+
+    A vector pulls the middle of a small cluster to itself; further texts, which do not, would all be far beside it.
+    """
+    others = sums - vectors
+    alone = np.linalg.norm(others, axis=1) < 1e-4
+    return np.where(alone, 0, 1 - (vectors * unit(others)).sum(1)).astype(np.float32)
+
+
 def owners(large: Sequence[bool], words: Sequence[Sequence[str]], *, merge: bool) -> Numbers:
     """The topic of each cluster: one for those that are told by the same words, none for one that is not large.
 
@@ -110,7 +129,9 @@ def owners(large: Sequence[bool], words: Sequence[Sequence[str]], *, merge: bool
     owner = np.full(len(words), OTHER, np.int64)
     topics: list[list[int]] = []
     for k in np.flatnonzero(large).tolist():
-        same = (i for i, others in enumerate(topics) if merge and any(shared(words[k], words[o]) >= _ALIKE for o in others))
+        same = (
+            i for i, others in enumerate(topics) if merge and any(shared(words[k], words[o]) >= _ALIKE for o in others)
+        )
         place = next(same, len(topics))
         if place == len(topics):
             topics.append([])

@@ -22,5 +22,7 @@ def plane(points: Vectors, seed: int) -> npt.NDArray[np.float32]:
     # Points that are all alike have no axis to begin along.
     begin = "pca" if points.shape[1] > 1 and float(points.std(0).max()) > 1e-6 else "random"
     with one_thread():
-        found: npt.NDArray[np.float32] = TSNE(2, perplexity=perplexity, init=begin, random_state=seed).fit_transform(points)
+        found: npt.NDArray[np.float32] = TSNE(2, perplexity=perplexity, init=begin, random_state=seed).fit_transform(
+            points
+        )
     return found

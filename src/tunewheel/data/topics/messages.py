@@ -27,7 +27,7 @@ TEXT: dict[str, tuple[str, str]] = {
         "换一批文本重新聚类，主题之间的边界会移动：标为“稳定”的主题可以信赖，其余请先阅读再使用。",
     ),
     "chance": (
-        "Hardly anything is found again when other texts are drawn: these topics are one way among many to part the texts.",
+        "Hardly anything is found again when other texts are drawn: these topics are one way among many to part them.",
         "换一批文本重新聚类，几乎无法重现：这些主题只是众多划分方式中的一种。",
     ),
     "map": ("Map", "主题地图"),
