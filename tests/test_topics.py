@@ -77,7 +77,7 @@ def test_bad_rows_are_counted_and_tokens_are_texts_too(tmp_path):
     good = "".join(json.dumps({"text": text}) + "\n" for _, text in desk("en", 10))
     path.write_text(good + '{"text": 7}\n', encoding="utf-8")
     assert len(read_texts_of(path, lambda heading, line: said.append(line))) == 30
-    assert said == ["1 rows cannot be used and are left out: `tunewheel check` says why"]
+    assert said == ["left out for they cannot be used: 1 row; `tunewheel check` says why"]
     columns = "".join("".join(f"{word} O\n" for word in text.split()) + "\n" for _, text in desk("en", 10))
     tagged = tmp_path / "words.conll"
     tagged.write_text("Berlin B-LOC\n\n" + columns, encoding="utf-8")

@@ -76,6 +76,7 @@ def read_texts_of(data: str | Path, say: Say = lambda heading, line: None, **opt
     Files that hold tokens and no text are read as their task has it. Raises `DataError`.
     """
     from tunewheel.data import DataError, Dataset
+    from tunewheel.data.check.messages import rows
     from tunewheel.data.infer import PLAIN
     from tunewheel.data.readers.formats import Formless
 
@@ -97,7 +98,7 @@ def read_texts_of(data: str | Path, say: Say = lambda heading, line: None, **opt
             except DataError:
                 raise error from None
     if bad := sum(source.rejected for source in dataset.sources):
-        say("data", f"{bad:,} rows cannot be used and are left out: `tunewheel check` says why")
+        say("data", f"left out for they cannot be used: {rows(bad)}; `tunewheel check` says why")
     return dataset
 
 
