@@ -51,6 +51,7 @@ class TrainSettings(BaseModel):
     base: str | None = None
     method: str = "full"
     options: dict[str, Any] = {}
+    unlabelled: str | None = None
     class_weights: Literal["none", "balanced"] = "none"
     out_of_scope: str | Literal[False] | None = None
     crf: bool | None = None

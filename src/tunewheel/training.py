@@ -61,6 +61,7 @@ class Training:
     say: Say
     slices: Sequence[str] | None = None
     robustness: Sequence[str] = ()
+    unlabelled: Sequence[str] = ()
 
     def run(self, progress: Progress | None, report_to: Sequence[str], *, again: bool) -> Turn:
         """Do the work, or what is left of it; with ``again`` also where an equal run is done."""
@@ -89,8 +90,8 @@ class Training:
         """The same data and settings give the same key, ``again`` a fresh one."""
         from tunewheel.store import get_run
 
-        # What the rows and splits came to stands in the dataset's fingerprint.
-        told = {k: v for k, v in self.settings.items() if k not in ("data", "on_error", "parent")}
+        # What the rows and splits came to stands in the dataset's fingerprint, texts without labels have a hash.
+        told = {k: v for k, v in self.settings.items() if k not in ("data", "on_error", "parent", "unlabelled")}
         content = json.dumps([self.dataset.fingerprint, told], sort_keys=True)
         first = key = hashlib.sha256(content.encode()).hexdigest()[:16]
         tries = 1
@@ -122,6 +123,7 @@ class Training:
             self._recipe(key),
             method=self.method,
             options=self.method_options,
+            unlabelled=[{"text": text} for text in self.unlabelled],
             dataset=dataset.fingerprint,
             parents=(dataset.parent,) if dataset.parent else (),
             split=asdict(dataset.split),

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from tunewheel.loop.reading import LoopError, default_name, read_revision, scope_of
+from tunewheel.loop.unlabelled import content_hash, texts_beside
 from tunewheel.models.backbones import FROM_NOTHING
-from tunewheel.models.methods import check_pair, method_class
+from tunewheel.models.methods import check_pair, check_unlabelled, method_class
 from tunewheel.models.recipe import Recipe
 from tunewheel.training import Say, Training, Turn
 
@@ -39,6 +40,7 @@ def train(
     base: str | None = None,
     method: str = "full",
     options: Mapping[str, Any] | None = None,
+    unlabelled: str | Path | None = None,
     class_weights: Literal["none", "balanced"] = "none",
     out_of_scope: str | Literal[False] | None = None,
     crf: bool | None = None,
@@ -64,7 +66,8 @@ def train(
     neither has learned from; ``parent`` names another model or a dataset's fingerprint, ``"none"`` divides anew (see
     `tunewheel.Dataset.read`). A `tunewheel.Dataset` is taken as it is unless ``parent`` is named.
 
-    ``method`` names the road from the base to the task (`tunewheel.models.methods`), ``options`` are its own.
+    ``method`` names the road from the base to the task (`tunewheel.models.methods`), ``options`` are its own;
+    ``unlabelled`` is a file of further texts for the methods that learn from such too.
 
     Raises `tunewheel.DataError` for bad input and `LoopError` for settings that do not fit it.
 
@@ -78,7 +81,8 @@ def train(
     from tunewheel.store import Workspace
 
     recipe = recipe or Recipe()
-    method_class(method).from_options(options or {})
+    check_unlabelled(method, unlabelled is not None)
+    road = method_class(method).from_options(options or {})
     _check_trackers(report_to)
     chosen = name or default_name(data)
     check_name(chosen)
@@ -94,8 +98,11 @@ def train(
         raise LoopError(f"{called} has no labels to learn from: label some rows first; {which}")
     for note in dataset.notes:
         say("data", note)
-    base = base or default_base(dataset, say)
     check_pair(method, dataset.task)
+    if base is not None and not road.based:
+        raise LoopError(f"method {method!r} starts from no base; leave --base {base} out")
+    base = base or (default_base(dataset, say) if road.based else "none")
+    beside = () if unlabelled is None else texts_beside(dataset, unlabelled, text, say)
     of_task: dict[str, Any] = {
         "class_weights": class_weights,
         "out_of_scope": scope_of(dataset, out_of_scope, say),
@@ -112,10 +119,13 @@ def train(
         **{"slices": None if slices is None else list(slices), "robustness": list(robustness)},
         **asdict(recipe),
     }
+    if unlabelled is not None:
+        settings |= {"unlabelled": str(unlabelled), "unlabelled_sha256": content_hash(beside)}
     training = Training(
         *(workspace, dataset, chosen, base, method, options or {}, of_task, settings, recipe, lang, say),
         slices=slices,
         robustness=robustness,
+        unlabelled=beside,
     )
     return training.run(progress, report_to, again=again)
 

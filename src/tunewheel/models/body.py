@@ -46,6 +46,7 @@ class Body(Protocol):
 
 
 _KINDS = {
+    "linear": ("tunewheel.models.linear", "Linear"),
     "network": ("tunewheel.models.neural", "Neural"),
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -24,7 +24,7 @@ from tunewheel.models.predictor import Predictor
 from tunewheel.models.probe import fit_head
 from tunewheel.models.quiet import quiet
 from tunewheel.models.recipe import Recipe
-from tunewheel.tasks import Row, Task, TaskError, Window
+from tunewheel.tasks import IGNORED, Row, Task, TaskError, Window
 
 
 class Progress(Protocol):
@@ -68,6 +68,7 @@ def train_network(
     recipe: Recipe,
     folder: Path,
     *,
+    unlabelled: Sequence[Row] = (),
     progress: Progress | None = None,
     report_to: Sequence[str] = (),
 ) -> Trained:
@@ -75,10 +76,12 @@ def train_network(
 
     ``recipe`` must be resolved. Checkpoints go to ``folder``; a run found there is taken up from its last whole
     checkpoint and ends, on a processor, with the very weights of a run that was never stopped. Without dev rows the
-    last weights are kept.
+    last weights are kept. ``unlabelled`` texts stand among the others with `IGNORED` as their label, for networks whose
+    loss has a use for them.
     """
     keep_memory()
-    windows = [w for w in task.encode(train, encoder, labelled=True) if encoder.size(w)]
+    beside = [replace(window, labels=IGNORED) for window in task.encode(unlabelled, encoder)]
+    windows = [w for w in [*task.encode(train, encoder, labelled=True), *beside] if encoder.size(w)]
     if not windows:
         raise TaskError("the train split holds no text to learn from")
     network.label_smoothing = recipe.label_smoothing
