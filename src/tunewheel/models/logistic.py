@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -39,7 +40,10 @@ def _one(vectors: Any, gold: npt.NDArray[Any], head: Head, strengths: Sequence[f
     model = _regression(None if head.class_weights is None else dict(enumerate(head.class_weights)))
     for strength in strengths:
         if len(seen) > 1:
-            model.set_params(C=strength).fit(vectors, gold)
+            with warnings.catch_warnings():
+                # With a row or two a label scikit-learn wonders whether the labels are measurements.
+                warnings.filterwarnings("ignore", "The number of unique classes")
+                model.set_params(C=strength).fit(vectors, gold)
             # Of two labels scikit-learn fits the difference alone.
             both = len(seen) == 2
             weights[:, seen] = (np.concatenate([-model.coef_, model.coef_]) / 2 if both else model.coef_).T

@@ -79,7 +79,8 @@ class Network(PreTrainedModel):
         """A network of this class with the weights of ``other`` that it has room for, and fresh ones beside them."""
         made = cls(other.config)
         made.load_state_dict(other.state_dict(), strict=False)
-        return made.to(other.device)
+        made.to(other.device)
+        return made
 
     def _init_weights(self, module: nn.Module) -> None:
         if module is getattr(self, "shapes", None):

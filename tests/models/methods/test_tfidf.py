@@ -190,3 +190,9 @@ def test_one_altered_word_of_the_vocabulary_is_found(tmp_path):
     path.write_text(json.dumps(told))
     with pytest.raises(ModelError, match=r"vocabulary\.json was altered"):
         Model.load(path.parent)
+
+
+def test_a_row_a_label_is_enough_to_begin_with(tmp_path):
+    train = [{"text": f"{label} please", "label": label} for label in (f"thing{i:02}" for i in range(30))]
+    model = trained(Classification([row["label"] for row in train]), train, [], tmp_path)
+    assert [p["label"] for p in model.predict(["where is thing07", "thing21"])] == ["thing07", "thing21"]

@@ -56,7 +56,7 @@ class GanBert(Full):
         """A network as any other."""
         from tunewheel.models.network import Network as Plain
 
-        return Plain.like(network).eval()
+        return Plain.like(network).eval()  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,9 @@ class Generations(Adaptation):
     ) -> tuple[Model, Trained | None]:
         """Train teacher and students; each stays in ``folder`` once it is whole, where a killed run finds it."""
         watched: dict[str, Any] = {"progress": progress, "report_to": report_to}
-        models, runs, taken = [], [], []
+        models: list[Model] = []
+        runs: list[Trained] = []
+        taken: list[list[Row]] = []
         ready, rows = self.teacher, train
         for i in range(self.method.iterations + 1):
             if i:
@@ -121,7 +123,7 @@ def sureness(prediction: Prediction) -> float:
     if "confidence" in prediction:
         return float(prediction["confidence"])
     given = prediction["labels"]
-    return min(p if label in given else 1 - p for label, p in prediction["probabilities"].items())
+    return float(min(p if label in given else 1 - p for label, p in prediction["probabilities"].items()))
 
 
 def _hashable(answer: Any) -> Any:

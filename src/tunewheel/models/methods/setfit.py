@@ -74,7 +74,7 @@ class SetFit(Full):
         """A network as any other."""
         from tunewheel.models.network import Network as Plain
 
-        return Plain.like(network)
+        return Plain.like(network).eval()  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True)
@@ -101,9 +101,9 @@ class Pairs(Ready):
         count = min(self.method.pairs, PER_ROW * len(train))
         pairing = cast(Any, Pairing(task, count, recipe.seed))
         pairer = PairEncoder(encoder.tokenizer, window=encoder.window, shapes=encoder.shapes)
-        watched = {"progress": progress, "report_to": report_to}
+        watched: dict[str, Any] = {"progress": progress, "report_to": report_to}
         trained = train_network(self.model.network, pairing, pairer, train, [], recipe, folder, **watched)
-        network = self.method.finished(self.model.network).eval()
+        network = self.method.finished(self.model.network)
         fit_head(network, encoder, [w for w in task.encode(train, encoder, labelled=True) if encoder.size(w)])
         settings = {**self.model.origin.settings, **asdict(recipe)}
         model = Model(Neural(network, encoder), task, replace(self.model.origin, settings=settings))
