@@ -56,7 +56,8 @@ class GanBert(Full):
         """A network as any other."""
         from tunewheel.models.network import Network as Plain
 
-        return Plain.like(network).eval()  # type: ignore[no-any-return]
+        made: Network = Plain.like(network).eval()
+        return made
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,8 @@ class SetFit(Full):
         """A network as any other."""
         from tunewheel.models.network import Network as Plain
 
-        return Plain.like(network).eval()  # type: ignore[no-any-return]
+        made: Network = Plain.like(network).eval()
+        return made
 
 
 @dataclass(frozen=True)
