@@ -125,6 +125,15 @@ def test_both_halves_of_pairs_stand_in_one_batch(tiny_base):
     assert batch["labels"].tolist() == [0, 1, 0, 0]
 
 
+def test_pairs_are_learned_gently_unless_told_otherwise(tiny_base):
+    def rate(method, **given):
+        recipe = Recipe(precision="fp32", **given)
+        return prepare(TASK, str(tiny_base), intent_rows(8), recipe, method=method).recipe.learning_rate
+
+    assert rate("setfit") == rate("full") / 4
+    assert rate("setfit", learning_rate=1e-3) == 1e-3
+
+
 def test_a_base_of_random_weights_has_nothing_to_pair():
     with pytest.raises(MethodError, match="'textcnn' starts from random weights; use 'full' or 'tfidf'"):
         prepare(TASK, "textcnn", intent_rows(8), QUICK, method="setfit")

