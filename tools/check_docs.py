@@ -86,6 +86,7 @@ MEANING = """
         by default
     method: how the base is adapted; `full` trains all weights
     options: the method's own, one by one (`options.r=16`)
+    unlabelled: a file of texts without labels, for the methods that learn from such too
     class_weights: `balanced` lets rare labels weigh more in the loss
     positive: the label that says that two texts belong together, for the task `matching`; by its name by default
     out_of_scope: the label of texts that are about something else, not trained on; inferred from its name

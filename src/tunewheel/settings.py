@@ -55,6 +55,7 @@ class TrainSettings(BaseModel):
     base: str | None = None
     method: str = "full"
     options: dict[str, Any] = {}
+    unlabelled: str | None = None
     class_weights: Literal["none", "balanced"] = "none"
     positive: Label = None
     out_of_scope: str | Literal[False] | None = None

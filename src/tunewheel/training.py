@@ -62,6 +62,7 @@ class Training:
     say: Say
     slices: Sequence[str] | None = None
     robustness: Sequence[str] = ()
+    unlabelled: Sequence[str] = ()
 
     def run(self, progress: Progress | None, report_to: Sequence[str], *, again: bool) -> Turn:
         """Do the work, or what is left of it; with ``again`` also where an equal run is done."""
@@ -102,8 +103,8 @@ class Training:
         """The same data and settings give the same key, ``again`` a fresh one."""
         from tunewheel.store import get_run
 
-        # What the rows and splits came to stands in the dataset's fingerprint.
-        told = {k: v for k, v in self.settings.items() if k not in ("data", "on_error", "parent")}
+        # What the rows and splits came to stands in the dataset's fingerprint, texts without labels have a hash.
+        told = {k: v for k, v in self.settings.items() if k not in ("data", "on_error", "parent", "unlabelled")}
         content = json.dumps([self.dataset.fingerprint, told], sort_keys=True)
         first = key = hashlib.sha256(content.encode()).hexdigest()[:16]
         tries = 1
@@ -128,8 +129,8 @@ class Training:
 
         return task_class(self.dataset.task).from_dataset(self.dataset, **self.options)
 
-    def prepare(self, rows: Sequence[Row], recipe: Recipe, unlabelled: Sequence[Row] = ()) -> Adaptation:
-        """Make the method ready to learn from ``rows``, all of train or some, and from ``unlabelled`` ones."""
+    def prepare(self, rows: Sequence[Row], recipe: Recipe) -> Adaptation:
+        """Make the method ready to learn from ``rows``, all of train or some, and from the texts without labels."""
         from tunewheel.models import prepare
 
         return prepare(
@@ -139,7 +140,7 @@ class Training:
             recipe,
             method=self.method,
             options=self.method_options,
-            unlabelled=unlabelled,
+            unlabelled=[{"text": text} for text in self.unlabelled],
             dataset=self.dataset.fingerprint,
             parents=(self.dataset.parent,) if self.dataset.parent else (),
             split=asdict(self.dataset.split),

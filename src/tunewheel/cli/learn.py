@@ -51,6 +51,9 @@ def train(
     ] = None,
     base: Annotated[str | None, typer.Option(help="minilm, bilstm, textcnn, a folder or a hub id.")] = None,
     method: Annotated[str | None, typer.Option(help="The road from the base to the task; full by default.")] = None,
+    unlabelled: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Texts without labels, for the methods that learn from such too.")
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training rows.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
     class_weights: Annotated[str | None, typer.Option(help="balanced: rare labels weigh more.")] = None,
@@ -76,6 +79,7 @@ def train(
         **{"data": data, "name": name, "task": task, "text": text, "label": label, "base": base},
         **{"epochs": epochs, "learning_rate": learning_rate, "class_weights": class_weights, "seed": seed},
         **{"group": group, "time": time, "parent": parent, "on_error": on_error, "method": method},
+        "unlabelled": unlabelled,
     }
     resolved = train_settings(given, file=settings, changes=changes or ())
     turn = loop.train(

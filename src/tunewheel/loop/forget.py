@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tunewheel.loop.learn import train
 from tunewheel.loop.reading import LoopError
+from tunewheel.models.methods import method_class
 from tunewheel.models.recipe import Recipe
 from tunewheel.training import Say
 
@@ -272,19 +273,15 @@ class _Retraining:
     def _settings(self, recorded: Mapping[str, Any], rows: Dataset) -> dict[str, Any]:
         """What `train` takes, as a run recorded it; the columns and splits are the dataset's by now."""
         kept = (
-            "name",
-            "base",
-            "method",
-            "class_weights",
-            "positive",
-            "out_of_scope",
-            "crf",
-            "context",
-            "slices",
-            "robustness",
+            *("name", "base", "method", "options", "unlabelled", "class_weights", "positive", "out_of_scope", "crf"),
+            *("context", "slices", "robustness"),
         )
         recipe = {each.name: recorded[each.name] for each in fields(Recipe) if each.name in recorded}
         given = {name: recorded[name] for name in kept if name in recorded}
+        if not method_class(recorded.get("method", "full")).based:
+            given.pop("base", None)
+        if "unlabelled" in given:
+            self.say("retrain", f"{given['unlabelled']} is read again: see that it holds nothing that was erased")
         place = {"home": self.workspace.home, "database": self.workspace.database}
         return {**given, **place, "task": rows.task, "recipe": Recipe(**recipe)}
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from tunewheel.loop.reading import LoopError, default_name, read_revision, scope_of
+from tunewheel.loop.unlabelled import content_hash, texts_beside
 from tunewheel.models.backbones import FROM_NOTHING
-from tunewheel.models.methods import check_pair, method_class
+from tunewheel.models.methods import check_pair, check_unlabelled, method_class
 from tunewheel.models.recipe import Recipe
 from tunewheel.training import Say, Training, Turn
 
@@ -39,6 +40,7 @@ def train(
     base: str | None = None,
     method: str = "full",
     options: Mapping[str, Any] | None = None,
+    unlabelled: str | Path | None = None,
     class_weights: Literal["none", "balanced"] = "none",
     positive: str | None = None,
     out_of_scope: str | Literal[False] | None = None,
@@ -65,7 +67,8 @@ def train(
     neither has learned from; ``parent`` names another model or a dataset's fingerprint, ``"none"`` divides anew (see
     `tunewheel.Dataset.read`). A `tunewheel.Dataset` is taken as it is unless ``parent`` is named.
 
-    ``method`` names the road from the base to the task (`tunewheel.models.methods`), ``options`` are its own.
+    ``method`` names the road from the base to the task (`tunewheel.models.methods`), ``options`` are its own;
+    ``unlabelled`` is a file of further texts for the methods that learn from such too.
 
     Raises `tunewheel.DataError` for bad input and `LoopError` for settings that do not fit it.
 
@@ -77,7 +80,13 @@ def train(
     given: dict[str, Any] = {
         **{"task": task, "text": text, "label": label, "format": format, "ends": ends, "dev": dev, "test": test},
         **{"group": group, "time": time, "on_error": on_error, "parent": parent, "base": base, "method": method},
-        **{"options": options, "class_weights": class_weights, "positive": positive, "out_of_scope": out_of_scope},
+        **{
+            "options": options,
+            "unlabelled": unlabelled,
+            "class_weights": class_weights,
+            "positive": positive,
+            "out_of_scope": out_of_scope,
+        },
         **{"crf": crf, "context": context, "slices": slices, "robustness": robustness, "recipe": recipe, "home": home},
     }
     training = planned(data, name=name, database=database, lang=lang, say=say, **given)
@@ -102,6 +111,7 @@ def planned(
     base: str | None = None,
     method: str = "full",
     options: Mapping[str, Any] | None = None,
+    unlabelled: str | Path | None = None,
     class_weights: Literal["none", "balanced"] = "none",
     positive: str | None = None,
     out_of_scope: str | Literal[False] | None = None,
@@ -122,7 +132,8 @@ def planned(
     from tunewheel.store import Workspace
 
     recipe = recipe or Recipe()
-    method_class(method).from_options(options or {})
+    check_unlabelled(method, unlabelled is not None)
+    road = method_class(method).from_options(options or {})
     chosen = name or default_name(data)
     check_name(chosen)
     workspace = Workspace.open(home, database)
@@ -137,8 +148,11 @@ def planned(
         raise LoopError(f"{called} has no labels to learn from: label some rows first; {which}")
     for note in dataset.notes:
         say("data", note)
-    base = base or default_base(dataset, say)
     check_pair(method, dataset.task)
+    if base is not None and not road.based:
+        raise LoopError(f"method {method!r} starts from no base; leave --base {base} out")
+    base = base or (default_base(dataset, say) if road.based else "none")
+    beside = () if unlabelled is None else texts_beside(dataset, unlabelled, text, say)
     of_task: dict[str, Any] = {
         "class_weights": class_weights,
         "positive": positive,
@@ -156,10 +170,13 @@ def planned(
         **{"slices": None if slices is None else list(slices), "robustness": list(robustness)},
         **asdict(recipe),
     }
+    if unlabelled is not None:
+        settings |= {"unlabelled": str(unlabelled), "unlabelled_sha256": content_hash(beside)}
     return Training(
         *(workspace, dataset, chosen, base, method, options or {}, of_task, settings, recipe, lang, say),
         slices=slices,
         robustness=robustness,
+        unlabelled=beside,
     )
 
 

@@ -46,6 +46,7 @@ class Body(Protocol):
 
 
 _KINDS = {
+    "linear": ("tunewheel.models.linear", "Linear"),
     "network": ("tunewheel.models.neural", "Neural"),
     "prompted": ("tunewheel.models.prompted", "Prompted"),
     "bi-encoder": ("tunewheel.models.twin", "Twin"),

@@ -100,12 +100,12 @@ class TextEncoder:
         """Pad windows to the longest: ``input_ids``, ``attention_mask``, ``shape_ids``, ``labels`` [batch, length].
 
         Labels of one number a text become [batch] or [batch, labels]. Texts that are read beside others follow all of
-        these, in their order, and ``inside`` then tells every window's own pieces from the rest.
+        these, in their order and with labels if they have any; ``inside`` tells every window's own pieces from the rest.
         """
         import torch
 
-        targets: list[Any] = [w.labels for w in windows]
         beside = [w.other for w in windows if w.other is not None]
+        targets: list[Any] = [w.labels for w in windows] + [w.labels for w in beside if w.labels is not None]
         windows = [replace(w, other=None) for w in windows] + beside if beside else windows
         width = max(self.size(window) for window in windows)
         head = len(self.prefix)

@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -25,7 +25,7 @@ from tunewheel.models.neural import Neural
 from tunewheel.models.probe import fit_head
 from tunewheel.models.quiet import quiet
 from tunewheel.models.recipe import Recipe
-from tunewheel.tasks import Row, Task, TaskError, Window
+from tunewheel.tasks import IGNORED, Row, Task, TaskError, Window
 
 
 class Progress(Protocol):
@@ -69,6 +69,7 @@ def train_network(
     recipe: Recipe,
     folder: Path,
     *,
+    unlabelled: Sequence[Row] = (),
     progress: Progress | None = None,
     report_to: Sequence[str] = (),
     body: Neural | None = None,
@@ -77,11 +78,13 @@ def train_network(
 
     ``recipe`` must be resolved. Checkpoints go to ``folder``; a run found there is taken up from its last whole
     checkpoint and ends, on a processor, with the very weights of a run that was never stopped. Without dev rows the
-    last weights are kept. ``body`` says how the network reads and answers where that is not the task's own way.
+    last weights are kept. ``unlabelled`` texts stand among the others with `IGNORED` as their label, for networks whose
+    loss has a use for them. ``body`` says how the network reads and answers where that is not the task's own way.
     """
     keep_memory()
     body = body or Neural(network, encoder)
-    windows = [w for w in body.windows(task, train) if encoder.size(w)]
+    beside = [replace(window, labels=IGNORED) for window in task.encode(unlabelled, encoder)]
+    windows = [w for w in [*body.windows(task, train), *beside] if encoder.size(w)]
     if not windows:
         raise TaskError("the train split holds no text to learn from")
     network.label_smoothing = recipe.label_smoothing

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel
@@ -16,7 +16,10 @@ from tunewheel.tasks import IGNORED, Head
 
 
 class NetworkConfig(PreTrainedConfig):
-    """The backbone's own configuration, the head, and the size of the word-shape table (0: none)."""
+    """The backbone's own configuration, the head, and the size of the word-shape table (0: none).
+
+    ``normalize``: the head sees vectors of length one.
+    """
 
     model_type = "tunewheel"
 
@@ -26,6 +29,7 @@ class NetworkConfig(PreTrainedConfig):
     loss: str = "cross_entropy"
     class_weights: list[float] | None = None
     word_shapes: int = 0
+    normalize: bool = False
 
 
 class Network(PreTrainedModel):
@@ -71,6 +75,14 @@ class Network(PreTrainedModel):
         network.backbone.load_state_dict(pooled)
         return network
 
+    @classmethod
+    def like(cls, other: Network) -> Self:
+        """A network of this class with the weights of ``other`` that it has room for, and fresh ones beside them."""
+        made = cls(other.config)
+        made.load_state_dict(other.state_dict(), strict=False)
+        made.to(other.device)
+        return made
+
     def _init_weights(self, module: nn.Module) -> None:
         if module is getattr(self, "shapes", None):
             nn.init.zeros_(module.weight)
@@ -113,10 +125,10 @@ class Network(PreTrainedModel):
         """
         hidden = self.hidden(input_ids, attention_mask, shape_ids)
         if self.config.level == "sequence":
-            return _pooled(hidden, attention_mask, getattr(self.backbone, "pooling", "mean"))
-        if self.config.level == "vector":
-            return _pooled(hidden, attention_mask if inside is None else inside, "mean")
-        return hidden
+            hidden = _pooled(hidden, attention_mask, getattr(self.backbone, "pooling", "mean"))
+        elif self.config.level == "vector":
+            hidden = _pooled(hidden, attention_mask if inside is None else inside, "mean")
+        return nn.functional.normalize(hidden, dim=-1) if self.config.normalize else hidden
 
     def hidden(self, input_ids: Tensor, attention_mask: Tensor, shape_ids: Tensor | None = None) -> Tensor:
         """The backbone's last hidden states [batch, length, width], before any head."""

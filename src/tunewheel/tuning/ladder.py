@@ -89,8 +89,10 @@ class _NoTimeError(Exception):
         self.seconds = seconds
 
 
-def usable(methods: Sequence[str] | None, task: str) -> tuple[list[str], list[Left]]:
+def usable(methods: Sequence[str] | None, task: str, *, beside: bool = False) -> tuple[list[str], list[Left]]:
     """The methods to climb, and those that are of no use for the task; by default the `LADDER`'s that exist.
+
+    Those that need texts without labels are of none unless there are such ``beside`` the rows.
 
     Raises `MethodError` for an unknown one.
     """
@@ -101,6 +103,8 @@ def usable(methods: Sequence[str] | None, task: str) -> tuple[list[str], list[Le
         refusal = method_class(name).refuses(task_class(task))
         if refusal:
             left.append(Left(name, "refused", refusal.reason))
+        elif method_class(name).unlabelled == "needed" and not beside:
+            left.append(Left(name, "refused", "it learns from texts without labels too: --unlabelled FILE"))
         else:
             fit.append(name)
     return fit, left

@@ -9,11 +9,25 @@ from importlib.metadata import entry_points
 from tunewheel.models.methods.base import Adaptation, Job, Method, MethodError, Refusal
 from tunewheel.tasks import task_class
 
-__all__ = ["Adaptation", "Job", "Method", "MethodError", "Refusal", "check_pair", "method_class", "method_names"]
+__all__ = [
+    "Adaptation",
+    "Job",
+    "Method",
+    "MethodError",
+    "Refusal",
+    "check_pair",
+    "check_unlabelled",
+    "method_class",
+    "method_names",
+]
 
 _OURS = {
+    "tfidf": "tfidf:Tfidf",
     "full": "engine:Full",
     "head": "engine:HeadOnly",
+    "setfit": "setfit:SetFit",
+    "self-training": "self_training:SelfTraining",
+    "gan-bert": "gan:GanBert",
     "prompt": "prompting:ZeroShot",
     "few-shot": "prompting:FewShot",
     "bi-encoder": "bi_encoder:BiEncoder",
@@ -52,3 +66,15 @@ def check_pair(method: str, task: str) -> type[Method]:
             f"method {method!r} is of no use for task {task!r}: {refusal.reason}; use {refusal.nearest!r}"
         )
     return found
+
+
+def check_unlabelled(method: str, given: bool) -> None:
+    """Raise `MethodError`, before any work, for texts without labels that are lacking, or that nothing would read."""
+    use = method_class(method).unlabelled
+    if use == "needed" and not given:
+        raise MethodError(
+            f"method {method!r} learns from texts without labels too; name a file of them: --unlabelled FILE"
+        )
+    if use == "unused" and given:
+        readers = [name for name in method_names() if method_class(name).unlabelled != "unused"]
+        raise MethodError(f"method {method!r} makes no use of texts without labels; {', '.join(readers)} do")

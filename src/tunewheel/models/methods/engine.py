@@ -29,7 +29,7 @@ class Full(Method):
     name: ClassVar[str] = "full"
     summary: ClassVar[str] = "every weight of the base learns"
 
-    def prepare(self, job: Job) -> Adaptation:
+    def prepare(self, job: Job) -> Ready:
         """Put a fresh head for the task on the base."""
         import torch
         from transformers import set_seed
@@ -109,6 +109,7 @@ class Ready(Adaptation):
     method: Full
     model: Model
     recipe: Recipe
+    unlabelled: Sequence[Row] = ()
 
     @property
     def untrained(self) -> Model:
@@ -148,6 +149,7 @@ class Ready(Adaptation):
             dev,
             recipe,
             folder,
+            unlabelled=self.unlabelled,
             progress=progress,
             report_to=report_to,
             body=self.method.body(model.network, model.encoder),
