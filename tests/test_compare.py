@@ -13,7 +13,7 @@ from tiny import intent_rows
 from tunewheel.cli import app, main
 from tunewheel.loop import LoopError
 from tunewheel.registry import Registry
-from tunewheel.tuning.fits import Bench
+from tunewheel.tuning.climbing.fits import Bench
 
 
 @pytest.fixture

@@ -47,8 +47,8 @@ def compare(
     from tunewheel import loop
     from tunewheel.display import Bar, headed
     from tunewheel.settings import train_settings
-    from tunewheel.tuning.messages import message
-    from tunewheel.tuning.terminal import climb_view
+    from tunewheel.tuning.climbing.messages import message
+    from tunewheel.tuning.climbing.terminal import climb_view
 
     given: dict[str, Any] = {
         **{"data": data, "task": task, "text": text, "label": label, "base": base, "seed": seed},

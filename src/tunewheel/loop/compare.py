@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from tunewheel.models import Adaptation, Model, Progress, Recipe
     from tunewheel.registry import Version
     from tunewheel.tasks import Row
-    from tunewheel.tuning.ladder import Climb, Left
-    from tunewheel.tuning.subsets import Fold
+    from tunewheel.tuning.climbing.ladder import Climb, Left
+    from tunewheel.tuning.climbing.subsets import Fold
 
 _READING = ("task", "text", "label", "format", "ends", "dev", "test", "group", "time", "on_error")
 _TEST = "test-"
@@ -83,9 +83,9 @@ def climb(
     say: Say = lambda heading, line: None,
     **options: Any,
 ) -> Compared:
-    """Climb the ladder of methods on data and advise one of them; see `tunewheel.tuning`.
+    """Climb the ladder of methods on data and advise one of them; see `tunewheel.tuning.climbing`.
 
-    ``methods`` are tried in their order, by default those of `tunewheel.tuning.ladder.LADDER`, within ``minutes``; they
+    ``methods`` are tried in their order, by default those of `tunewheel.tuning.climbing.ladder.LADDER`, within ``minutes``; they
     are judged on dev, or by cross-fitting where there is none, and only the advised one is scored on test.
     ``unlabelled`` is a file of further texts for methods that use them, ``register`` the name under which the advised
     model is registered; ``options`` are those of `tunewheel.train`.
@@ -101,7 +101,7 @@ def climb(
     from tunewheel.data.infer import PLAIN
     from tunewheel.models import Recipe as Usual
     from tunewheel.store import Workspace
-    from tunewheel.tuning.ladder import usable
+    from tunewheel.tuning.climbing.ladder import usable
 
     if wrong := [key for key, usual in _FIXED.items() if options.pop(key, usual) != usual]:
         raise LoopError(f"{', '.join(wrong)}: not for compare, which tries every method with its own options")
@@ -135,8 +135,8 @@ class Comparing:
         self, methods: Sequence[str], left: Sequence[Left], minutes: float, *, register: bool, progress: Progress | None
     ) -> Compared:
         """Climb, advise, score the advised model on test, register it where asked, and write the page."""
-        from tunewheel.tuning.fits import Bench
-        from tunewheel.tuning.ladder import Ladder
+        from tunewheel.tuning.climbing.fits import Bench
+        from tunewheel.tuning.climbing.ladder import Ladder
 
         training = self.training
         with self._recorded() as folder:
@@ -181,7 +181,7 @@ class Comparing:
 
     def _folds(self) -> list[Fold]:
         """The dev split to be judged on, else folds of train."""
-        from tunewheel.tuning.subsets import Fold, folds_of
+        from tunewheel.tuning.climbing.subsets import Fold, folds_of
 
         dataset, training = self.training.dataset, self.training
         train = list(dataset["train"])
@@ -226,7 +226,7 @@ class Comparing:
     def _shown(
         self, found: Climb, report: Report | None, earlier: tuple[str, ...], version: Version | None
     ) -> Compared:
-        from tunewheel.tuning.page import write_html
+        from tunewheel.tuning.climbing.page import write_html
 
         training = self.training
         path = training.workspace.reports_dir / f"{training.name}-compare" / "compare.html"

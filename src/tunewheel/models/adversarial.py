@@ -36,6 +36,7 @@ class Adversarial(Network):
         attention_mask: Tensor,
         shape_ids: Tensor | None = None,
         labels: Tensor | None = None,
+        inside: Tensor | None = None,
     ) -> ModelOutput:
         """As every network answers; with labels, the loss of both sides."""
         if labels is None:

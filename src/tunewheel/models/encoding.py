@@ -100,7 +100,7 @@ class TextEncoder:
         """Pad windows to the longest: ``input_ids``, ``attention_mask``, ``shape_ids``, ``labels`` [batch, length].
 
         Labels of one number a text become [batch] or [batch, labels]. Texts that are read beside others follow all of
-        these, in their order and with labels if they have any; ``inside`` tells every window's own pieces from the rest.
+        these, in their order and with any labels they have; ``inside`` tells every window's own pieces from the rest.
         """
         import torch
 

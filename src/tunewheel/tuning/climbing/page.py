@@ -11,10 +11,19 @@ from tunewheel.evaluation import Report
 from tunewheel.evaluation.tables import percent
 from tunewheel.pages import Lang, html_table, section, shell
 from tunewheel.store.files import write_whole
-from tunewheel.tuning.advice import ANSWERED, Rung
-from tunewheel.tuning.charts import cost_chart, curve_chart
-from tunewheel.tuning.ladder import Climb
-from tunewheel.tuning.messages import bytes_of, duration, left_out, message, metric, milliseconds, points, reasons
+from tunewheel.tuning.climbing.advice import ANSWERED, Rung
+from tunewheel.tuning.climbing.charts import cost_chart, curve_chart
+from tunewheel.tuning.climbing.ladder import Climb
+from tunewheel.tuning.climbing.messages import (
+    bytes_of,
+    duration,
+    left_out,
+    message,
+    metric,
+    milliseconds,
+    points,
+    reasons,
+)
 
 
 def write_html(

@@ -7,9 +7,9 @@ import pytest
 from made import ASKED, CLOCK, LEARNED, TASK, install, made, refusing, rows_of, unfit
 from tunewheel.models import MethodError, Recipe, prepare
 from tunewheel.models.methods import method_names
-from tunewheel.tuning.fits import RECORD, Bench
-from tunewheel.tuning.ladder import LADDER, Ladder, usable
-from tunewheel.tuning.subsets import Fold, folds_of
+from tunewheel.tuning.climbing.fits import RECORD, Bench
+from tunewheel.tuning.climbing.ladder import LADDER, Ladder, usable
+from tunewheel.tuning.climbing.subsets import Fold, folds_of
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ import re
 import pytest
 
 from tunewheel.evaluation import Difference, Interval
-from tunewheel.tuning.advice import Rung, advise
-from tunewheel.tuning.curve import Curve, Gain, Law
-from tunewheel.tuning.fits import Latency
-from tunewheel.tuning.messages import TEXT, advised, gained
+from tunewheel.tuning.climbing.advice import Rung, advise
+from tunewheel.tuning.climbing.curve import Curve, Gain, Law
+from tunewheel.tuning.climbing.fits import Latency
+from tunewheel.tuning.climbing.messages import TEXT, advised, gained
 
 
 def rung(method, score, seconds, difference=None, per_second=1000.0):

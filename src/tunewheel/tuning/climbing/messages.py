@@ -6,9 +6,9 @@ from tunewheel.evaluation.intervals import SMALL
 from tunewheel.evaluation.messages import metric_name
 from tunewheel.pages.shell import Lang
 from tunewheel.tasks import Task
-from tunewheel.tuning.advice import MARGIN, Advice, Rung
-from tunewheel.tuning.curve import POINTS, Curve
-from tunewheel.tuning.ladder import Climb, Left
+from tunewheel.tuning.climbing.advice import MARGIN, Advice, Rung
+from tunewheel.tuning.climbing.curve import POINTS, Curve
+from tunewheel.tuning.climbing.ladder import Climb, Left
 
 TEXT: dict[str, tuple[str, str]] = {
     "title": ("Roads compared: {data}", "方法比较：{data}"),

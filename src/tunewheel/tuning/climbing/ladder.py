@@ -13,10 +13,10 @@ from tunewheel.evaluation.terminal import independent
 from tunewheel.models.backbones import BackboneError
 from tunewheel.models.methods import MethodError, method_class, method_names
 from tunewheel.tasks import Task, TaskError, task_class
-from tunewheel.tuning.advice import Advice, Rung, advise
-from tunewheel.tuning.curve import Curve, learning_curve
-from tunewheel.tuning.fits import Bench, Fit
-from tunewheel.tuning.subsets import parts_of
+from tunewheel.tuning.climbing.advice import Advice, Rung, advise
+from tunewheel.tuning.climbing.curve import Curve, learning_curve
+from tunewheel.tuning.climbing.fits import Bench, Fit
+from tunewheel.tuning.climbing.subsets import parts_of
 
 LADDER = ("zero-shot", "setfit", "tfidf", "head", "lora", "full")
 

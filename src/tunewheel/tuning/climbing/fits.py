@@ -19,7 +19,7 @@ from tunewheel.models.methods import Adaptation, method_class
 from tunewheel.models.recipe import Recipe
 from tunewheel.store.files import write_whole
 from tunewheel.tasks import Prediction, Row, Task
-from tunewheel.tuning.subsets import Fold, nested
+from tunewheel.tuning.climbing.subsets import Fold, nested
 
 if TYPE_CHECKING:
     from tunewheel.models import Model, Progress, Trained

@@ -8,9 +8,18 @@ from rich.table import Table
 from rich.text import Text
 
 from tunewheel.evaluation import Report
-from tunewheel.tuning.advice import Rung
-from tunewheel.tuning.ladder import Climb
-from tunewheel.tuning.messages import bytes_of, duration, left_out, message, metric, milliseconds, points, reasons
+from tunewheel.tuning.climbing.advice import Rung
+from tunewheel.tuning.climbing.ladder import Climb
+from tunewheel.tuning.climbing.messages import (
+    bytes_of,
+    duration,
+    left_out,
+    message,
+    metric,
+    milliseconds,
+    points,
+    reasons,
+)
 
 _COLOUR = {"better": "green", "worse": "red", "undecided": "yellow"}
 

@@ -4,7 +4,7 @@ import pytest
 
 from tunewheel.tasks.classification import Classification
 from tunewheel.tasks.ner import Ner
-from tunewheel.tuning.subsets import folds_of, nested, parts_of
+from tunewheel.tuning.climbing.subsets import folds_of, nested, parts_of
 
 TASK = Classification(("common", "rare", "single"))
 

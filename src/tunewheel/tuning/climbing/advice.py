@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from tunewheel.evaluation import Difference, Interval
 from tunewheel.evaluation.intervals import SMALL
-from tunewheel.tuning.fits import Fit, Latency
+from tunewheel.tuning.climbing.fits import Fit, Latency
 
 MARGIN = 0.05
 SAVING = 0.8

@@ -5,7 +5,7 @@ import pytest
 
 from tunewheel.evaluation import Interval, score_predictions
 from tunewheel.tasks.classification import Classification
-from tunewheel.tuning.curve import curve_of, fit_laws, learning_curve
+from tunewheel.tuning.climbing.curve import curve_of, fit_laws, learning_curve
 
 SIZES = (100, 200, 400, 800)
 

@@ -8,11 +8,11 @@ import pytest
 from made import CLOCK, TASK, install, made, refusing, rows_of
 from tunewheel.evaluation import score_predictions
 from tunewheel.models import Recipe, prepare
-from tunewheel.tuning.fits import Bench
-from tunewheel.tuning.ladder import Ladder, Left
-from tunewheel.tuning.page import render_html
-from tunewheel.tuning.subsets import Fold
-from tunewheel.tuning.terminal import climb_view
+from tunewheel.tuning.climbing.fits import Bench
+from tunewheel.tuning.climbing.ladder import Ladder, Left
+from tunewheel.tuning.climbing.page import render_html
+from tunewheel.tuning.climbing.subsets import Fold
+from tunewheel.tuning.climbing.terminal import climb_view
 
 METHODS = ["blind", "cheap", "good"]
 

@@ -9,9 +9,9 @@ import numpy as np
 
 from tunewheel.evaluation import Interval
 from tunewheel.pages import Lang
-from tunewheel.tuning.curve import Curve
-from tunewheel.tuning.ladder import Climb
-from tunewheel.tuning.messages import message, metric
+from tunewheel.tuning.climbing.curve import Curve
+from tunewheel.tuning.climbing.ladder import Climb
+from tunewheel.tuning.climbing.messages import message, metric
 
 _AXIS = {"gridcolor": "css:--line", "zerolinecolor": "css:--line", "fixedrange": True, "automargin": True}
 _HOVER = {"bgcolor": "css:--card", "bordercolor": "css:--line", "font": {"color": "css:--ink"}}
