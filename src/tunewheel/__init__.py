@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tunewheel.loop.clean import clean
     from tunewheel.loop.collect import collect
     from tunewheel.loop.forget import forget
+    from tunewheel.loop.tune import tune
     from tunewheel.models import Model
     from tunewheel.registry import Registry, Version
     from tunewheel.store import Workspace
@@ -43,6 +44,7 @@ _HOMES = {
     "forget": "tunewheel.loop",
     "pretrain": "tunewheel.loop",
     "train": "tunewheel.loop",
+    "tune": "tunewheel.loop",
 }
 
 __all__ = [
@@ -65,6 +67,7 @@ __all__ = [
     "forget",
     "pretrain",
     "train",
+    "tune",
 ]
 
 

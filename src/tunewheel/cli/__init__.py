@@ -14,6 +14,7 @@ from tunewheel.cli.collect import collect
 from tunewheel.cli.forget import forget
 from tunewheel.cli.options import stderr
 from tunewheel.cli.pretrain import pretrain
+from tunewheel.cli.tune import tune
 
 __all__ = ["app", "main"]
 
@@ -24,7 +25,8 @@ app = typer.Typer(
     add_completion=False,
 )
 for command in (
-    *(learn.demo, collect, check, clean, pretrain, learn.train, score.evaluate, score.predict),
+    *(learn.demo, collect, check, clean, pretrain, learn.train, tune),
+    *(score.evaluate, score.predict),
     *(registry.models, registry.trace, registry.promote, registry.rollback, forget),
 ):
     app.command()(command)
@@ -82,6 +84,8 @@ def _expected() -> tuple[type[Exception], ...]:
         "tunewheel.settings": ("SettingsError",),
         "tunewheel.store.errors": ("StoreError", "ArtifactError", "LockedError", "SchemaError"),
         "tunewheel.tasks.base": ("TaskError",),
+        "tunewheel.tuning.space": ("SpaceError",),
+        "tunewheel.tuning.work": ("TuningError",),
     }
     loaded = [(sys.modules[module], names) for module, names in homes.items() if module in sys.modules]
     return tuple(getattr(module, name) for module, names in loaded for name in names)

@@ -1,0 +1,1 @@
+"""Which settings and which road are best: search and comparison, never on test."""
