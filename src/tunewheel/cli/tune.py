@@ -22,7 +22,9 @@ def tune(
     trials: Annotated[
         int | None, typer.Option(min=1, help="Settings to try in all; 20 where no minutes are given either.")
     ] = None,
-    minutes: Annotated[float | None, typer.Option(min=0.01, help="Minutes of training in all, over all workers.")] = None,
+    minutes: Annotated[
+        float | None, typer.Option(min=0.01, help="Minutes of training in all, over all workers.")
+    ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Processes of this machine that try settings.")] = 1,
     search: Annotated[
         Names,
@@ -30,7 +32,9 @@ def tune(
     ] = None,
     space: Annotated[Path | None, typer.Option(metavar="FILE", help="A YAML file of what --search takes.")] = None,
     method: Annotated[Names, typer.Option(help="A road from the base to the task; several are searched over.")] = None,
-    base: Annotated[Names, typer.Option(help="minilm, bilstm, a folder or a hub id; several are searched over.")] = None,
+    base: Annotated[
+        Names, typer.Option(help="minilm, bilstm, a folder or a hub id; several are searched over.")
+    ] = None,
     repeats: Annotated[int, typer.Option(min=1, help="Fresh seeds for the best three and the defaults.")] = 2,
     prune: Annotated[bool, typer.Option(help="End trials that are behind the median of the others.")] = True,
     sampler: Annotated[Literal["tpe", "random"], typer.Option(help="How settings are drawn.")] = "tpe",

@@ -68,8 +68,8 @@ def tune(
     The first trial is what `train` would do. What it would choose for the rows and the machine is the middle of what is
     searched; ``search`` narrows or extends that, by setting: ``"1e-5..1e-3"``, a list, or one value, which stays
     (`tunewheel.tuning.space`). Settings given otherwise stay too; several bases or methods are searched over. Trials
-    that are behind the median of the others at the same part of the run are ended (``prune``). At the end the best three
-    and the defaults are trained again under ``repeats`` fresh seeds, which decide.
+    that are behind the median of the others at the same part of the run are ended (``prune``). At the end the best
+    three and the defaults are trained again under ``repeats`` fresh seeds, which decide.
 
     ``trials`` and ``minutes`` of training (all trials and the end together) are budgets over all workers: ``jobs``
     processes here, and whoever runs the same call on the same PostgreSQL. Killed, the same call goes on; with a larger
@@ -86,6 +86,7 @@ def tune(
     """
     from tunewheel.registry import check_name
     from tunewheel.store import Workspace
+    from tunewheel.tuning.plan import Plan
     from tunewheel.tuning.space import read_space
     from tunewheel.tuning.storage import MissingOptuna, check_optuna
 
@@ -128,13 +129,8 @@ def tune(
     told = {"bases": bases, "methods": methods, "space": {key: str(one) for key, one in space.items()}}
     asked = {**told, "of_task": of_task, "options": dict(options or {}), "recipe": asdict(recipe)}
     key = _key(dataset, {**asked, "prune": prune, "sampler": sampler})
-    from tunewheel.tuning.plan import Plan
-
-    plan = Plan(
-        *(key, recipe, of_task, options or {}),
-        trials=trials if trials or minutes else TRIALS,
-        **{"minutes": minutes, "repeats": repeats, "prune": prune, "sampler": sampler},
-    )
+    budget = trials if trials or minutes else TRIALS
+    plan = Plan(key, recipe, of_task, options or {}, budget, minutes, repeats, prune, sampler)
     tuned = _run(workspace, plan, dataset, chosen, settings, (bases, methods, space), jobs, progress, say)
     return _kept(tuned, workspace, output, lang)
 
@@ -194,7 +190,9 @@ def _run(
     except Exception as error:
         fail_run(workspace, plan.key, f"{type(error).__name__}: {error}")
         raise
-    finish_run(workspace, plan.key, f"best dev {tuned.metric} {tuned.best.mean:.4f}, defaults {tuned.defaults.mean:.4f}")
+    finish_run(
+        workspace, plan.key, f"best dev {tuned.metric} {tuned.best.mean:.4f}, defaults {tuned.defaults.mean:.4f}"
+    )
     return tuned
 
 

@@ -54,20 +54,27 @@ def importance_chart(importances: Mapping[str, float]) -> Chart:
 
 
 def parallel_chart(trials: Sequence[Trial], keys: Sequence[str], lang: Lang) -> Chart:
-    """Parallel coordinates: a line a finished trial through its settings to its dev score, the darker the better."""
-    made = [trial for trial in finished(trials) if all(key in trial.values for key in keys)]
-    scores = [trial.value for trial in made]
-    dimensions = [_coordinate(key, [trial.values[key] for trial in made]) for key in keys]
-    dimensions.append({"label": message("score", lang), "values": scores})
-    lines = {"type": "parcoords", "uid": "lines", "dimensions": dimensions}
-    paint = {
-        "lines": {
-            "line": {"color": scores, "colorscale": [[0, "css:--line"], [1, "css:--accent"]]},
-            **{key: {"color": "css:--ink"} for key in ("labelfont", "tickfont", "rangefont")},
-        }
-    }
-    layout = _layout(380) | {"margin": {"l": 70, "r": 50, "t": 60, "b": 24}}
-    return {"id": "parallel", "data": [lines], "paint": paint, "layout": layout}
+    """A line a finished trial through its settings to its dev score, each from its least to its greatest value.
+
+    Drawn as plain lines: plotly's own parallel coordinates need WebGL, which not every browser that opens a file has.
+    """
+    made = sorted(finished(trials), key=lambda trial: trial.value or 0.0)
+    columns = [_placed([trial.values[key] for trial in made]) for key in keys]
+    columns.append(_placed([trial.value for trial in made]))
+    names = [*map(_escaped, keys), message("score", lang)]
+    lines: list[dict[str, Any]] = []
+    paint = {}
+    for at, trial in enumerate(made):
+        told = {key: trial.values[key] for key in keys}
+        dots = _dots(f"line-{at}", names, [column[at] for column in columns], [trial] * len(names))
+        lines.append(dots | {"mode": "lines", "opacity": round(0.15 + 0.85 * (at + 1) / len(made), 2)})
+        lines[-1]["hovertemplate"] = (
+            f"<b>{trial.number}</b> {trial.value:.4f}<br>{_escaped(shown(told))}<extra></extra>"
+        )
+        paint[f"line-{at}"] = {"line": {"color": "css:--accent" if at + 1 < len(made) else "css:--good", "width": 2}}
+    hidden = {"showticklabels": False, "showgrid": False, "range": [-0.03, 1.03], "zeroline": False}
+    layout = _layout(360) | {"xaxis": _AXIS | {"type": "category"}, "yaxis": _AXIS | hidden, "hovermode": "closest"}
+    return {"id": "parallel", "data": lines, "paint": paint, "layout": layout}
 
 
 def slice_chart(trials: Sequence[Trial], key: str, place: int, lang: Lang) -> Chart:
@@ -101,17 +108,15 @@ def wide(values: Sequence[float]) -> bool:
     return bool(values) and min(values) > 0 and max(values) / min(values) >= WIDE
 
 
-def _coordinate(key: str, values: Sequence[Any]) -> dict[str, Any]:
-    if values and all(_is_number(value) for value in values):
-        if not wide(values):
-            return {"label": key, "values": list(values)}
-        low, high = int(log10(min(values)) // 1), int(-(-log10(max(values)) // 1))
-        ticks = list(range(low, high + 1))
-        told = [f"{10.0**tick:g}" for tick in ticks]
-        return {"label": key, "values": [log10(value) for value in values], "tickvals": ticks, "ticktext": told}
-    names = sorted({str(value) for value in values})
-    places = list(range(len(names)))
-    return {"label": key, "values": [names.index(str(value)) for value in values], "tickvals": places, "ticktext": names}
+def _placed(values: Sequence[Any]) -> list[float]:
+    """Values as shares of the way from their least to their greatest, names in their order."""
+    if all(_is_number(value) for value in values):
+        numbers = [log10(value) for value in values] if wide(values) else [float(value) for value in values]
+    else:
+        names = sorted({str(value) for value in values})
+        numbers = [float(names.index(str(value))) for value in values]
+    low, high = min(numbers), max(numbers)
+    return [(number - low) / (high - low) if high > low else 0.5 for number in numbers]
 
 
 def _dots(uid: str, x: Sequence[Any], y: Sequence[Any], trials: Sequence[Trial]) -> dict[str, Any]:

@@ -13,19 +13,24 @@ if TYPE_CHECKING:
 TEXT: dict[str, tuple[str, str]] = {
     "title": ("Search of settings for {name}", "{name} 的参数搜索"),
     "facts": (
-        "{trials} trials ({pruned} ended early, {failed} failed), scored by {metric} on {rows} dev rows; test rows were not looked at.",
-        "共 {trials} 次试验（提前终止 {pruned} 次，失败 {failed} 次），按 {rows} 条开发集样本的{metric}评分；未使用测试集样本。",
+        "{trials} trials ({pruned} ended early, {failed} failed), scored by {metric} on {rows} dev rows; "
+        "test rows were not looked at.",
+        "共 {trials} 次试验（提前终止 {pruned} 次，失败 {failed} 次），按 {rows} 条开发集样本的{metric}评分；"
+        "未使用测试集样本。",
     ),
     "better": (
-        "Measurably better than the defaults on dev: {after} against {before}, difference {change} [{low}, {high}] points.",
+        "Measurably better than the defaults on dev: {after} against {before}, "
+        "difference {change} [{low}, {high}] points.",
         "在开发集上可测地优于默认设置：{after} 对 {before}，差异 {change} [{low}, {high}] 个百分点。",
     ),
     "undecided": (
-        "Not measurably better than the defaults: {after} against {before}, difference {change} [{low}, {high}] points.",
+        "Not measurably better than the defaults: {after} against {before}, "
+        "difference {change} [{low}, {high}] points.",
         "未显示出可测的优势：{after} 对默认设置 {before}，差异 {change} [{low}, {high}] 个百分点。",
     ),
     "worse": (
-        "Worse than the defaults on the rows taken together: {after} against {before}, difference {change} [{low}, {high}] points.",
+        "Worse than the defaults on the rows taken together: {after} against {before}, "
+        "difference {change} [{low}, {high}] points.",
         "合并样本后劣于默认设置：{after} 对 {before}，差异 {change} [{low}, {high}] 个百分点。",
     ),
     "defaults": ("Nothing was found that is better than the defaults.", "没有找到优于默认设置的参数。"),
@@ -39,7 +44,8 @@ TEXT: dict[str, tuple[str, str]] = {
     ),
     "finals": ("The best and the defaults under fresh seeds", "最佳设置与默认设置（更换随机种子）"),
     "finals note": (
-        "Trained again under seeds that the search did not use; the mean decides. The interval is a paired bootstrap over dev rows, all seeds' answers taken together.",
+        "Trained again under seeds that the search did not use; the mean decides. "
+        "The interval is a paired bootstrap over dev rows, all seeds' answers taken together.",
         "用搜索中未使用的随机种子重新训练，以均值决定。区间为合并各种子结果后按开发集样本的配对自助法。",
     ),
     "trial": ("trial", "试验"),
@@ -53,11 +59,15 @@ TEXT: dict[str, tuple[str, str]] = {
     "best so far": ("best so far", "当前最佳"),
     "importances": ("What matters", "参数重要性"),
     "importances note": (
-        "Share of the dev score's spread that a setting explains (fANOVA, a forest over finished trials). Rough with so few trials: read the order, not the digits.",
+        "Share of the dev score's spread that a setting explains (fANOVA, a forest over finished trials). "
+        "Rough with so few trials: read the order, not the digits.",
         "参数对开发集得分差异的解释比例（fANOVA，基于已完成试验的随机森林）。试验较少时仅供参考：看次序，不看数值。",
     ),
     "parallel": ("Settings side by side", "参数平行坐标图"),
-    "parallel note": ("A line is a finished trial; the darker, the better.", "每条线是一次完成的试验；颜色越深，得分越高。"),
+    "parallel note": (
+        "A line is a finished trial; the darker, the better.",
+        "每条线是一次完成的试验；颜色越深，得分越高。",
+    ),
     "slices": ("Score by setting", "各参数与得分"),
     "all trials": ("All trials", "全部试验"),
     "state": ("state", "状态"),

@@ -20,7 +20,7 @@ STEPS = 8
 """Parts of a run in which it is compared with others: runs of 2 and of 20 epochs are alike far when a half is done."""
 
 
-class Pruned(Exception):  # noqa: N818 - no error: the run was ended on purpose
+class Pruned(Exception):
     """A run was ended since others were further at this point."""
 
 
@@ -116,7 +116,7 @@ def _task(dataset: Dataset, base: str, options: Mapping[str, Any]) -> Task:
 
 def _answer(task: Task, prediction: Prediction) -> dict[str, Any]:
     """What of a prediction is scored, without the probabilities of every label."""
-    named = {target: prediction[target] for target in task.targets() if target in prediction}
+    named: dict[str, Any] = {target: prediction[target] for target in task.targets() if target in prediction}
     return named or dict(prediction)
 
 

@@ -61,7 +61,12 @@ class _Page:
         tuned = self.tuned
         yield f'<h2>{self.say("finals")}</h2>\n<p class="soft">{self.say("finals note")}</p>\n'
         seeds = list(tuned.best.scores)
-        heads = [self.say("trial"), *(self.say("seed", seed=seed) for seed in seeds), self.say("mean"), self.say("values")]
+        heads = [
+            self.say("trial"),
+            *(self.say("seed", seed=seed) for seed in seeds),
+            self.say("mean"),
+            self.say("values"),
+        ]
         lines = []
         for one in sorted(tuned.finalists, key=lambda finalist: -finalist.mean):
             marks = [self.say("is best")] if one is tuned.best else []

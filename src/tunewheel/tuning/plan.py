@@ -50,10 +50,16 @@ class Plan:
         told = json.loads(text)
         return cls(**{**told, "recipe": Recipe(**told["recipe"])})
 
-    def settled(self, values: Mapping[str, Any], seed: int | None = None) -> tuple[Recipe, dict[str, Any], dict[str, Any]]:
+    def settled(
+        self, values: Mapping[str, Any], seed: int | None = None
+    ) -> tuple[Recipe, dict[str, Any], dict[str, Any]]:
         """Recipe, options of the method and options of the task under a trial's ``values``."""
         own = {key.removeprefix(OPTION): value for key, value in values.items() if key.startswith(OPTION)}
         task = {key: values[key] for key in OF_TASK if key in values}
         known = Recipe.__dataclass_fields__
         recipe = replace(self.recipe, **{key: value for key, value in values.items() if key in known})
-        return replace(recipe, seed=recipe.seed if seed is None else seed), {**self.options, **own}, {**self.of_task, **task}
+        return (
+            replace(recipe, seed=recipe.seed if seed is None else seed),
+            {**self.options, **own},
+            {**self.of_task, **task},
+        )

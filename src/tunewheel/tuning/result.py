@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tunewheel.tuning.objective import numbered
 from tunewheel.tuning.plan import Plan
-from tunewheel.tuning.work import Studies, candidates, completed, reason
 from tunewheel.tuning.study import seconds
+from tunewheel.tuning.work import Studies, candidates, completed, reason
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ _SCHEMA = "tunewheel_studies"  # its tables have names of their own, but for ale
 _WAIT = 60.0
 
 
-class MissingOptuna(ImportError):  # noqa: N818 - says what is missing
+class MissingOptuna(ImportError):
     """The extra `tune` is not installed."""
 
 
@@ -93,10 +93,8 @@ def alive(storage: RDBStorage, trial: int) -> Iterator[None]:
 
     def beat() -> None:
         while not over.is_set():
-            try:
+            with suppress(StorageInternalError):  # a database that is busy for once: the next sign is soon enough
                 storage.record_heartbeat(trial)
-            except StorageInternalError:  # a database that is busy for once: the next sign is soon enough
-                pass
             over.wait(INTERVAL)
         storage.remove_session()
 

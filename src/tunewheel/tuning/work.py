@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -100,12 +100,17 @@ def _finals(studies: Studies, dataset: Dataset, progress: Progress | None, tell:
     with closing(_each(finals, lambda trial: values[trial.user_attrs["candidate"]], lambda trials: False)) as items:
         for item in items:
             seed = item.attributes["seed"]
-            _tried(finals, item, partial(trained, plan, dataset, item.values, item.folder, seed=seed, progress=progress), tell)
+            _tried(
+                finals,
+                item,
+                partial(trained, plan, dataset, item.values, item.folder, seed=seed, progress=progress),
+                tell,
+            )
 
 
 def _each(
     study: Study, draw: Callable[[Trial], dict[str, Any]], more: Callable[[Sequence[FrozenTrial]], bool]
-) -> Iterator[Work]:
+) -> Generator[Work, None, None]:
     """Trials one after another, until there is nothing to take and nobody else is at one."""
     while True:
         with study.taken(draw, more) as item:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def helpers(workspace: Workspace, plan: Plan, data: Path, count: int, tell: Tell) -> Iterator[None]:
-    """``count`` further workers on the dataset in the folder ``data``, as long as the block lasts, or until all is done.
+    """``count`` further workers on the dataset in the folder ``data``, until the block ends and all is done.
 
     The study's roads must be known. A helper goes when this process does, however it ends.
     """
