@@ -45,6 +45,7 @@ bench: $(BIN)/.installed  ## measure speed and quality: make bench DATA=folder (
 	$(BIN)/python bench/check.py --data $(DATA)
 	$(BIN)/python bench/duplicates.py --data $(DATA)
 	$(BIN)/python bench/label_noise.py --data $(DATA)
+	$(BIN)/python bench/tuning.py --data $(DATA)
 
 format: $(BIN)/.installed  ## put the code into shape
 	$(BIN)/ruff check --fix src tests bench tools examples
