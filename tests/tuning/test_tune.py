@@ -1,12 +1,12 @@
 """A search on a tiny base: dev alone is looked at, the defaults come first, and what is found trains."""
 
 import json
-import random
 from dataclasses import replace
 
 import pytest
 import yaml
 
+from searches import FEW, RECIPE, SPACE, noisy, seen
 from tiny import entity_rows, intent_rows
 from tunewheel import Dataset, loop
 from tunewheel.loop import LoopError
@@ -17,16 +17,6 @@ from tunewheel.settings import train_settings
 from tunewheel.tuning import objective, study, work
 from tunewheel.tuning.page import render_page
 from tunewheel.tuning.space import SpaceError
-
-RECIPE = Recipe(batch_tokens=256, window=48, precision="fp32", epochs=2)
-SPACE = {"learning_rate": "1e-4..1e-2", "epochs": "1..2", "dropout": [0.0, 0.1]}
-FEW = {"trials": 4, "repeats": 1, "recipe": RECIPE, "search": SPACE}
-
-
-def noisy(rows):
-    """Rows that are not all learned, so that settings differ."""
-    dice = random.Random(3)
-    return [{**row, "label": dice.choice(["lost", "balance"]) if dice.random() < 0.3 else row["label"]} for row in rows]
 
 
 @pytest.fixture(scope="module")
@@ -55,10 +45,6 @@ def tuned(tiny_base, tmp_path_factory):
     path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in noisy(intent_rows(80))), "utf-8")
     space = {**SPACE, "weight_decay": 0.02}
     return loop.tune(path, base=str(tiny_base), dev=0.3, home=folder / "home", **{**FEW, "trials": 6, "search": space})
-
-
-def seen(tuned):
-    return [(trial.number, trial.state, trial.value, dict(trial.values)) for trial in tuned.trials]
 
 
 def test_the_defaults_come_first_and_the_best_is_not_worse_under_the_same_seeds(tuned, tiny_base):

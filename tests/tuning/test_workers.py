@@ -6,8 +6,8 @@ import signal
 import time
 
 import pytest
-from test_tune import FEW, noisy, seen
 
+from searches import FEW, noisy, seen
 from tiny import intent_rows
 from tunewheel import loop
 from tunewheel.store import Workspace
@@ -31,7 +31,7 @@ work.trained = slowly
 recipe = Recipe(batch_tokens=256, window=48, precision="fp32", epochs=2, checkpoint_seconds=0)
 space = {"learning_rate": "1e-4..1e-2", "epochs": 2, "dropout": [0.0, 0.1]}
 tuned = loop.tune(
-    sys.argv[3], base=sys.argv[4], dev=0.3, home=sys.argv[1], database=sys.argv[2] or None, trials=4, repeats=1,
+    sys.argv[3], base=sys.argv[4], dev=0.3, home=sys.argv[1], database=sys.argv[2] or None, trials=3, repeats=1,
     recipe=recipe, search=space,
 )
 print([(trial.number, trial.state, trial.value, dict(trial.values)) for trial in tuned.trials])
@@ -51,17 +51,17 @@ def without_numbers(printed):
 
 @pytest.mark.slow
 def test_a_study_killed_in_the_middle_of_a_trial_ends_as_an_unbroken_one(workspace, tiny_base, file, start, tmp_path):
-    killed = start(TUNE, workspace, file, tiny_base, "2")
+    killed = start(TUNE, workspace, file, tiny_base, "1")
     assert killed.stdout.readline() == "in the middle\n", killed.stderr.read()
     killed.send_signal(signal.SIGKILL)
     killed.wait()
-    folder = next((workspace.home / "runs").glob("tune-*/2"))
+    folder = next((workspace.home / "runs").glob("tune-*/1"))
     assert list(folder.glob("checkpoint-*/complete"))
     after = start(TUNE, workspace, file, tiny_base, "none").communicate()
     with Workspace.open(tmp_path / "other") as unbroken:
         whole = start(TUNE, unbroken, file, tiny_base, "none").communicate()
     assert without_numbers(after[0]) == without_numbers(whole[0]), after[1] + whole[1]
-    assert len(without_numbers(whole[0])) == 4 and not folder.exists()
+    assert len(without_numbers(whole[0])) == 3 and not folder.exists()
 
 
 @pytest.mark.slow
@@ -153,6 +153,7 @@ def test_a_worker_on_another_machine_is_dead_when_its_signs_of_life_stay_away(wo
     raise AssertionError("it was never taken up")
 
 
+@pytest.mark.slow
 def test_draws_follow_from_the_trials_before_them(workspace):
     drawn = []
     for name in ("tune-one", "tune-two"):

@@ -167,7 +167,8 @@ class Study:
             return False
         try:
             with self.workspace.lock(self._lock(trial.number)):
-                return True
+                # It may have been finished, and only then let go, since it was looked at.
+                return not self.storage.get_trial(self._id(trial.number)).state.is_finished()
         except LockedError:
             return False
 
