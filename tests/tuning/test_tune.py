@@ -1,14 +1,17 @@
 """A search on a tiny base: dev alone is looked at, the defaults come first, and what is found trains."""
 
+import importlib.util
 import json
 from dataclasses import replace
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
 from searches import FEW, RECIPE, SPACE, noisy, seen
 from tiny import entity_rows, intent_rows
 from tunewheel import Dataset, loop
+from tunewheel.cli import app
 from tunewheel.loop import LoopError
 from tunewheel.models import MethodError, Recipe
 from tunewheel.models.methods import Refusal
@@ -238,3 +241,27 @@ def test_a_trial_that_takes_its_worker_with_it_is_given_up_in_the_end(workspace)
             assert item is None
         (left,) = search.trials()
         assert left.state.name == "FAIL" and "again and again" in work.reason(left) and not search.busy()
+
+
+@pytest.mark.slow
+def test_the_command_says_whether_the_defaults_are_beaten_and_what_to_do_next(tiny_base, tmp_path):
+    path = tmp_path / "intents.jsonl"
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in noisy(intent_rows(40))), "utf-8")
+    command = ["tune", str(path), "--base", str(tiny_base), "--home", str(tmp_path / "home"), "--trials", "2"]
+    command += ["--repeats", "1", "--search", "epochs=1", "--set", "window=48", "--set", "batch_tokens=256"]
+    command += ["--set", "dev=0.3", "-o", str(tmp_path / "best.yaml"), "--lang", "zh"]
+    said = CliRunner().invoke(app, command, catch_exceptions=False)
+    assert said.exit_code == 0 and "defaults" in said.stdout
+    assert f"tunewheel train --settings {tmp_path / 'best.yaml'}" in " ".join(said.stdout.split())
+    told = json.loads(CliRunner().invoke(app, [*command, "--json"], catch_exceptions=False).stdout.splitlines()[-1])
+    assert told["settings"]["window"] == 48 and len(told["trials"]) == 2
+    assert "参数搜索" in (tmp_path / "home" / "reports" / "intents-tuning.html").read_text(encoding="utf-8")
+
+
+def test_a_missing_package_is_answered_with_the_command_that_installs_it(intents, tmp_path, monkeypatch):
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *rest: None if name == "optuna" else found(name, *rest)
+    )
+    with pytest.raises(LoopError, match=r"pip install 'tunewheel\[tune\]'"):
+        loop.tune(intents, home=tmp_path)
