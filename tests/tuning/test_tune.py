@@ -50,6 +50,7 @@ def tuned(tiny_base, tmp_path_factory):
     return loop.tune(path, base=str(tiny_base), dev=0.3, home=folder / "home", **{**FEW, "trials": 6, "search": space})
 
 
+@pytest.mark.slow
 def test_the_defaults_come_first_and_the_best_is_not_worse_under_the_same_seeds(tuned, tiny_base):
     first = tuned.trials[0]
     assert first.defaults and [trial.defaults for trial in tuned.trials[1:]] == [False] * 5
@@ -71,6 +72,7 @@ def test_the_file_trains_by_the_recipe_that_was_found(tuned):
     assert turn.model.origin.dev["accuracy"] == pytest.approx(tuned.best.trial.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("lang", "words"), [("en", "Search of settings"), ("zh", "参数搜索")])
 def test_the_page_stands_alone_in_both_languages(tuned, lang, words):
     page = render_page(tuned, lang)
@@ -81,6 +83,7 @@ def test_the_page_stands_alone_in_both_languages(tuned, lang, words):
     assert tuned.page.is_file()
 
 
+@pytest.mark.slow
 def test_what_is_told_to_programs_is_json(tuned):
     told = json.loads(json.dumps(tuned.as_dict(), ensure_ascii=False))
     assert told["verdict"] in ("better", "undecided", "worse", "defaults")
@@ -114,6 +117,7 @@ def test_one_worker_finds_the_same_again(tiny_base, intents, tmp_path):
     assert once.settings == again.settings and once.best.scores == again.best.scores
 
 
+@pytest.mark.slow
 def test_test_rows_are_never_looked_at(tiny_base, tmp_path):
     rows = noisy(intent_rows(60))
     data = Sealed.from_rows({"train": rows[:36], "dev": rows[36:50], "test": rows[50:]})
