@@ -136,7 +136,7 @@ def search_space(file: str | Path | None, searches: Sequence[str]) -> dict[str, 
     Traceback (most recent call last):
     tunewheel.settings.SettingsError: epochs: must be from 1 to 10000, got 0
     """
-    from tunewheel.tuning.space import SpaceError, parse_search, read_space
+    from tunewheel.tuning.search.space import SpaceError, parse_search, read_space
 
     given = _read(file)
     try:

@@ -84,8 +84,8 @@ def _expected() -> tuple[type[Exception], ...]:
         "tunewheel.settings": ("SettingsError",),
         "tunewheel.store.errors": ("StoreError", "ArtifactError", "LockedError", "SchemaError"),
         "tunewheel.tasks.base": ("TaskError",),
-        "tunewheel.tuning.space": ("SpaceError",),
-        "tunewheel.tuning.work": ("TuningError",),
+        "tunewheel.tuning.search.space": ("SpaceError",),
+        "tunewheel.tuning.search.work": ("TuningError",),
     }
     loaded = [(sys.modules[module], names) for module, names in homes.items() if module in sys.modules]
     return tuple(getattr(module, name) for module, names in loaded for name in names)

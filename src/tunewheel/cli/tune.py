@@ -10,7 +10,7 @@ import typer
 from tunewheel.cli.options import HOME, Database, Home, Json, Lang, print_json, stderr, stdout
 
 if TYPE_CHECKING:
-    from tunewheel.tuning.result import Tuned
+    from tunewheel.tuning.search.result import Tuned
 
 Names = list[str] | None
 
@@ -88,8 +88,8 @@ def tune(
 
 def _show(tuned: Tuned) -> None:
     from tunewheel.display import headed
-    from tunewheel.tuning.drawing import shown
-    from tunewheel.tuning.messages import verdict_line
+    from tunewheel.tuning.search.drawing import shown
+    from tunewheel.tuning.search.messages import verdict_line
 
     counts = {state: sum(trial.state == state for trial in tuned.trials) for state in ("pruned", "failed")}
     aside = ", ".join(f"{count} {state}" for state, count in counts.items() if count)

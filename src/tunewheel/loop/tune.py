@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from tunewheel.data import Dataset
     from tunewheel.models import Progress
     from tunewheel.store import Workspace
-    from tunewheel.tuning.plan import Plan, Sampler
-    from tunewheel.tuning.result import Tuned
+    from tunewheel.tuning.search.plan import Plan, Sampler
+    from tunewheel.tuning.search.result import Tuned
 
 TRIALS = 20
 """Of a search whose budget is not given."""
@@ -67,7 +67,7 @@ def tune(
 
     The first trial is what `train` would do. What it would choose for the rows and the machine is the middle of what is
     searched; ``search`` narrows or extends that, by setting: ``"1e-5..1e-3"``, a list, or one value, which stays
-    (`tunewheel.tuning.space`). Settings given otherwise stay too; several bases or methods are searched over. Trials
+    (`tunewheel.tuning.search.space`). Settings given otherwise stay too; several bases or methods are searched over. Trials
     that are behind the median of the others at the same part of the run are ended (``prune``). At the end the best
     three and the defaults are trained again under ``repeats`` fresh seeds, which decide.
 
@@ -78,7 +78,7 @@ def tune(
     The settings go to ``output`` (a YAML file, by default among the workspace's reports beside a page of the search).
 
     Raises `tunewheel.DataError` for bad input, `LoopError` for settings that do not fit it or data without a dev split,
-    `tunewheel.tuning.space.SpaceError` for a space that cannot be searched.
+    `tunewheel.tuning.search.space.SpaceError` for a space that cannot be searched.
 
     >>> import tunewheel as tw
     >>> tuned = tw.tune("tickets.jsonl", minutes=60)                     # doctest: +SKIP
@@ -86,9 +86,9 @@ def tune(
     """
     from tunewheel.registry import check_name
     from tunewheel.store import Workspace
-    from tunewheel.tuning.plan import Plan
-    from tunewheel.tuning.space import read_space
-    from tunewheel.tuning.storage import MissingOptuna, check_optuna
+    from tunewheel.tuning.search.plan import Plan
+    from tunewheel.tuning.search.space import read_space
+    from tunewheel.tuning.search.storage import MissingOptuna, check_optuna
 
     try:
         check_optuna()
@@ -169,10 +169,10 @@ def _run(
 ) -> Tuned:
     from tunewheel.registry import keep_dataset
     from tunewheel.store import fail_run, finish_run, start_run
-    from tunewheel.tuning.result import concluded
-    from tunewheel.tuning.roads import survey
-    from tunewheel.tuning.work import Studies, work
-    from tunewheel.tuning.worker import helpers
+    from tunewheel.tuning.search.result import concluded
+    from tunewheel.tuning.search.roads import survey
+    from tunewheel.tuning.search.work import Studies, work
+    from tunewheel.tuning.search.worker import helpers
 
     bases, methods, search = space
     record = keep_dataset(workspace, dataset, str(settings.get("data", name)))
@@ -205,7 +205,7 @@ def _kept(tuned: Tuned, workspace: Workspace, output: str | Path | None, lang: L
     import yaml
 
     from tunewheel.store import write_whole
-    from tunewheel.tuning.page import write_page
+    from tunewheel.tuning.search.page import write_page
 
     file = Path(output) if output else workspace.reports_dir / f"{tuned.name}-tuned.yaml"
     file.parent.mkdir(parents=True, exist_ok=True)

@@ -1,1 +1,1 @@
-"""Which settings and which road are best: search and comparison, never on test."""
+"""Tuning: which road from a base to a task, and which settings, are best for some data; all of it decided on dev."""

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, Self
 
 from tunewheel.models.recipe import Recipe
-from tunewheel.tuning.space import OF_TASK, OPTION
+from tunewheel.tuning.search.space import OF_TASK, OPTION
 
 FINALISTS = 3
 """Settings of a search that are trained again under fresh seeds, beside the defaults."""

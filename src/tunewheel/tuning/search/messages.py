@@ -8,7 +8,7 @@ from tunewheel.evaluation.messages import metric_name
 from tunewheel.pages import Lang
 
 if TYPE_CHECKING:
-    from tunewheel.tuning.result import Tuned
+    from tunewheel.tuning.search.result import Tuned
 
 TEXT: dict[str, tuple[str, str]] = {
     "title": ("Search of settings for {name}", "{name} 的参数搜索"),

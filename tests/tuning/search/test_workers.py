@@ -12,7 +12,7 @@ from tiny import intent_rows
 from tunewheel import loop
 from tunewheel.store import Workspace
 from tunewheel.tuning import work
-from tunewheel.tuning.work import Studies
+from tunewheel.tuning.search.work import Studies
 
 TUNE = """
 import sys, time
@@ -82,7 +82,7 @@ TAKE = """
 import sys, time
 from tunewheel.models import Recipe
 from tunewheel.store import Workspace
-from tunewheel.tuning.work import Plan, Studies, _within
+from tunewheel.tuning.search.work import Plan, Studies, _within
 workspace, plan = Workspace(sys.argv[1], sys.argv[2] or None), Plan("tune-many", Recipe(), trials=20)
 with Studies.opened(workspace, plan) as studies:
     while True:
@@ -111,7 +111,7 @@ HOLD = """
 import sys, time
 from tunewheel.models import Recipe
 from tunewheel.store import Workspace
-from tunewheel.tuning.work import Plan, Studies
+from tunewheel.tuning.search.work import Plan, Studies
 with Studies.opened(Workspace(sys.argv[1], sys.argv[2] or None), Plan("tune-held", Recipe())) as studies:
     with studies.search.taken(lambda trial: {}, lambda trials: True):
         print("held", flush=True)

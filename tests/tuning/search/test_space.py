@@ -3,7 +3,7 @@
 import pytest
 
 from tunewheel.settings import SettingsError, search_space
-from tunewheel.tuning.space import Choice, Range, Road, SpaceError, parse_search, read_space
+from tunewheel.tuning.search.space import Choice, Range, Road, SpaceError, parse_search, read_space
 
 
 def test_a_dimension_is_a_range_a_list_or_one_value():

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from tunewheel.tuning.drawing import Drawing, shown
-from tunewheel.tuning.objective import Outcome, Pruned, trained
-from tunewheel.tuning.plan import FINALISTS, Plan
-from tunewheel.tuning.space import Road
-from tunewheel.tuning.storage import opened, quiet_optuna
-from tunewheel.tuning.study import Study, Work, seconds
+from tunewheel.tuning.search.drawing import Drawing, shown
+from tunewheel.tuning.search.objective import Outcome, Pruned, trained
+from tunewheel.tuning.search.plan import FINALISTS, Plan
+from tunewheel.tuning.search.space import Road
+from tunewheel.tuning.search.storage import opened, quiet_optuna
+from tunewheel.tuning.search.study import Study, Work, seconds
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial, Trial

@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from tunewheel.tuning.objective import numbered
-from tunewheel.tuning.plan import Plan
-from tunewheel.tuning.study import seconds
-from tunewheel.tuning.work import Studies, candidates, completed, reason
+from tunewheel.tuning.search.objective import numbered
+from tunewheel.tuning.search.plan import Plan
+from tunewheel.tuning.search.study import seconds
+from tunewheel.tuning.search.work import Studies, candidates, completed, reason
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial

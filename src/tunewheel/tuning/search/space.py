@@ -102,7 +102,7 @@ def read_space(given: Mapping[str, Any]) -> dict[str, Dimension]:
     1e-05..0.001
     >>> read_space({"learning_rates": 1})
     Traceback (most recent call last):
-    tunewheel.tuning.space.SpaceError: learning_rates: nothing that can be searched; did you mean 'learning_rate'?
+    tunewheel.tuning.search.space.SpaceError: learning_rates: nothing that can be searched; did you mean 'learning_rate'?
     """
     found, problems = {}, []
     for key, value in given.items():

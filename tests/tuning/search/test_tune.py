@@ -18,8 +18,8 @@ from tunewheel.models.methods import Refusal
 from tunewheel.models.methods.engine import HeadOnly
 from tunewheel.settings import train_settings
 from tunewheel.tuning import objective, study, work
-from tunewheel.tuning.page import render_page
-from tunewheel.tuning.space import SpaceError
+from tunewheel.tuning.search.page import render_page
+from tunewheel.tuning.search.space import SpaceError
 
 
 @pytest.fixture(scope="module")

@@ -8,12 +8,12 @@ from math import log10
 from typing import TYPE_CHECKING, Any
 
 from tunewheel.pages import Lang
-from tunewheel.tuning.drawing import shown
-from tunewheel.tuning.messages import message
-from tunewheel.tuning.space import WIDE
+from tunewheel.tuning.search.drawing import shown
+from tunewheel.tuning.search.messages import message
+from tunewheel.tuning.search.space import WIDE
 
 if TYPE_CHECKING:
-    from tunewheel.tuning.result import Trial
+    from tunewheel.tuning.search.result import Trial
 
 Chart = dict[str, Any]
 

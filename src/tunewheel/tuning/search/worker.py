@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tunewheel.tuning.plan import Plan
-from tunewheel.tuning.work import Studies, Tell, work
+from tunewheel.tuning.search.plan import Plan
+from tunewheel.tuning.search.work import Studies, Tell, work
 
 if TYPE_CHECKING:
     from tunewheel.store import Workspace
@@ -29,7 +29,7 @@ def helpers(workspace: Workspace, plan: Plan, data: Path, count: int, tell: Tell
 
     threads, before = max(1, (os.cpu_count() or 1) // (count + 1)), torch.get_num_threads()
     environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
-    command = [sys.executable, "-m", "tunewheel.tuning.worker"]
+    command = [sys.executable, "-m", "tunewheel.tuning.search.worker"]
     # What they are told holds the database's password: it goes through a pipe, which closes when this process ends.
     told = json.dumps([str(workspace.home), workspace.database, str(data), plan.to_json()]) + "\n"
     started = []

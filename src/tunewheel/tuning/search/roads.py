@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 from tunewheel.models.backbones import FROM_NOTHING, BackboneError
 from tunewheel.models.methods import MethodError, check_pair
 from tunewheel.models.recipe import Recipe
-from tunewheel.tuning.space import KEYS, OF_TASK, OPTION, Choice, Dimension, Range, Road, SpaceError
+from tunewheel.tuning.search.space import KEYS, OF_TASK, OPTION, Choice, Dimension, Range, Road, SpaceError
 
 if TYPE_CHECKING:
     from tunewheel.data import Dataset
     from tunewheel.models import Adaptation
-    from tunewheel.tuning.plan import Plan
+    from tunewheel.tuning.search.plan import Plan
 
 RANKS = Choice((4, 8, 16, 32))
 """Of low-rank adapters: what is searched where a method has the option ``r``."""
@@ -53,7 +53,7 @@ def survey(
 
 
 def _road(plan: Plan, dataset: Dataset, base: str, method: str, search: Mapping[str, Dimension]) -> Road:
-    from tunewheel.tuning.objective import made_ready
+    from tunewheel.tuning.search.objective import made_ready
 
     built = check_pair(method, dataset.task)
     ready = made_ready(plan, dataset, base, method, {})

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunewheel.models.backbones import FROM_NOTHING
-from tunewheel.tuning.plan import Plan
+from tunewheel.tuning.search.plan import Plan
 
 if TYPE_CHECKING:
     from tunewheel.data import Dataset

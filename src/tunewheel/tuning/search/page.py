@@ -9,12 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 from tunewheel.pages import Lang, html_table, section, shell
 from tunewheel.store.files import write_whole
-from tunewheel.tuning.charts import finished, history_chart, importance_chart, parallel_chart, slice_chart, varied
-from tunewheel.tuning.drawing import shown
-from tunewheel.tuning.messages import message, metric, verdict_line
+from tunewheel.tuning.search.charts import (
+    finished,
+    history_chart,
+    importance_chart,
+    parallel_chart,
+    slice_chart,
+    varied,
+)
+from tunewheel.tuning.search.drawing import shown
+from tunewheel.tuning.search.messages import message, metric, verdict_line
 
 if TYPE_CHECKING:
-    from tunewheel.tuning.result import Tuned
+    from tunewheel.tuning.search.result import Tuned
 
 COORDINATES = 8
 """Settings that the parallel chart shows; of more the first."""

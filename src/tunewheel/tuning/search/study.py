@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunewheel.store import LockedError
-from tunewheel.tuning.storage import alive
+from tunewheel.tuning.search.storage import alive
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial, Trial
 
     from tunewheel.store import Workspace
-    from tunewheel.tuning.plan import Sampler
+    from tunewheel.tuning.search.plan import Sampler
 
 DEATHS = 3
 """So often a trial may take its worker with it; then it counts as failed."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tunewheel.tuning.space import Choice, Dimension, Road, Value
+from tunewheel.tuning.search.space import Choice, Dimension, Road, Value
 
 if TYPE_CHECKING:
     from optuna.trial import Trial

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tunewheel.tuning.objective import STEPS, Pruned, Watch
+from tunewheel.tuning.search.objective import STEPS, Pruned, Watch
 
 
 class Shown:
