@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tunewheel.loop.clean import clean
     from tunewheel.loop.collect import collect
     from tunewheel.loop.forget import forget
+    from tunewheel.loop.tune import tune
     from tunewheel.models import Model
     from tunewheel.models.retrieval import Index
     from tunewheel.registry import Registry, Version
@@ -46,6 +47,7 @@ _HOMES = {
     "forget": "tunewheel.loop",
     "pretrain": "tunewheel.loop",
     "train": "tunewheel.loop",
+    "tune": "tunewheel.loop",
 }
 
 __all__ = [
@@ -70,6 +72,7 @@ __all__ = [
     "forget",
     "pretrain",
     "train",
+    "tune",
 ]
 
 

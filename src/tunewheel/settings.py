@@ -133,6 +133,37 @@ def pretrain_recipe(
     return built
 
 
+def search_space(file: str | Path | None, searches: Sequence[str]) -> dict[str, Any]:
+    """What `tunewheel.tune` searches: a YAML ``file``, over it ``KEY=LOW..HIGH`` or ``KEY=a,b,c``; all ends in range.
+
+    >>> search_space(None, ["epochs=2..8", "dropout=0,0.1"])
+    {'epochs': '2..8', 'dropout': '0,0.1'}
+    >>> search_space(None, ["epochs=0..8"])
+    Traceback (most recent call last):
+    tunewheel.settings.SettingsError: epochs: must be from 1 to 10000, got 0
+    """
+    from tunewheel.tuning.search.space import SpaceError, parse_search, read_space
+
+    given = _read(file)
+    try:
+        given |= dict(parse_search(search) for search in searches)
+        space = read_space(given)
+    except SpaceError as error:
+        raise SettingsError(str(error)) from None
+    problems = []
+    for key, dimension in space.items():
+        for end in dimension.ends:
+            if key not in _RECIPE_KEYS:
+                continue
+            try:
+                problems += _out_of_range(_RECIPE.validate_python({key: end}), _BOUNDS)
+            except ValidationError as error:
+                problems += _explained(error)
+    if problems:
+        raise SettingsError("\n".join(problems))
+    return given
+
+
 def write_settings(settings: Mapping[str, Any], path: str | Path) -> None:
     """Write settings as the YAML file that ``--settings`` reads."""
     from tunewheel.store import write_whole

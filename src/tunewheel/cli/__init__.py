@@ -15,6 +15,7 @@ from tunewheel.cli.compare import compare
 from tunewheel.cli.forget import forget
 from tunewheel.cli.options import stderr
 from tunewheel.cli.pretrain import pretrain
+from tunewheel.cli.tune import tune
 
 __all__ = ["app", "main"]
 
@@ -25,7 +26,8 @@ app = typer.Typer(
     add_completion=False,
 )
 for command in (
-    *(learn.demo, collect, check, clean, pretrain, learn.train, compare, score.evaluate, score.predict),
+    *(learn.demo, collect, check, clean, pretrain, learn.train, compare, tune),
+    *(score.evaluate, score.predict),
     *(registry.models, registry.trace, registry.promote, registry.rollback, forget),
 ):
     app.command()(command)
@@ -84,6 +86,8 @@ def _expected() -> tuple[type[Exception], ...]:
         "tunewheel.settings": ("SettingsError",),
         "tunewheel.store.errors": ("StoreError", "ArtifactError", "LockedError", "SchemaError"),
         "tunewheel.tasks.base": ("TaskError",),
+        "tunewheel.tuning.search.space": ("SpaceError",),
+        "tunewheel.tuning.search.work": ("TuningError",),
     }
     loaded = [(sys.modules[module], names) for module, names in homes.items() if module in sys.modules]
     return tuple(getattr(module, name) for module, names in loaded for name in names)

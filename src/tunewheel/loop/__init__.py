@@ -9,6 +9,7 @@ from tunewheel.loop.learn import default_base, train
 from tunewheel.loop.pretraining import pretrain
 from tunewheel.loop.reading import LoopError, default_name, load, read_dataset, read_revision
 from tunewheel.loop.score import evaluate, predict, score_file
+from tunewheel.loop.tune import tune
 
 __all__ = [
     "Compared",
@@ -29,4 +30,5 @@ __all__ = [
     "read_revision",
     "score_file",
     "train",
+    "tune",
 ]

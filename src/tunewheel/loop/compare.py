@@ -85,7 +85,7 @@ def climb(
 ) -> Compared:
     """Climb the ladder of methods on data and advise one of them; see `tunewheel.tuning.climbing`.
 
-    ``methods`` are tried in their order, by default those of `tunewheel.tuning.climbing.ladder.LADDER`, within ``minutes``; they
+    ``methods`` are tried in their order, by default those of `LADDER` there, within ``minutes``; they
     are judged on dev, or by cross-fitting where there is none, and only the advised one is scored on test.
     ``unlabelled`` is a file of further texts for methods that use them, ``register`` the name under which the advised
     model is registered; ``options`` are those of `tunewheel.train`.
