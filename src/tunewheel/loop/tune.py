@@ -68,8 +68,8 @@ def tune(
     The first trial is what `train` would do. What it would choose for the rows and the machine is the middle of what is
     searched; ``search`` narrows or extends that, by setting: ``"1e-5..1e-3"``, a list, or one value, which stays
     (`tunewheel.tuning.search.space`). Settings given otherwise stay too; several bases or methods are searched over.
-    Trials that are behind the median of the others at the same part of the run are ended (``prune``). At the end the best
-    three and the defaults are trained again under ``repeats`` fresh seeds, which decide.
+    Trials that are behind the median of the others at the same part of the run are ended (``prune``). At the end the
+    best three and the defaults are trained again under ``repeats`` fresh seeds, which decide.
 
     ``trials`` and ``minutes`` of training (all trials and the end together) are budgets over all workers: ``jobs``
     processes here, and whoever runs the same call on the same PostgreSQL. Killed, the same call goes on; with a larger
