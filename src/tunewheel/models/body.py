@@ -46,6 +46,7 @@ class Body(Protocol):
 
 
 _KINDS = {
+    "generator": ("tunewheel.models.generator", "Generator"),
     "network": ("tunewheel.models.neural", "Neural"),
 }
 

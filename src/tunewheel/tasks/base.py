@@ -76,11 +76,14 @@ class Window:
 
 @dataclass(frozen=True)
 class Head:
-    """The output a task needs on top of a backbone: ``outputs`` numbers a sequence or a token, and their loss."""
+    """The output a task needs on top of a backbone: ``outputs`` numbers a sequence or a token, and their loss.
 
-    level: Literal["sequence", "token"]
+    Level ``generate`` with loss ``clm`` is a language model's own head, which no task adds (`Task.writes`).
+    """
+
+    level: Literal["sequence", "token", "generate"]
     outputs: int
-    loss: Literal["cross_entropy", "binary", "crf"]
+    loss: Literal["cross_entropy", "binary", "crf", "clm"]
     class_weights: tuple[float, ...] | None = None
 
 
@@ -127,6 +130,9 @@ class Task(ABC):
     """What model hubs call the task."""
     calibrated_by: ClassVar[tuple[str, ...]] = ()
     """Keys of `config` that `fit` sets and that move confidences only, never an answer."""
+
+    writes: ClassVar[bool] = False
+    """Whether its answers are texts that a language model writes: it is then never read in windows."""
 
     labels: tuple[str, ...]
 

@@ -88,6 +88,8 @@ class Method(ABC):
     """One line for people: what it learns, and from what."""
     learns: ClassVar[bool] = True
     """Whether it needs labelled rows."""
+    writes: ClassVar[bool] = False
+    """Whether it can teach a language model to write (`Task.writes`); a subclass must say so anew."""
 
     @classmethod
     def refuses(cls, task: type[Task]) -> Refusal | None:

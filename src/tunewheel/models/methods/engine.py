@@ -28,9 +28,14 @@ class Full(Method):
 
     name: ClassVar[str] = "full"
     summary: ClassVar[str] = "every weight of the base learns"
+    writes: ClassVar[bool] = True
 
     def prepare(self, job: Job) -> Adaptation:
-        """Put a fresh head for the task on the base."""
+        """Put a fresh head for the task on the base; a language model that is to write keeps its own."""
+        if job.task.writes:
+            from tunewheel.models.methods.writing import prepare_writing
+
+            return prepare_writing(self, job)
         import torch
         from transformers import set_seed
 
