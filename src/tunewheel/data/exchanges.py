@@ -87,21 +87,21 @@ def exchanges(
 
 def prompt_columns(columns: Columns, text: str | None) -> Prompt:
     """The columns that make up a prompt; ``text`` names one, which may hold messages."""
-    messages = [name for name in (columns.find(MESSAGES) if text is None else [text]) if _holds_messages(columns, name)]
-    # A canonical row has both, and its text may have been changed since its messages were written.
-    stored = text in (None, "text") and {"text", "answer"} <= columns.values.keys()
-    if stored:
-        messages, chosen = columns.find(MESSAGES[:1]), "text"
-    else:
+    asking = [name for name in (columns.find(MESSAGES) if text is None else [text]) if _holds_messages(columns, name)]
+    chosen = None if asking else text
+    if text in (None, "text") and {"text", "answer"} <= columns.values.keys():
+        # A canonical row has both, and its text may have been changed since its messages were written.
+        asking, chosen = columns.find(MESSAGES[:1]), "text"
+    elif chosen is None and not asking:
         names = columns.find(PROMPTS) + columns.find(QUESTIONS)
-        chosen = None if messages else text or next((n for n in names if columns.mean_length(n) > 0), None)  # type: ignore[assignment]
+        chosen = next((name for name in names if columns.mean_length(name) > 0), None)
     context = None
     if chosen is not None and chosen.lower() in PROMPTS[1:]:
         context = next((name for name in columns.find(CONTEXTS) if columns.mean_length(name) > 0), None)
     return Prompt(
         text=chosen,
         context=context,
-        messages=next(iter(messages), None),
+        messages=next(iter(asking), None),
         system=next((name for name in columns.find(SYSTEM) if name != text), None),
         rejected=next(iter(columns.find(REJECTED)), None),
     )
@@ -153,7 +153,7 @@ class Exchanges(Shaper):
         try:
             messages = asked(values, prompt)
             answer = self._answer(values, messages) if self.labelled else None
-            extra = {"rejected": written(values, prompt.rejected, "an answer")} if self._rejects(values) else {}
+            extra = self._rejected(values)
             time = self._time(record) if self.clock else None
         except Unsaid as wrong:
             self._bad(record, wrong.column, wrong.expected, wrong.found, wrong.fix)
@@ -161,7 +161,7 @@ class Exchanges(Shaper):
         except BadRow:
             return None
         if len(messages) > 1:
-            extra["messages"] = messages
+            extra |= {"messages": messages}
         reserved = {name: f"original_{name}" for name in ("id", "text", "answer", "messages", "rejected")}
         used = {self.schema.label, self.schema.id, *prompt.columns}
         kept = {reserved.get(n, n): v for n, v in values.items() if n not in used and not (v is None or v == "")}
@@ -190,6 +190,9 @@ class Exchanges(Shaper):
             raise Unsaid(label, "messages that end with the assistant's", f"{messages[-1]['role']}'s last", fix)
         return messages.pop()["content"]
 
-    def _rejects(self, values: Mapping[str, Any]) -> bool:
-        prompt = self.schema.prompt
-        return prompt is not None and prompt.rejected is not None and not is_missing(values.get(prompt.rejected))
+    def _rejected(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The answer that was liked less, under its name; nothing where the row has none."""
+        column = self.schema.prompt.rejected if self.schema.prompt else None
+        if column is None or is_missing(values.get(column)):
+            return {}
+        return {"rejected": written(values, column, "an answer")}

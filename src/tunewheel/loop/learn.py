@@ -43,6 +43,9 @@ def train(
     out_of_scope: str | Literal[False] | None = None,
     crf: bool | None = None,
     context: int = 0,
+    max_new_tokens: int = 128,
+    temperature: float = 0.0,
+    top_p: float = 1.0,
     slices: Sequence[str] | None = None,
     robustness: Sequence[str] = (),
     recipe: Recipe | None = None,
@@ -65,6 +68,8 @@ def train(
     `tunewheel.Dataset.read`). A `tunewheel.Dataset` is taken as it is unless ``parent`` is named.
 
     ``method`` names the road from the base to the task (`tunewheel.models.methods`), ``options`` are its own.
+    ``max_new_tokens``, ``temperature`` and ``top_p`` say how a model that writes does so
+    (`tunewheel.tasks.generation.Generation`).
 
     Raises `tunewheel.DataError` for bad input and `LoopError` for settings that do not fit it.
 
@@ -76,6 +81,7 @@ def train(
     from tunewheel.data.sources import shown
     from tunewheel.registry import check_name
     from tunewheel.store import Workspace
+    from tunewheel.tasks import task_class
 
     recipe = recipe or Recipe()
     method_class(method).from_options(options or {})
@@ -94,6 +100,11 @@ def train(
         raise LoopError(f"{called} has no labels to learn from: label some rows first; {which}")
     for note in dataset.notes:
         say("data", note)
+    if base is None and task_class(dataset.task).writes:
+        raise LoopError(
+            f"{called} has answers to write, and no language model comes with Tunewheel: name one with --base (a "
+            "folder or a hub id; `tunewheel pretrain --objective clm` makes one)"
+        )
     base = base or default_base(dataset, say)
     check_pair(method, dataset.task)
     of_task: dict[str, Any] = {
@@ -102,13 +113,15 @@ def train(
         "crf": base in FROM_NOTHING if crf is None else crf,
         "context": context,
     }
+    if task_class(dataset.task).writes:
+        of_task = {"max_new_tokens": max_new_tokens, "temperature": temperature, "top_p": top_p, "seed": recipe.seed}
     settings = {
         "data": called,
         "name": chosen,
         **{"task": dataset.task, "text": text, "label": label, "format": format, "ends": ends},
         **{"dev": dev, "test": test, "group": group, "time": time, "on_error": on_error, "parent": parent},
         **{"base": base, "method": method, "options": dict(options or {}), **of_task},
-        "out_of_scope": of_task["out_of_scope"] or out_of_scope,
+        "out_of_scope": of_task.get("out_of_scope") or out_of_scope,
         **{"slices": None if slices is None else list(slices), "robustness": list(robustness)},
         **asdict(recipe),
     }

@@ -72,7 +72,9 @@ class Generator:
                 "`tunewheel pretrain --objective clm` makes one."
             ) from error
         if not model.config.is_encoder_decoder and looks_ahead(model):
-            raise BackboneError(f"base {base!r} is an encoder: it sees what follows a token and cannot write; take another")
+            raise BackboneError(
+                f"base {base!r} is an encoder: it sees what follows a token and cannot write; take another"
+            )
         return cls(model, tokenizer)
 
 

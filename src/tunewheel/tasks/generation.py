@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from tunewheel.data.conversation import Message, messages_of
+from tunewheel.data.gather import hash64
 from tunewheel.tasks.base import Head, Prediction, Row, Scores, Task, TaskError, ratio
-from tunewheel.tasks.overlap import ROUGE, bleu, bleu_statistics, check_packages, chrf, chrf_statistics, rouge
+from tunewheel.tasks.overlap import bleu, bleu_statistics, check_packages, chrf, chrf_statistics, rouge
 
 
 class Generation(Task):
@@ -19,11 +20,11 @@ class Generation(Task):
     It is not read in windows and has no labels: `messages` says what is asked, the body's own tokenizer how that looks
     to it, and a prediction's ``text`` is what was written. At most ``max_new_tokens`` are; ``temperature`` 0 takes the
     likeliest at each step, above it they are drawn from the likeliest that make up ``top_p`` of the probability
-    (Holtzman et al. 2020, "The Curious Case of Neural Text Degeneration"), the same ones for the same ``seed`` and text.
+    (Holtzman et al. 2020, "The Curious Case of Neural Text Degeneration"), the same ones for a ``seed`` and a text.
 
     Where rows bring their answer, a prediction also says how probable that was to the model (``gold``: ``tokens``, and
-    ``loss``, minus their summed log-probability), and so for ``rejected``. ``perplexity`` is that of the dev answers, ``reward_accuracy`` the share of dev pairs that
-    preference tuning put into their order.
+    ``loss``, minus their summed log-probability), and so for ``rejected``. ``perplexity`` is that of the dev answers,
+    ``reward_accuracy`` the share of dev pairs that preference tuning put into their order.
 
     >>> task = Generation()
     >>> rows = [{"text": "卡丢了怎么办", "answer": "请先冻结卡片"}]
@@ -83,7 +84,7 @@ class Generation(Task):
         seed: int = 13,
         **_options: Any,
     ) -> Self:
-        """Nothing is learned from the rows; raises `TaskError` where a package is missing that answers are scored by."""
+        """Learn nothing from the rows; raises `TaskError` where a package is missing that scores answers."""
         check_packages()
         return cls(max_new_tokens=max_new_tokens, temperature=temperature, top_p=top_p, seed=seed)
 
@@ -120,15 +121,15 @@ class Generation(Task):
         check_packages()
         gold, written = [row["answer"] for row in rows], [self.answer(p) for p in predictions]
         scores: Scores = {
+            "gold": np.array([hash64(g) for g in gold], dtype=np.uint64),  # two models' reports must be on the same
             "exact": np.array([self._same(g, w) for g, w in zip(gold, written, strict=True)], dtype=bool),
             "rouge": rouge(gold, written),
             "bleu": bleu_statistics(gold, written),
             "chrf": chrf_statistics(gold, written),
         }
-        if predictions and all("gold" in p for p in predictions):
-            scores["gold"] = np.array([[p["gold"]["loss"], p["gold"]["tokens"]] for p in predictions])
-        if any("rejected" in p for p in predictions):
-            scores["preferred"] = np.array([_preferred(p) for p in predictions])
+        known = [p.get("gold", {"loss": 0.0, "tokens": 0}) for p in predictions]
+        scores["likelihood"] = np.array([[k["loss"], k["tokens"]] for k in known], dtype=np.float64).reshape(-1, 2)
+        scores["preferred"] = np.array([_preferred(p) for p in predictions], dtype=np.int8)
         return scores
 
     @staticmethod
@@ -149,10 +150,10 @@ class Generation(Task):
             "chrf": chrf(np.tensordot(w, scores["chrf"], 1)),
             "exact_match": float(ratio(w @ scores["exact"], w.sum())),
         }
-        if "gold" in scores:
-            loss, tokens = w @ scores["gold"]
+        if scores["likelihood"].any():
+            loss, tokens = w @ scores["likelihood"]
             found["gold_probability"] = float(np.exp(-ratio(loss, tokens)))
-        if "preferred" in scores:
+        if (scores["preferred"] >= 0).any():
             known = w * (scores["preferred"] >= 0)
             found["preferred"] = float(ratio(known @ (scores["preferred"] > 0), known.sum()))
         return found

@@ -78,7 +78,7 @@ def bleu_statistics(gold: Sequence[str], written: Sequence[str]) -> Array:
 
 @cache
 def _bleu(chinese: bool) -> Any:
-    from sacrebleu.metrics import BLEU
+    from sacrebleu.metrics.bleu import BLEU
 
     # `effective_order` changes a sentence's own score, which is not read, and not its statistics.
     return BLEU(tokenize="zh" if chinese else "13a", effective_order=True)

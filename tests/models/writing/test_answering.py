@@ -1,7 +1,5 @@
 """What is read, learned and written: losses on answers alone, rows that do not touch each other, whole characters."""
 
-from dataclasses import replace
-
 import pytest
 import torch
 
@@ -58,7 +56,7 @@ def test_only_the_answer_is_learned(body):
     assert counted.sum(1).tolist() == [len(lesson.answer) for lesson in lessons]
     assert (losses[~counted] == 0).all()
     if not body.chat.pairs:
-        assert all((row[: len(l.prompt)] == IGNORED).all() for row, l in zip(batch["labels"], lessons, strict=True))
+        assert all((row[: len(one.prompt)] == IGNORED).all() for row, one in zip(batch["labels"], lessons, strict=True))
         # An id in a place that is not learned, behind everything that is, changes nothing.
         changed = batch["input_ids"].clone()
         changed[batch["attention_mask"] == 0] = 7
@@ -71,7 +69,8 @@ def test_answers_do_not_depend_on_their_neighbours(body, task):
     together = writer(PAIRS)
     alone = [writer([row])[0] for row in PAIRS]
     assert [one["text"] for one in together] == [one["text"] for one in alone]
-    assert any(one["text"] for one in together)
+    if task.temperature or not body.chat.pairs:  # what an untaught T5 writes greedily is padding
+        assert len({one["text"] for one in together}) > 1
     for one, other in zip(together, alone, strict=True):
         assert one["gold"]["loss"] == pytest.approx(other["gold"]["loss"], abs=1e-3)
         assert one["rejected"]["tokens"] == other["rejected"]["tokens"]

@@ -1,4 +1,4 @@
-"""Language models learn to write, by answers and by preferences, and a run that was killed ends as if it had not been."""
+"""Language models learn to write, by answers and by preferences; a killed run ends as if it had not been."""
 
 import signal
 import subprocess
@@ -89,11 +89,11 @@ def test_what_cannot_be_learned_is_refused_before_any_work(llama, tiny_base):
 
     with pytest.raises(MethodError, match="no training row has a rejected answer"):
         prepare(TASK, str(llama), ROWS, BY_HEART, method="dpo")
-    with pytest.raises(MethodError, match="'head' is of no use for task 'generation'.*use 'full'"):
+    with pytest.raises(MethodError, match=r"'head' is of no use for task 'generation'.*use 'full'"):
         prepare(TASK, str(llama), ROWS, BY_HEART, method="head")
     with pytest.raises(MethodError, match="use 'full'"):
         prepare(Classification(("a", "b")), str(tiny_base), [], BY_HEART, method="dpo")
-    with pytest.raises(MethodError, match="row 'long' has 13.. tokens.*reads 256"):
+    with pytest.raises(MethodError, match=r"row 'long' has 13.. tokens.*reads 256"):
         prepare(TASK, str(llama), [{"id": "long", "text": "卡" * 450, "answer": "好"}], BY_HEART)
     with pytest.raises(MethodError, match="layer_decay"):
         prepare(TASK, str(llama), ROWS, Recipe(layer_decay=0.9))

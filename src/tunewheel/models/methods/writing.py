@@ -197,7 +197,9 @@ class Writing(Adaptation):
         from tunewheel.models.writing.courses import Choice
 
         both = [row for row in rows if row.get("rejected")]
-        return [Choice(*pair) for pair in zip(self.lessons(both, "answer"), self.lessons(both, "rejected"), strict=True)]
+        return [
+            Choice(*pair) for pair in zip(self.lessons(both, "answer"), self.lessons(both, "rejected"), strict=True)
+        ]
 
     def _fitted(self, body: Generator, dev: Sequence[Row], trained: Trained) -> Generation:
         """The task with what dev tells of the model. No answer is written for it, as `fitted` would have it."""
@@ -220,7 +222,7 @@ def _check_packing(method: Method, body: Generator) -> None:
 
     if not can_pack(body.model):
         raise MethodError(
-            f"method {method.name!r}: packed rows would see each other in this base, as a trial shows; leave packing off"
+            f"method {method.name!r}: a trial shows that packed rows see each other in this base; leave packing off"
         )
 
 
@@ -245,8 +247,8 @@ def _resolved(recipe: Recipe, body: Generator, tokens: int, *, adapters: bool, p
 
 def _adapted(model: Any, rank: int, alpha: int) -> Merge:
     """Put matrices beside every linear layer, in place; they alone learn."""
-    from peft import LoraConfig, get_peft_model
+    from peft import LoraConfig, LoraModel
 
-    config = LoraConfig(r=rank, lora_alpha=alpha, target_modules="all-linear")
-    wrapped = get_peft_model(model, config)
-    return lambda: wrapped.merge_and_unload()
+    wrapped = LoraModel(model, LoraConfig(r=rank, lora_alpha=alpha, target_modules="all-linear"), "default")
+    merge: Merge = wrapped.merge_and_unload
+    return merge

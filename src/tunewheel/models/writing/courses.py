@@ -18,8 +18,11 @@ class Course(Protocol):
     """What the engine needs to know of what is learned; ``sizes`` are the items' tokens."""
 
     selection: str
-    items: Sequence[Any]
     has_dev: bool
+
+    @property
+    def items(self) -> Sequence[Any]:
+        """What a batch is made of."""
 
     @property
     def sizes(self) -> list[int]:
@@ -139,10 +142,7 @@ class Preferences:
         """On dev: how probable the preferences are (geometric mean), and the share of pairs with the right order."""
         before, now = self.dev, self._judged(model, [item.choice for item in self.dev])
         margins = torch.tensor(
-            [
-                self.beta * ((n.chosen - b.chosen) - (n.rejected - b.rejected))
-                for b, n in zip(before, now, strict=True)
-            ],
+            [self.beta * ((n.chosen - b.chosen) - (n.rejected - b.rejected)) for b, n in zip(before, now, strict=True)],
             dtype=torch.float64,
         )
         return {

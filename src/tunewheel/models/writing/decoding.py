@@ -80,9 +80,7 @@ class _Causal:
         fed = self.ids if self.past is None else self.ids[:, -1:]
         options: dict[str, Any] = {"position_ids": positions[:, -fed.shape[1] :], "logits_to_keep": 1}
         options = {name: value for name, value in options.items() if name in self.known}
-        out = self.model(
-            input_ids=fed, attention_mask=self.mask, past_key_values=self.past, use_cache=True, **options
-        )
+        out = self.model(input_ids=fed, attention_mask=self.mask, past_key_values=self.past, use_cache=True, **options)
         self.past = out.past_key_values
         last: Tensor = out.logits[:, -1]
         return last

@@ -69,7 +69,7 @@ class Learned(nn.Module):
         """Weights by name; those that are tied stand there once."""
         return {name: p.detach() for name, p in self._model[0].named_parameters() if p.requires_grad}
 
-    def load_state_dict(self, state_dict: Mapping[str, Tensor], *_: Any, **__: Any) -> None:  # type: ignore[override]
+    def load_state_dict(self, state_dict: Mapping[str, Tensor], *_: Any, **__: Any) -> None:
         """Put weights back in place."""
         own = self.state_dict()
         with torch.no_grad():

@@ -106,7 +106,11 @@ def answer_losses(model: Any, batch: Batch, *, smoothing: float = 0.0) -> tuple[
     else:
         logits, labels = model(**inputs).logits[:, :-1], labels[:, 1:]
     losses = F.cross_entropy(
-        logits.float().flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="none", label_smoothing=smoothing
+        logits.float().flatten(0, 1),
+        labels.flatten(),
+        ignore_index=IGNORED,
+        reduction="none",
+        label_smoothing=smoothing,
     )
     return losses.view(labels.shape), labels != IGNORED
 
