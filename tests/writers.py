@@ -52,6 +52,20 @@ def tiny_llama(folder: Path, **options) -> Path:
     return folder
 
 
+def tiny_gpt2(folder: Path) -> Path:
+    """Absolute positions: where a text begins in its row makes a difference."""
+    import torch
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    torch.manual_seed(0)
+    tokenizer = byte_tokenizer()
+    sizes = {"n_embd": 48, "n_layer": 2, "n_head": 4, "n_positions": 256, "initializer_range": 0.2}
+    config = GPT2Config(**sizes, vocab_size=len(tokenizer), pad_token_id=0, bos_token_id=1, eos_token_id=2)
+    GPT2LMHeadModel(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
 def tiny_t5(folder: Path) -> Path:
     import torch
     from tokenizers.processors import TemplateProcessing

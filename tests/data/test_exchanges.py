@@ -132,5 +132,5 @@ def test_a_stream_of_prompts_is_read_as_a_dataset_is():
     assert list(Passage(iter([(1, {"prompt": "卡呢", "response": "x"})]), None, asks=True).texts()) == [
         {"text": "卡呢"}
     ]
-    with pytest.raises(Unfit, match="<rows>:3: .*expected a prompt"):
+    with pytest.raises(Unfit, match=r"<rows>:3: .*expected a prompt"):
         list(Passage(iter(rows), None, asks=True).texts())

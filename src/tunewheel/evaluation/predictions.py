@@ -24,8 +24,8 @@ def read_predictions(path: str | Path, task: Task, rows: Iterable[Row]) -> list[
 
     A line holds ``label`` (with ``confidence`` if known), ``labels``, ``answer`` (or ``text``, as a model that writes
     answers), ``entities`` (dicts of start, end, label) or ``tags`` (one for each of the gold row's ``tokens``, any of
-    the usual schemes, read as conlleval reads them). Lines that carry ``id`` are joined by it, else they must be as many
-    as the rows and in their order.
+    the usual schemes, read as conlleval reads them). Lines that carry ``id`` are joined by it, else they must be as
+    many as the rows and in their order.
 
     Raises:
         EvaluationError: names the file and line, and says what was expected.

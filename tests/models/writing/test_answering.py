@@ -14,7 +14,7 @@ from writers import CONVERSATION, PAIRS, ROWS, byte_tokenizer, tiny_llama
 TASK = Generation(max_new_tokens=24)
 
 
-@pytest.fixture(params=["llama", "t5"])
+@pytest.fixture(params=["llama", "gpt2", "t5"])
 def body(request):
     return Generator.of_base(str(request.getfixturevalue(request.param)))
 
@@ -29,8 +29,9 @@ def mean_loss(model, batch):
 
 
 @pytest.mark.parametrize("attention", ["sdpa", "eager"])
-def test_packed_rows_have_the_loss_of_padded_ones(llama, attention):
-    body = Generator.of_base(str(llama))
+@pytest.mark.parametrize("kind", ["llama", "gpt2"])
+def test_packed_rows_have_the_loss_of_padded_ones(kind, attention, request):
+    body = Generator.of_base(str(request.getfixturevalue(kind)))
     body.model.set_attn_implementation(attention)
     lessons = lessons_of(body)
     assert can_pack(body.model)

@@ -26,6 +26,7 @@ def texts(model, rows=ROWS):
     return [prediction["text"] for prediction in model.predict([row["text"] for row in rows])]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["llama", "t5"])
 def test_it_learns_answers_by_heart_and_says_them_after_saving(kind, request, tmp_path):
     model, told = learned(request.getfixturevalue(kind), tmp_path / "run")
@@ -36,6 +37,7 @@ def test_it_learns_answers_by_heart_and_says_them_after_saving(kind, request, tm
     assert {path.suffix for path in (tmp_path / "model").iterdir()} <= {".json", ".safetensors", ".md", ".jinja"}
 
 
+@pytest.mark.slow
 def test_adapters_learn_too_and_are_part_of_the_weights_then(llama, tmp_path):
     recipe = Recipe(epochs=200, learning_rate=2e-2, batch_tokens=256, dropout=0.0, precision="fp32")
     ready = prepare(TASK, str(llama), ROWS, recipe, method="lora", options={"r": 32, "alpha": 32})
@@ -63,6 +65,7 @@ def test_packed_rows_are_learned_as_padded_ones(llama, tmp_path):
         assert torch.allclose(one, other, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_preferences_move_the_margin_and_the_report_says_how_many_are_right(llama, tmp_path):
     recipe = Recipe(epochs=20, learning_rate=1e-3, batch_tokens=512, precision="fp32")
     model, told = learned(llama, tmp_path, recipe, PAIRS, PAIRS, method="dpo", options={"beta": 0.5})
