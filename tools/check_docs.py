@@ -72,7 +72,7 @@ MEANING = """
     data: a file, a folder of splits, a pattern (`news_*.json`), a hub id (`owner/name:config`) or a database's URL and
         query (`sqlite:///shop.db::SELECT text, label FROM tickets`)
     name: the model's name; the file's or folder's by default
-    task: a task's name; `classification` or `ner` is inferred from the columns by default
+    task: a task's name; `classification`, `ner` or `generation` is inferred from the columns by default
     text, label: the columns that hold them; inferred by default
     format: `jsonl`, `json`, `csv`, `tsv`, `conll`, `parquet`, `parallel` (a text a line, its tags or label in the same
         line of another file), `marked` (`text@label`) or `lines` (a file a label); by ending or content by default
@@ -94,6 +94,9 @@ MEANING = """
     crf: a conditional random field decides over entity labels; on for `bilstm` and
         `textcnn` by default
     context: neighbouring rows of one `document` share a window of so many pieces (entities only; 0: each alone)
+    max_new_tokens: most tokens of a written answer (generation only)
+    temperature: 0 writes the likeliest token at each step; above it tokens are drawn (generation only)
+    top_p: of the probability, the share that tokens are drawn from (generation only)
     slices: columns whose values the report scores apart; those with 2 to 12 values by default
     robustness: `typos`, `case`, `full_width`, `traditional` (extra `zh`), `punctuation`, `entities` or `all`: score the
         test rows so changed too
@@ -114,7 +117,8 @@ MEANING = """
     freeze_embeddings: leave the word table as it is
     head_first: fit the head on the frozen backbone before anything else learns (classification only)
     word_shapes: a table for what a lower-casing tokenizer forgets; on for lower-casing bases by default
-    window: most tokens read at once; longer texts are read in overlapping windows
+    window: most tokens read at once; longer texts are read in overlapping windows (generation reads a row whole)
+    packing: rows of a batch share a sequence without padding, each seeing itself alone (generation only)
     eval_steps: updates between two evaluations on dev; once an epoch by default
     patience: evaluations without a better dev score before training stops; 0: never
     checkpoint_seconds: most work a killed run may lose

@@ -61,6 +61,9 @@ class TrainSettings(BaseModel):
     out_of_scope: str | Literal[False] | None = None
     crf: bool | None = None
     context: int = Field(0, ge=0)
+    max_new_tokens: int = Field(128, ge=1)
+    temperature: float = Field(0.0, ge=0)
+    top_p: float = Field(1.0, gt=0, le=1)
     slices: Names | None = None
     robustness: Names = ()
     recipe: Recipe = Recipe()

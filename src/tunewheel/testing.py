@@ -59,13 +59,18 @@ def check_task(task: Task, rows: Sequence[Row], *, room: int = 96) -> None:
     stay in [0, 1], do not depend on the rows' order, and count a row of weight two as two rows; calibration
     (`Task.calibrated_by`) moves no answer. Rows that the task does not learn (`Task.learns`) are read and answered like
     any other, and stand in no labelled window. ``room`` should be
-    small enough to cut some row into several windows.
+    small enough to cut some row into several windows. A task that writes (`Task.writes`) is never read in windows: of
+    it all that is about answers and scores is checked.
     """
     if not rows:
         raise ContractError("give at least one labelled row")
     encoder = PlainEncoder(room)
     _check_config(task)
     before = copy.deepcopy(list(rows))
+    if task.writes:
+        _check_written(task, rows)
+        _require(list(rows) == before, "a row was changed; tasks must leave their input as it is")
+        return
     _check_answers(task, rows, encoder)
     learned = [row for row in rows if task.learns(row)]
     windows = _check_encoding(task, learned, encoder)
@@ -146,6 +151,11 @@ def _decoded(task: Task, rows: Sequence[Row], encoder: PlainEncoder) -> list[dic
 def _check_round_trip(task: Task, rows: Sequence[Row], encoder: PlainEncoder, windows: list[Window]) -> None:
     predictions = task.decode(rows, encoder, windows, [_perfect(task, w) for w in windows])
     _require(len(predictions) == len(rows), f"{len(rows)} rows gave {len(predictions)} predictions")
+    _check_perfect(task, rows, predictions)
+
+
+def _check_perfect(task: Task, rows: Sequence[Row], predictions: Sequence[dict[str, Any]]) -> None:
+    """Predictions that say what the rows say score 1 and are no mistakes."""
     json.dumps(predictions)
     scores = task.score(rows, predictions)
     for name in task.headline:
@@ -177,16 +187,31 @@ def _alike(one: Any, other: Any) -> bool:
     return abs(one - other) < 1e-5 if isinstance(one, float) else bool(one == other)
 
 
+def _check_written(task: Task, rows: Sequence[Row]) -> None:
+    """A task whose answers a language model writes: what it says of texts that were written."""
+    _require((task.head().level, task.head().loss) == ("generate", "clm"), "a task that writes needs a head that does")
+    said = [{"text": task.truth(row)} for row in rows]
+    _check_perfect(task, rows, said)
+    _check_figures(task, rows, said)
+    fitted = task.fit(rows, said)
+    _require(type(fitted).from_config(fitted.config()).config() == fitted.config(), "a fitted task must survive too")
+
+
 def _check_metrics(task: Task, rows: Sequence[Row], encoder: PlainEncoder) -> None:
+    _check_figures(task, rows, _decoded(task, rows, encoder))
+
+
+def _check_figures(task: Task, rows: Sequence[Row], decoded: Sequence[dict[str, Any]]) -> None:
     # Every other row gets its neighbour's answer, so that scores are neither all right nor all wrong.
-    decoded = _decoded(task, rows, encoder)
     answers = [decoded[i - 1] if i % 2 else decoded[i] for i in range(len(rows))]
     scores = task.score(rows, answers)
     n = len(rows)
     _require(all(len(array) == n for array in scores.values()), "every array of a score must have one entry a row")
     plain = task.metrics(scores)
     _require(all(0 <= value <= 1 for value in plain.values()), f"metrics must lie in [0, 1], got {plain}")
-    _require(set(task.headline) | {task.selection} <= set(plain), "headline and selection must be among the metrics")
+    # What a model that writes is chosen by is how probable it finds the answers, which texts alone do not tell.
+    named = set(task.headline) | ({task.selection} if not task.writes else set())
+    _require(named <= set(plain), "headline and selection must be among the metrics")
     order = np.arange(n)[::-1]
     _require(_close(plain, task.metrics({k: v[order] for k, v in scores.items()})), "metrics depend on the rows' order")
     _require(_close(plain, task.metrics(scores, np.ones(n))), "weights of one must change nothing")

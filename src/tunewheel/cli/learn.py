@@ -34,7 +34,9 @@ def train(
         str | None, typer.Argument(help="A file, a folder of splits, a hub id or DATABASE-URL::QUERY.")
     ] = None,
     name: Annotated[str | None, typer.Option(help="The model's name; the file's by default.")] = None,
-    task: Annotated[str | None, typer.Option(help="A task's name; classification or ner is inferred.")] = None,
+    task: Annotated[
+        str | None, typer.Option(help="A task's name; classification, ner or generation is inferred.")
+    ] = None,
     text: Annotated[str | None, typer.Option(help="The column that holds the text.")] = None,
     label: Annotated[str | None, typer.Option(help="The column that holds the label.")] = None,
     group: Annotated[str | None, typer.Option(help="The column whose values no two splits share.")] = None,

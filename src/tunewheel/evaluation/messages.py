@@ -134,6 +134,11 @@ TEXT: dict[str, tuple[str, str]] = {
     "claims": ("claims", "判断数"),
     "worst": ("Most confident errors", "最自信的错误"),
     "worst note": ("{shown} of {all} wrong rows.", "{all} 条错误中的 {shown} 条。"),
+    "other answers": ("Answers unlike the gold ones", "与标准答案不同的回答"),
+    "other answers note": (
+        "{shown} of {all} rows whose answer is not the gold one word for word; it may be as good.",
+        "{all} 条与标准答案不完全一致的回答中的 {shown} 条；它们未必不好。",
+    ),
     "no errors": ("No row is wrong.", "没有错误样本。"),
     "text": ("text", "文本"),
     "confidence": ("confidence", "置信度"),

@@ -46,6 +46,9 @@ def train(
     out_of_scope: str | Literal[False] | None = None,
     crf: bool | None = None,
     context: int = 0,
+    max_new_tokens: int = 128,
+    temperature: float = 0.0,
+    top_p: float = 1.0,
     slices: Sequence[str] | None = None,
     robustness: Sequence[str] = (),
     recipe: Recipe | None = None,
@@ -69,6 +72,8 @@ def train(
 
     ``method`` names the road from the base to the task (`tunewheel.models.methods`), ``options`` are its own;
     ``unlabelled`` is a file of further texts for the methods that learn from such too.
+    ``max_new_tokens``, ``temperature`` and ``top_p`` say how a model that writes does so
+    (`tunewheel.tasks.generation.Generation`).
 
     Raises `tunewheel.DataError` for bad input and `LoopError` for settings that do not fit it.
 
@@ -87,6 +92,7 @@ def train(
             "positive": positive,
             "out_of_scope": out_of_scope,
         },
+        **{"max_new_tokens": max_new_tokens, "temperature": temperature, "top_p": top_p},
         **{"crf": crf, "context": context, "slices": slices, "robustness": robustness, "recipe": recipe, "home": home},
     }
     training = planned(data, name=name, database=database, lang=lang, say=say, **given)
@@ -117,6 +123,9 @@ def planned(
     out_of_scope: str | Literal[False] | None = None,
     crf: bool | None = None,
     context: int = 0,
+    max_new_tokens: int = 128,
+    temperature: float = 0.0,
+    top_p: float = 1.0,
     slices: Sequence[str] | None = None,
     robustness: Sequence[str] = (),
     recipe: Recipe | None = None,
@@ -130,6 +139,7 @@ def planned(
     from tunewheel.data.sources import shown
     from tunewheel.registry import check_name
     from tunewheel.store import Workspace
+    from tunewheel.tasks import task_class
 
     recipe = recipe or Recipe()
     check_unlabelled(method, unlabelled is not None)
@@ -148,6 +158,11 @@ def planned(
         raise LoopError(f"{called} has no labels to learn from: label some rows first; {which}")
     for note in dataset.notes:
         say("data", note)
+    if base is None and task_class(dataset.task).writes:
+        raise LoopError(
+            f"{called} has answers to write, and no language model comes with Tunewheel: name one with --base (a "
+            "folder or a hub id; `tunewheel pretrain --objective clm` makes one)"
+        )
     check_pair(method, dataset.task)
     if base is not None and not road.based:
         raise LoopError(f"method {method!r} starts from no base; leave --base {base} out")
@@ -160,13 +175,15 @@ def planned(
         "crf": base in FROM_NOTHING if crf is None else crf,
         "context": context,
     }
+    if task_class(dataset.task).writes:
+        of_task = {"max_new_tokens": max_new_tokens, "temperature": temperature, "top_p": top_p, "seed": recipe.seed}
     settings = {
         "data": called,
         "name": chosen,
         **{"task": dataset.task, "text": text, "label": label, "format": format, "ends": ends},
         **{"dev": dev, "test": test, "group": group, "time": time, "on_error": on_error, "parent": parent},
         **{"base": base, "method": method, "options": dict(options or {}), **of_task},
-        "out_of_scope": of_task["out_of_scope"] or out_of_scope,
+        "out_of_scope": of_task.get("out_of_scope") or out_of_scope,
         **{"slices": None if slices is None else list(slices), "robustness": list(robustness)},
         **asdict(recipe),
     }

@@ -24,7 +24,7 @@ class Adversarial(Network):
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__(config)
-        width = self.head.in_features
+        width = self.backbone.config.hidden_size
         self.fake = nn.Linear(width, 1)
         self.generator = nn.Sequential(
             nn.Linear(NOISE, width), nn.LeakyReLU(0.2), nn.Dropout(0.1), nn.Linear(width, width)

@@ -46,6 +46,7 @@ class Body(Protocol):
 
 
 _KINDS = {
+    "generator": ("tunewheel.models.generator", "Generator"),
     "linear": ("tunewheel.models.linear", "Linear"),
     "network": ("tunewheel.models.neural", "Neural"),
     "prompted": ("tunewheel.models.prompted", "Prompted"),

@@ -144,7 +144,7 @@ class _Engine(Trainer):
         callbacks: list[TrainerCallback] = [Watch(self, progress), self.keeper]
         super().__init__(
             model=network,
-            args=_arguments(recipe, folder, report_to, has_dev=bool(dev)),
+            args=training_arguments(recipe, folder, report_to, has_dev=bool(dev)),
             train_dataset=windows,
             eval_dataset=dev or None,
             data_collator=encoder.collate,
@@ -220,7 +220,8 @@ def parameter_groups(network: Network, recipe: Recipe) -> list[dict[str, Any]]:
 _LAYER = re.compile(r"^backbone\..*?\blayers?\.(\d+)\.")
 
 
-def _arguments(recipe: Recipe, folder: Path, report_to: Sequence[str], *, has_dev: bool) -> TrainingArguments:
+def training_arguments(recipe: Recipe, folder: Path, report_to: Sequence[str], *, has_dev: bool) -> TrainingArguments:
+    """A resolved recipe as the field's Trainer takes it; batches, weights and checkpoints are the engine's own."""
     when = "no" if not has_dev else "steps" if recipe.eval_steps else "epoch"
     return TrainingArguments(
         output_dir=str(folder),

@@ -20,7 +20,8 @@ class Recipe:
     anything else learns. patience: evaluations without a better dev score before
     stopping (0: never). eval_steps: updates between evaluations (None: once an epoch).
     checkpoint_seconds: how much work a killed run may lose at most. accumulation: batches an
-    update. word_shapes: a table for what a lower-casing tokenizer forgets. window: most tokens read at once.
+    update. word_shapes: a table for what a lower-casing tokenizer forgets. window: most tokens read at once (a language
+    model that writes reads a row whole). packing: its rows share a sequence without padding, each seeing itself alone.
     """
 
     epochs: int | None = None
@@ -41,6 +42,7 @@ class Recipe:
     head_first: bool = False
     word_shapes: bool | None = None
     window: int = 256
+    packing: bool = False
     eval_steps: int | None = None
     patience: int = 0
     checkpoint_seconds: float = 120.0

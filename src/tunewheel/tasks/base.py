@@ -84,12 +84,13 @@ class Head:
     """The output a task needs on top of a backbone: ``outputs`` numbers a sequence or a token, and their loss.
 
     At the level ``vector`` nothing stands on top: the pooled vectors of two texts are brought together or kept apart
-    (`tunewheel.models.contrast`).
+    (`tunewheel.models.contrast`). Level ``generate`` with loss ``clm`` is a language model's own head, which no task
+    adds (`Task.writes`).
     """
 
-    level: Literal["sequence", "token", "vector"]
+    level: Literal["sequence", "token", "vector", "generate"]
     outputs: int
-    loss: Literal["cross_entropy", "binary", "crf", "contrastive", "cosent", "both"]
+    loss: Literal["cross_entropy", "binary", "crf", "contrastive", "cosent", "both", "clm"]
     class_weights: tuple[float, ...] | None = None
 
 
@@ -136,6 +137,9 @@ class Task(ABC):
     """What model hubs call the task."""
     calibrated_by: ClassVar[tuple[str, ...]] = ()
     """Keys of `config` that `fit` sets and that move confidences only, never an answer."""
+
+    writes: ClassVar[bool] = False
+    """Whether its answers are texts that a language model writes: it is then never read in windows."""
 
     labels: tuple[str, ...]
 

@@ -50,14 +50,16 @@ class Corpus:
 
     @cached_property
     def target(self) -> str | None:
-        """The column that holds the labels: ``label``, ``labels`` or ``entities``; None for plain text."""
+        """The column that holds the labels: ``label``, ``labels``, ``entities`` or ``answer``; None for plain text."""
         if self.dataset.task == PLAIN:
             return None
         if self.dataset.multi_label:
             return "labels"
         labelled = next((name for name in self.splits if name != UNLABELLED), self.splits[0])
         names = next(self.dataset.batches(labelled)).schema.names
-        return "label" if self.dataset.task != "ner" and "label" in names else "entities"
+        if self.dataset.task != "ner" and "label" in names:
+            return "label"
+        return "entities" if "entities" in names else "answer"
 
     @property
     def labelled(self) -> list[str]:

@@ -25,6 +25,8 @@ _OURS = {
     "tfidf": "tfidf:Tfidf",
     "full": "engine:Full",
     "head": "engine:HeadOnly",
+    "lora": "writing:Lora",
+    "dpo": "writing:Dpo",
     "setfit": "setfit:SetFit",
     "self-training": "self_training:SelfTraining",
     "gan-bert": "gan:GanBert",
@@ -59,8 +61,11 @@ def method_class(name: str) -> type[Method]:
 
 def check_pair(method: str, task: str) -> type[Method]:
     """The class of ``method``; raises `MethodError`, before any work, where it is of no use for the task."""
-    found = method_class(method)
-    refusal = found.refuses(task_class(task))
+    found, asked = method_class(method), task_class(task)
+    refusal = found.refuses(asked)
+    # What a method inherits is the road, not that it leads here.
+    if asked.writes and not vars(found).get("writes", False):
+        refusal = Refusal("its answers are texts, which this method does not teach to write", "full")
     if refusal:
         raise MethodError(
             f"method {method!r} is of no use for task {task!r}: {refusal.reason}; use {refusal.nearest!r}"

@@ -97,6 +97,8 @@ class Method(ABC):
     """Whether it starts from a base."""
     unlabelled: ClassVar[Literal["unused", "used", "needed"]] = "unused"
     """What texts without labels are to it."""
+    writes: ClassVar[bool] = False
+    """Whether it can teach a language model to write (`Task.writes`); a subclass must say so anew."""
 
     @classmethod
     def refuses(cls, task: type[Task]) -> Refusal | None:

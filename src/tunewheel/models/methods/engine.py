@@ -28,9 +28,18 @@ class Full(Method):
 
     name: ClassVar[str] = "full"
     summary: ClassVar[str] = "every weight of the base learns"
+    writes: ClassVar[bool] = True
 
-    def prepare(self, job: Job) -> Ready:
-        """Put a fresh head for the task on the base."""
+    def prepare(self, job: Job) -> Adaptation:
+        """Put a fresh head for the task on the base; a language model that is to write keeps its own."""
+        if job.task.writes:
+            from tunewheel.models.methods.writing import prepare_writing
+
+            return prepare_writing(self, job)
+        return self.ready(job)
+
+    def ready(self, job: Job) -> Ready:
+        """The network with its fresh head."""
         import torch
         from transformers import set_seed
 

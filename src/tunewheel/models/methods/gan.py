@@ -35,7 +35,7 @@ class GanBert(Full):
         """A made-up vector stands for a whole text."""
         return None if whole_texts(task) else Refusal("its generator makes up whole texts", "full")
 
-    def prepare(self, job: Job) -> Mixed:
+    def ready(self, job: Job) -> Mixed:
         """Put the head and its opponent on the base; a tokenizer made of the texts is made of all of them."""
         if job.task.head().loss != "cross_entropy":
             raise MethodError(
@@ -43,7 +43,7 @@ class GanBert(Full):
                 "where a text may have several, use 'self-training'"
             )
         rows = [*balanced(job.train, len(job.unlabelled)), *job.unlabelled]
-        ready = super().prepare(replace(job, train=rows))
+        ready = super().ready(replace(job, train=rows))
         return Mixed(self, ready.model, ready.recipe, job.unlabelled)
 
     def changed(self, network: Network) -> Network:

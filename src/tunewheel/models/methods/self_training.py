@@ -45,7 +45,7 @@ class SelfTraining(Method):
 
     def prepare(self, job: Job) -> Adaptation:
         """Make the first teacher ready."""
-        teacher = Full().prepare(job)
+        teacher = Full().ready(job)
         # Students have more rows, for which the rest is resolved anew; what was measured is not measured again.
         return Generations(self, job, teacher, replace(job.recipe, precision=teacher.recipe.precision))
 
@@ -90,7 +90,7 @@ class Generations(Adaptation):
                 if not taken[-1]:
                     break
                 rows = [*train, *taken[-1]]
-                ready = Full().prepare(replace(self.job, train=rows, recipe=self.recipe))
+                ready = Full().ready(replace(self.job, train=rows, recipe=self.recipe))
             kept = folder / f"generation-{i}"
             if not kept.exists():
                 model, trained = ready.train(rows, dev, folder / f"run-{i}", **watched)

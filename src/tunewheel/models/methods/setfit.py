@@ -45,10 +45,10 @@ class SetFit(Full):
         """Places in a text have no vectors to pair."""
         return None if whole_texts(task) else Refusal("it pairs whole texts by their labels", "full")
 
-    def prepare(self, job: Job) -> Pairs:
+    def ready(self, job: Job) -> Pairs:
         """Put a head for vectors of length one on the base; word shapes have too few rows to be learned from."""
         recipe = replace(job.recipe, word_shapes=job.recipe.word_shapes or False, head_first=False)
-        ready = super().prepare(replace(job, recipe=recipe))
+        ready = super().ready(replace(job, recipe=recipe))
         return Pairs(self, ready.model, ready.recipe)
 
     def check_base(self, backbone: Backbone) -> None:
