@@ -53,7 +53,7 @@ class Network(PreTrainedModel):
         if config.word_shapes:
             self.shapes = nn.Embedding(config.word_shapes, self.backbone.get_input_embeddings().embedding_dim)
         self.dropout = nn.Dropout(0.1)
-        self.head = nn.Identity() if config.level == "vector" else nn.Linear(width, config.outputs)
+        self.head: Any = nn.Identity() if config.level == "vector" else nn.Linear(width, config.outputs)
         if config.loss == "crf":
             self.crf = LinearChainCrf(config.outputs)
         self.label_smoothing = 0.0
