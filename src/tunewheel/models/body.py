@@ -47,6 +47,7 @@ class Body(Protocol):
 
 _KINDS = {
     "network": ("tunewheel.models.neural", "Neural"),
+    "nli": ("tunewheel.models.nli", "Entailment"),
 }
 
 

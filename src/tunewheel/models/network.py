@@ -11,11 +11,16 @@ from transformers.modeling_outputs import ModelOutput
 import tunewheel.models.convolutional
 import tunewheel.models.recurrent  # noqa: F401  (both register their backbone with AutoModel)
 from tunewheel.models.crf import LinearChainCrf
+from tunewheel.models.virtual import read_after, table_width
 from tunewheel.tasks import IGNORED, Head
 
 
 class NetworkConfig(PreTrainedConfig):
-    """The backbone's own configuration, the head, and the size of the word-shape table (0: none)."""
+    """The backbone's own configuration, the head, and the size of the word-shape table (0: none).
+
+    ``virtual`` says where how many learned tokens stand (`tunewheel.models.virtual`); ``normalize``: the head sees
+    vectors of length one.
+    """
 
     model_type = "tunewheel"
 
@@ -25,6 +30,8 @@ class NetworkConfig(PreTrainedConfig):
     loss: str = "cross_entropy"
     class_weights: list[float] | None = None
     word_shapes: int = 0
+    virtual: dict[str, Any] | None = None
+    normalize: bool = False
 
 
 class Network(PreTrainedModel):
@@ -47,6 +54,8 @@ class Network(PreTrainedModel):
             self.backbone.pooler = None
         if config.word_shapes:
             self.shapes = nn.Embedding(config.word_shapes, self.backbone.get_input_embeddings().embedding_dim)
+        if config.virtual:
+            self.virtual = nn.Embedding(config.virtual["tokens"], table_width(config.virtual["place"], self.backbone))
         self.dropout = nn.Dropout(0.1)
         self.head = nn.Linear(width, config.outputs)
         if config.loss == "crf":
@@ -103,19 +112,23 @@ class Network(PreTrainedModel):
         hidden = self.hidden(input_ids, attention_mask, shape_ids)
         if self.config.level == "sequence":
             hidden = _pooled(hidden, attention_mask, getattr(self.backbone, "pooling", "mean"))
-        return hidden
+        return nn.functional.normalize(hidden, dim=-1) if self.config.normalize else hidden
 
     def hidden(self, input_ids: Tensor, attention_mask: Tensor, shape_ids: Tensor | None = None) -> Tensor:
         """The backbone's last hidden states [batch, length, width], before any head."""
         # A mask of ones makes SDPA take its slower masked path.
         needed = getattr(self.backbone, "needs_mask", False) or not bool(attention_mask.all())
         mask = attention_mask if needed else None
-        if self.config.word_shapes and shape_ids is not None:
-            embedded = self.get_input_embeddings()(input_ids) + self.shapes(shape_ids)
-            output = self.backbone(inputs_embeds=embedded, attention_mask=mask)
-        else:
-            output = self.backbone(input_ids=input_ids, attention_mask=mask)
-        hidden: Tensor = output.last_hidden_state
+        shaped = self.config.word_shapes and shape_ids is not None
+        if not (shaped or self.config.virtual):
+            plain: Tensor = self.backbone(input_ids=input_ids, attention_mask=mask).last_hidden_state
+            return plain
+        embedded = self.get_input_embeddings()(input_ids)
+        if shaped:
+            embedded = embedded + self.shapes(shape_ids)
+        if self.config.virtual:
+            return read_after(self.virtual, self.config.virtual, self.backbone, embedded, mask)
+        hidden: Tensor = self.backbone(inputs_embeds=embedded, attention_mask=mask).last_hidden_state
         return hidden
 
     def loss(self, logits: Tensor, labels: Tensor, mask: Tensor | None = None) -> Tensor:

@@ -12,8 +12,16 @@ from tunewheel.tasks import task_class
 __all__ = ["Adaptation", "Job", "Method", "MethodError", "Refusal", "check_pair", "method_class", "method_names"]
 
 _OURS = {
+    "zero-shot": "zero_shot:ZeroShot",
     "full": "engine:Full",
     "head": "engine:HeadOnly",
+    "lora": "peft:Lora",
+    "dora": "peft:Dora",
+    "rslora": "peft:RsLora",
+    "ia3": "peft:Ia3",
+    "prefix": "peft:Prefix",
+    "prompt-tuning": "peft:PromptTuning",
+    "p-tuning": "peft:PTuning",
 }
 
 
