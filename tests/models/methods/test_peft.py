@@ -133,6 +133,7 @@ def test_training_and_prediction_read_virtual_tokens_alike(name, tiny_base):
     assert torch.allclose(network(**batch).logits, expected, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["lora", "ia3", *KEPT])
 def test_entities_are_found_where_they_stand(name, tiny_base, tmp_path):
     rows = entity_rows(60)
@@ -143,6 +144,36 @@ def test_entities_are_found_where_they_stand(name, tiny_base, tmp_path):
     text = "7 times paid Anna Berg in full"
     found = model.predict([text])[0]["entities"]
     assert [text[e["start"] : e["end"]] for e in found] == ["Anna Berg"]
+
+
+@pytest.mark.parametrize("name", ["lora", "p-tuning"])
+def test_a_run_that_was_cut_off_ends_with_the_same_weights(name, tiny_base, tmp_path):
+    """All that a run is taken up by lies in its folder: the network is prepared anew."""
+    rows, recipe = intent_rows(40), replace(QUICK, checkpoint_seconds=0.0)
+
+    class Killer:
+        def start(self, total, done):
+            pass
+
+        def step(self, done, loss, tokens, seconds):
+            if done == 4:
+                raise InterruptedError
+
+        def evaluated(self, epoch, metrics):
+            pass
+
+    def run(folder, progress=None):
+        ready = prepare(TASK, str(tiny_base), rows, recipe, method=name, options=options_of(name))
+        return ready.train(rows, rows[:10], tmp_path / folder, progress=progress)
+
+    whole, told = run("whole")
+    assert told.updates > 5
+    with pytest.raises(InterruptedError):
+        run("cut", Killer())
+    taken_up, told = run("cut")
+    assert told.resumed_from == 3
+    one, other = (model.network.state_dict() for model in (whole, taken_up))
+    assert one.keys() == other.keys() and all(torch.equal(one[n], other[n]) for n in one)
 
 
 @pytest.mark.parametrize("name", [*MERGED, *KEPT])

@@ -18,6 +18,7 @@ _OURS = {
     "lora": "peft:Lora",
     "dora": "peft:Dora",
     "rslora": "peft:RsLora",
+    "qlora": "qlora:QLora",
     "ia3": "peft:Ia3",
     "prefix": "peft:Prefix",
     "prompt-tuning": "peft:PromptTuning",
