@@ -32,9 +32,7 @@ class QLora(Lora):
         lacking = [] if torch.cuda.is_available() else ["a GPU"]
         lacking += [] if find_spec("bitsandbytes") else ["bitsandbytes (pip install bitsandbytes)"]
         if lacking:
-            raise MethodError(
-                f"method {cls.name!r} needs {' and '.join(lacking)}, which this machine lacks; use 'lora'"
-            )
+            raise MethodError(f"method {cls.name!r} needs {' and '.join(lacking)}; use 'lora' without")
         return super().from_options(options)
 
     def changed(self, network: Network) -> Network:
