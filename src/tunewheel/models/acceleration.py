@@ -76,11 +76,11 @@ def _fused_forward(self: Any, hidden_states: Tensor, attention_mask: Tensor | No
     return output.reshape(*hidden_states.shape[:-1], -1).contiguous(), weights
 
 
-def _projected(parts: tuple[nn.Module, ...], x: Tensor) -> tuple[Tensor, ...]:
+def _projected(parts: tuple[Any, ...], x: Tensor) -> tuple[Tensor, ...]:
     """What each part makes of ``x``: one product where all are plain matrices, one each where an adapter stands in."""
     if any(type(part) is not nn.Linear for part in parts):
         return tuple(part(x) for part in parts)
-    joined: Any = torch.cat([part.weight for part in parts]), torch.cat([part.bias for part in parts])
+    joined = torch.cat([part.weight for part in parts]), torch.cat([part.bias for part in parts])
     return F.linear(x, *joined).chunk(3, -1)
 
 

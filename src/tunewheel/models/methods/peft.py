@@ -201,6 +201,8 @@ class Ia3(Adapter):
 class Virtual(Peft):
     """Tokens that are no words: vectors before the text, all that learns of the backbone's side."""
 
+    maker: ClassVar[str]
+    """Name of the class in `peft` that makes the virtual tokens while they are learned."""
     place: ClassVar[Place] = "input"
     usual: ClassVar[Mapping[str, Any]] = {"num_virtual_tokens": 20}
 
@@ -239,8 +241,11 @@ class Virtual(Peft):
         return network
 
     def encoder(self, config: Any, words: Any) -> Any:
-        """What makes the virtual tokens while they are learned."""
-        raise NotImplementedError
+        """What makes the virtual tokens while they are learned; a network in it is as wide as a word unless set."""
+        import peft
+
+        config.encoder_hidden_size = config.encoder_hidden_size or config.token_dim
+        return getattr(peft, self.maker)(config)
 
     def finished(self, network: Network) -> Network:
         """Keep the virtual tokens as a plain table: what made them has done its work."""
@@ -248,7 +253,9 @@ class Virtual(Peft):
 
         with torch.no_grad():
             places = torch.arange(network.config.virtual["tokens"], device=network.device)
-            network.virtual = torch.nn.Embedding.from_pretrained(network.virtual(places[None])[0])
+            learned = network.virtual(places[None])[0]
+            network.virtual = torch.nn.Embedding(len(learned), learned.shape[1], device=learned.device)
+            network.virtual.weight.copy_(learned)
         return super().finished(network)
 
 
@@ -261,12 +268,13 @@ class PromptTuning(Virtual):
     rate: ClassVar[float] = 1e-2
     configuration: ClassVar[str] = "PromptTuningConfig"
     usual: ClassVar[Mapping[str, Any]] = {"num_virtual_tokens": 20, "prompt_tuning_init": "SAMPLE_VOCAB"}
+    maker: ClassVar[str] = "PromptEmbedding"
 
     def encoder(self, config: Any, words: Any) -> Any:
         """A table that begins as vectors of real words."""
-        from peft import PromptEmbedding
+        import peft
 
-        return PromptEmbedding(config, words)
+        return getattr(peft, self.maker)(config, words)
 
 
 @dataclass(frozen=True)
@@ -277,13 +285,7 @@ class PTuning(Virtual):
     summary: ClassVar[str] = "virtual words as a small network makes them, which learns; only the words are kept"
     rate: ClassVar[float] = 2e-3
     configuration: ClassVar[str] = "PromptEncoderConfig"
-
-    def encoder(self, config: Any, words: Any) -> Any:
-        """A table and the network over it, as wide as a word unless set."""
-        from peft import PromptEncoder
-
-        config.encoder_hidden_size = config.encoder_hidden_size or config.token_dim
-        return PromptEncoder(config)
+    maker: ClassVar[str] = "PromptEncoder"
 
 
 @dataclass(frozen=True)
@@ -294,6 +296,7 @@ class Prefix(Virtual):
     summary: ClassVar[str] = "keys and values that every layer attends to learn, and stay beside the base"
     rate: ClassVar[float] = 1e-2
     configuration: ClassVar[str] = "PrefixTuningConfig"
+    maker: ClassVar[str] = "PrefixEncoder"
     place: ClassVar[Place] = "attention"
 
     def check_base(self, backbone: Backbone) -> None:
@@ -304,10 +307,3 @@ class Prefix(Virtual):
                 f"method {self.name!r}: base {backbone.name!r} ({backbone.model.config.model_type}) attends to no keys "
                 "and values from outside; use 'prompt-tuning'"
             )
-
-    def encoder(self, config: Any, words: Any) -> Any:
-        """A table of keys and values; with ``prefix_projection`` a network makes them, as wide as a word unless set."""
-        from peft import PrefixEncoder
-
-        config.encoder_hidden_size = config.encoder_hidden_size or config.token_dim
-        return PrefixEncoder(config)
