@@ -40,7 +40,7 @@ class Saver(TrainerCallback):
         self.saved = time.monotonic()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Ask for a checkpoint when it is time; at an epoch's end only once that is scored, or the score would be lost."""
+        """Ask for a checkpoint when it is time; at an epoch's end once that is scored, or the score is lost."""
         if not float(state.epoch or 0.5).is_integer():
             self.ask(state, control)
 
