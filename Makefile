@@ -39,6 +39,7 @@ bench: $(BIN)/.installed  ## measure speed and quality: make bench DATA=folder (
 	$(BIN)/python bench/breadth.py --data $(DATA)
 	$(BIN)/python bench/chinese.py --data $(DATA)
 	$(BIN)/python bench/fewshot.py --data $(DATA)
+	$(BIN)/python bench/roads.py --data $(DATA)
 	$(BIN)/python bench/big.py
 	$(BIN)/python bench/fuzz.py --data $(DATA)
 	$(BIN)/python bench/pretrain.py --data $(DATA)

@@ -10,24 +10,21 @@ seed less 13. Every finished cell (data, base, seed) stands in a JSON Lines file
 from __future__ import annotations
 
 import hashlib
-import json
 import statistics
-import sys
 import tempfile
 import time
 from argparse import Namespace
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from common import RECORD, ROOT, arguments, finish, need
+from common import RECORD, ROOT, Cell, Cells, arguments, finish, need
 
 BASES = ("pretrained", "random", "bilstm", "textcnn", "linear")
 FIRST_SEED = 13
 FOLDS = 5
-Cell = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -58,26 +55,6 @@ SETS = (
         for task in ("tnews", "eprstmt", "bustm")
     ),
 )
-
-
-class Cells:
-    """Finished cells by data, base, seed and whatever else they were measured under, in a file that only grows."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-        self.known = {json.dumps(cell["key"]): cell for cell in map(json.loads, lines)}
-
-    def get(self, key: list[Any], measure: Callable[[], Cell]) -> Cell:
-        """The cell of ``key``, measured and written down where it is not known yet."""
-        name = json.dumps(key)
-        if name not in self.known:
-            self.known[name] = {"key": key, **measure()}
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(self.known[name], ensure_ascii=False) + "\n")
-            print(self.known[name], file=sys.stderr, flush=True)
-        return self.known[name]
 
 
 @cache

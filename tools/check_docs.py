@@ -1,4 +1,5 @@
-"""Documentation that cannot drift: generates docs/commands.md and docs/settings.md and checks what is written by hand.
+"""Documentation that cannot drift: generates docs/commands.md, docs/settings.md and the table in docs/methods.md, and
+checks what is written by hand.
 
 `--write` writes the generated pages. Without it: they must be up to date, every command must stand in both READMEs,
 links must lead somewhere, both READMEs must have the same sections and code, no page may name a machine's path.
@@ -15,9 +16,11 @@ import typer
 
 from tunewheel import __version__
 from tunewheel.cli import app
+from tunewheel.models.methods import Refusal, method_class, method_names
 from tunewheel.models.pretraining.recipe import PretrainRecipe
 from tunewheel.models.recipe import Recipe
 from tunewheel.settings import TrainSettings
+from tunewheel.tasks import task_class, task_names
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "src").rglob("*.md")]
@@ -62,6 +65,31 @@ def settings() -> str:
     return "\n".join(rows) + "\n"
 
 
+def methods() -> str:
+    """The page of methods, with the table of what each is and which tasks it goes with."""
+    page = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
+    before, start, rest = page.partition("<!-- pairs -->\n")
+    _, end, after = rest.partition("<!-- /pairs -->")
+    return before + start + pairs() + end + after
+
+
+def pairs() -> str:
+    """A row a method, a column a task: whether they go together, and if not why and what does."""
+    tasks = [task for task in map(task_class, task_names()) if task.__module__.startswith("tunewheel.")]
+    rows = [f"| method | is | {' | '.join(task.name for task in tasks)} |", "|---" * (2 + len(tasks)) + "|"]
+    for name in method_names():
+        method = method_class(name)
+        if method.__module__.startswith("tunewheel."):
+            cells = [told(method.refuses(task)) for task in tasks]
+            rows.append(f"| `{name}` | {method.summary} | {' | '.join(cells)} |")
+    return "\n".join(rows) + "\n"
+
+
+def told(refusal: Refusal | None) -> str:
+    """A cell of the table."""
+    return "works" if refusal is None else f"refused: {refusal.reason} → `{refusal.nearest}`"
+
+
 def explained(meanings: str) -> dict[str, str]:
     """What each setting does, by its name."""
     told = dict(re.findall(r"^    ([a-z_, ]+): (.+?)(?=\n    [a-z_, ]+: |\n    \"\"\"|\Z)", meanings, re.S | re.M))
@@ -84,7 +112,7 @@ MEANING = """
     parent: a model or a dataset's fingerprint whose splits are inherited; `name`'s champion by default, or `none`
     base: `minilm`; `bilstm` or `textcnn`, which start from nothing; a folder or a hub id; by the language of the text
         by default
-    method: how the base is adapted; `full` trains all weights
+    method: how the base is adapted, see [methods](methods.md); `full` trains all weights
     options: the method's own, one by one (`options.r=16`)
     unlabelled: a file of texts without labels, for the methods that learn from such too
     class_weights: `balanced` lets rare labels weigh more in the loss
@@ -174,7 +202,7 @@ def problems() -> list[str]:
     return found
 
 
-GENERATED = {"commands.md": commands, "settings.md": settings}
+GENERATED = {"commands.md": commands, "settings.md": settings, "methods.md": methods}
 
 if __name__ == "__main__":
     if "--write" in sys.argv:

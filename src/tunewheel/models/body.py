@@ -51,6 +51,7 @@ _KINDS = {
     "network": ("tunewheel.models.neural", "Neural"),
     "prompted": ("tunewheel.models.prompted", "Prompted"),
     "bi-encoder": ("tunewheel.models.twin", "Twin"),
+    "nli": ("tunewheel.models.nli", "Entailment"),
 }
 
 

@@ -192,8 +192,9 @@ class _Engine(Trainer):
 def parameter_groups(network: Network, recipe: Recipe) -> list[dict[str, Any]]:
     """Group trainable weights by learning rate and decay.
 
-    Biases, norms and the shape table do not decay (Loshchilov & Hutter 2019 leave the choice; BERT's does so); with
-    ``layer_decay`` a layer learns by that factor slower than the one above it, the embeddings slowest.
+    Biases, norms, an adapter's scales (they start at one) and the shape table do not decay (Loshchilov & Hutter 2019
+    leave the choice; BERT's does so); with ``layer_decay`` a layer learns by that factor slower than the one above it,
+    the embeddings slowest.
     """
     rate = recipe.learning_rate or 0.0
     numbered = [int(m.group(1)) for name, _ in network.named_parameters() if (m := _LAYER.search(name))]
@@ -203,7 +204,7 @@ def parameter_groups(network: Network, recipe: Recipe) -> list[dict[str, Any]]:
         if not parameter.requires_grad:
             continue
         factor, decay = 1.0, recipe.weight_decay
-        if parameter.ndim < 2:
+        if parameter.ndim < 2 or ".ia3_" in name:
             decay = 0.0
         if name.startswith("shapes."):
             factor, decay = recipe.shape_rate, 0.0

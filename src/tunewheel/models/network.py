@@ -12,13 +12,15 @@ import tunewheel.models.convolutional
 import tunewheel.models.recurrent  # noqa: F401  (both register their backbone with AutoModel)
 from tunewheel.models.contrast import contrast
 from tunewheel.models.crf import LinearChainCrf
+from tunewheel.models.virtual import read_after, table_width
 from tunewheel.tasks import IGNORED, Head
 
 
 class NetworkConfig(PreTrainedConfig):
     """The backbone's own configuration, the head, and the size of the word-shape table (0: none).
 
-    ``normalize``: the head sees vectors of length one.
+    ``virtual`` says where how many learned tokens stand (`tunewheel.models.virtual`); ``normalize``: the head sees
+    vectors of length one.
     """
 
     model_type = "tunewheel"
@@ -29,6 +31,7 @@ class NetworkConfig(PreTrainedConfig):
     loss: str = "cross_entropy"
     class_weights: list[float] | None = None
     word_shapes: int = 0
+    virtual: dict[str, Any] | None = None
     normalize: bool = False
 
 
@@ -52,6 +55,8 @@ class Network(PreTrainedModel):
             self.backbone.pooler = None
         if config.word_shapes:
             self.shapes = nn.Embedding(config.word_shapes, self.backbone.get_input_embeddings().embedding_dim)
+        if config.virtual:
+            self.virtual = nn.Embedding(config.virtual["tokens"], table_width(config.virtual["place"], self.backbone))
         self.dropout = nn.Dropout(0.1)
         self.head: Any = nn.Identity() if config.level == "vector" else nn.Linear(width, config.outputs)
         if config.loss == "crf":
@@ -135,12 +140,16 @@ class Network(PreTrainedModel):
         # A mask of ones makes SDPA take its slower masked path.
         needed = getattr(self.backbone, "needs_mask", False) or not bool(attention_mask.all())
         mask = attention_mask if needed else None
-        if self.config.word_shapes and shape_ids is not None:
-            embedded = self.get_input_embeddings()(input_ids) + self.shapes(shape_ids)
-            output = self.backbone(inputs_embeds=embedded, attention_mask=mask)
-        else:
-            output = self.backbone(input_ids=input_ids, attention_mask=mask)
-        hidden: Tensor = output.last_hidden_state
+        shaped = self.config.word_shapes and shape_ids is not None
+        if not (shaped or self.config.virtual):
+            plain: Tensor = self.backbone(input_ids=input_ids, attention_mask=mask).last_hidden_state
+            return plain
+        embedded = self.get_input_embeddings()(input_ids)
+        if shaped:
+            embedded = embedded + self.shapes(shape_ids)
+        if self.config.virtual:
+            return read_after(self.virtual, self.config.virtual, self.backbone, embedded, mask)
+        hidden: Tensor = self.backbone(inputs_embeds=embedded, attention_mask=mask).last_hidden_state
         return hidden
 
     def loss(self, logits: Tensor, labels: Tensor, mask: Tensor | None = None) -> Tensor:

@@ -59,6 +59,14 @@ class Predictor:
         parts = [self._vectors(chunk, width) for chunk in self._chunks(rows)]
         return np.concatenate(parts) if parts else np.zeros((0, width), dtype=np.float32)
 
+    def features(self, rows: Iterable[Row]) -> npt.NDArray[np.float32]:
+        """What the head sees of every window that holds a text's piece [windows, width], in order."""
+        found: list[npt.NDArray[np.float32]] = []
+        for chunk in self._chunks(rows):
+            seen = dict(self._outputs(self.task.encode(chunk, self.encoder), self.network.features))
+            found += [seen[i] for i in sorted(seen)]
+        return np.stack(found) if found else np.zeros((0, self.network.head.in_features), dtype=np.float32)
+
     def _vectors(self, rows: list[Row], width: int) -> npt.NDArray[np.float32]:
         windows = self.task.encode(rows, self.encoder)
         total, pieces = np.zeros((len(rows), width)), np.zeros((len(rows), 1))

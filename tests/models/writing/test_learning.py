@@ -40,7 +40,7 @@ def test_it_learns_answers_by_heart_and_says_them_after_saving(kind, request, tm
 @pytest.mark.slow
 def test_adapters_learn_too_and_are_part_of_the_weights_then(llama, tmp_path):
     recipe = Recipe(epochs=200, learning_rate=2e-2, batch_tokens=256, dropout=0.0, precision="fp32")
-    ready = prepare(TASK, str(llama), ROWS, recipe, method="lora", options={"r": 32, "alpha": 32})
+    ready = prepare(TASK, str(llama), ROWS, recipe, method="lora", options={"r": 32, "lora_alpha": 32})
     assert "of the weights learn" in ready.described()
     model, _ = ready.train(ROWS, [], tmp_path / "run")
     assert texts(model) == [row["answer"] for row in ROWS]

@@ -22,17 +22,25 @@ __all__ = [
 ]
 
 _OURS = {
-    "tfidf": "tfidf:Tfidf",
-    "full": "engine:Full",
-    "head": "engine:HeadOnly",
-    "lora": "writing:Lora",
-    "dpo": "writing:Dpo",
-    "setfit": "setfit:SetFit",
-    "self-training": "self_training:SelfTraining",
-    "gan-bert": "gan:GanBert",
+    "zero-shot": "zero_shot:ZeroShot",
     "prompt": "prompting:ZeroShot",
     "few-shot": "prompting:FewShot",
+    "tfidf": "tfidf:Tfidf",
+    "head": "engine:HeadOnly",
+    "setfit": "setfit:SetFit",
+    "lora": "peft:Lora",
+    "dora": "peft:Dora",
+    "rslora": "peft:RsLora",
+    "qlora": "qlora:QLora",
+    "ia3": "peft:Ia3",
+    "prefix": "peft:Prefix",
+    "prompt-tuning": "peft:PromptTuning",
+    "p-tuning": "peft:PTuning",
+    "full": "engine:Full",
+    "self-training": "self_training:SelfTraining",
+    "gan-bert": "gan:GanBert",
     "bi-encoder": "bi_encoder:BiEncoder",
+    "dpo": "writing:Dpo",
 }
 
 

@@ -49,7 +49,7 @@ class Full(Method):
         backbone = load_backbone(job.base, (row["text"] for row in job.train))
         self.check_base(backbone)
         shapes = _shapes(backbone, job.recipe.word_shapes)
-        encoder = TextEncoder(backbone.tokenizer, window=min(job.recipe.window, backbone.longest), shapes=shapes)
+        encoder = TextEncoder(backbone.tokenizer, window=min(job.recipe.window, self.longest(backbone)), shapes=shapes)
         tokens = sum(len(pieces.ids) for pieces in encoder([row["text"] for row in job.train]))
         recipe = self.resolved(job.recipe, backbone, tokens)
         set_seed(recipe.seed)
@@ -60,6 +60,10 @@ class Full(Method):
 
     def check_base(self, backbone: Backbone) -> None:
         """Raise `MethodError` where the base is nothing that this method can adapt."""
+
+    def longest(self, backbone: Backbone) -> int:
+        """Most tokens of a text that the base reads at once under this method, special tokens included."""
+        return backbone.longest
 
     def resolved(self, recipe: Recipe, backbone: Backbone, tokens: int) -> Recipe:
         """The recipe for ``tokens`` training tokens an epoch."""
@@ -89,26 +93,40 @@ class Full(Method):
 
 
 @dataclass(frozen=True)
-class HeadOnly(Full):
-    """The base stays as it is; the head on top of it learns."""
+class Frozen(Full):
+    """What methods share that leave the base as it is: the base must say something, and what is new learns fast."""
 
-    name: ClassVar[str] = "head"
-    summary: ClassVar[str] = "the base stays as it is, the head on top of it learns"
+    rate: ClassVar[float]
+    """The learning rate where none is given."""
 
     def check_base(self, backbone: Backbone) -> None:
-        """A base of random weights says nothing that a head could use."""
+        """A base of random weights says nothing that could be built on."""
         if not backbone.pretrained:
             raise MethodError(f"method {self.name!r}: base {backbone.name!r} starts from random weights; use 'full'")
 
     def resolved(self, recipe: Recipe, backbone: Backbone, tokens: int) -> Recipe:
-        """A head alone learns with a far higher rate."""
-        usual = 1e-2 if recipe.learning_rate is None else recipe.learning_rate
+        """A part alone learns with a far higher rate."""
+        usual = self.rate if recipe.learning_rate is None else recipe.learning_rate
         return super().resolved(replace(recipe, learning_rate=usual), backbone, tokens)
 
     def changed(self, network: Network) -> Network:
         """Let nothing of the backbone learn."""
         network.backbone.requires_grad_(False)
         return network
+
+    def finished(self, network: Network) -> Network:
+        """All of it may learn again, if anyone goes on from it."""
+        network.requires_grad_(True)
+        return network
+
+
+@dataclass(frozen=True)
+class HeadOnly(Frozen):
+    """The base stays as it is; the head on top of it learns."""
+
+    name: ClassVar[str] = "head"
+    summary: ClassVar[str] = "the base stays as it is, the head on top of it learns"
+    rate: ClassVar[float] = 1e-2
 
 
 @dataclass(frozen=True)

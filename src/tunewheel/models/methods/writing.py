@@ -26,31 +26,10 @@ Merge = Callable[[], Any]
 
 
 @dataclass(frozen=True)
-class Lora(Method):
-    """Low-rank matrices beside every linear layer learn, and are added to it in the end (Hu et al. 2022)."""
-
-    name: ClassVar[str] = "lora"
-    summary: ClassVar[str] = "small matrices beside the base's own learn, and are added to them in the end"
-    writes: ClassVar[bool] = True
-
-    r: int = 16
-    alpha: int = 32
-
-    @classmethod
-    def refuses(cls, task: type[Task]) -> Refusal | None:
-        """Only language models that write are taught so."""
-        return None if task.writes else Refusal("it teaches language models to write", "full")
-
-    def prepare(self, job: Job) -> Adaptation:
-        """Load the base and put the matrices beside its layers."""
-        return prepare_writing(self, job, rank=self.r, alpha=self.alpha)
-
-
-@dataclass(frozen=True)
 class Dpo(Method):
     """Direct preference optimisation (Rafailov et al. 2023) on rows with a rejected answer.
 
-    ``beta`` holds the model to what it was; with ``r`` only low-rank matrices learn, as in `Lora`.
+    ``beta`` holds the model to what it was; with ``r`` only low-rank matrices learn, as in `lora`.
     """
 
     name: ClassVar[str] = "dpo"
@@ -75,11 +54,14 @@ class Dpo(Method):
             )
         if self.beta <= 0:
             raise MethodError(f"method {self.name!r}: options.beta must be above 0, got {self.beta:g}")
-        return prepare_writing(self, job, rank=self.r, alpha=self.alpha, beta=self.beta)
+        import peft
+
+        adapter = peft.LoraConfig(r=self.r, lora_alpha=self.alpha, target_modules="all-linear") if self.r else None
+        return prepare_writing(self, job, adapter=adapter, beta=self.beta)
 
 
-def prepare_writing(method: Method, job: Job, *, rank: int = 0, alpha: int = 32, beta: float | None = None) -> Writing:
-    """Make a job of a task that writes ready; ``rank``: of the matrices that learn, 0 lets every weight learn.
+def prepare_writing(method: Method, job: Job, *, adapter: Any = None, beta: float | None = None) -> Writing:
+    """Make a job of a task that writes ready; ``adapter`` is a configuration of peft's LoRA, or all learns.
 
     ``beta`` teaches preferences in place of answers. Raises `BackboneError` where the base cannot be loaded or is no
     language model, `MethodError` for a row that it cannot read whole, or a recipe for something else.
@@ -92,13 +74,13 @@ def prepare_writing(method: Method, job: Job, *, rank: int = 0, alpha: int = 32,
     model = Model(body, job.task, job.origin)
     ready = Writing(method, model, job.recipe, beta)
     tokens = sum(lesson.size for lesson in ready.lessons(job.train, "answer"))
-    recipe = _resolved(job.recipe, body, tokens, adapters=rank > 0, preferences=beta is not None)
+    recipe = _resolved(job.recipe, body, tokens, adapters=adapter is not None, preferences=beta is not None)
     if recipe.packing:
         _check_packing(method, body)
     if recipe.freeze_embeddings:
         body.model.get_input_embeddings().requires_grad_(False)
     set_seed(recipe.seed)
-    return replace(ready, recipe=recipe, merge=_adapted(body.model, rank, alpha) if rank else None)
+    return replace(ready, recipe=recipe, merge=_adapted(body.model, adapter) if adapter else None)
 
 
 @dataclass(frozen=True)
@@ -245,10 +227,9 @@ def _resolved(recipe: Recipe, body: Generator, tokens: int, *, adapters: bool, p
     return replace(made, learning_rate=made.learning_rate * factor)
 
 
-def _adapted(model: Any, rank: int, alpha: int) -> Merge:
-    """Put matrices beside every linear layer, in place; they alone learn."""
-    from peft import LoraConfig, LoraModel
+def _adapted(model: Any, adapter: Any) -> Merge:
+    """Lay the adapter into the model, in place; it alone learns."""
+    from peft import LoraModel
 
-    wrapped = LoraModel(model, LoraConfig(r=rank, lora_alpha=alpha, target_modules="all-linear"), "default")
-    merge: Merge = wrapped.merge_and_unload
+    merge: Merge = LoraModel(model, adapter, "default").merge_and_unload
     return merge
