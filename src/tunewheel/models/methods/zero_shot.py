@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from tunewheel.models.backbones import FROM_NOTHING, load_backbone
 from tunewheel.models.methods.base import Adaptation, Job, Method, MethodError, Refusal
@@ -75,6 +75,7 @@ class ZeroShot(Method):
     name: ClassVar[str] = "zero-shot"
     summary: ClassVar[str] = "nothing learns from labels: a text gets the label whose name or description is nearest"
     learns: ClassVar[bool] = False
+    unlabelled: ClassVar[Literal["unused", "used", "needed"]] = "used"
 
     descriptions: dict[str, str | list[str]] | None = None
     template: str | list[str] | None = None
