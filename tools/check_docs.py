@@ -85,6 +85,7 @@ MEANING = """
     base: `minilm`; `bilstm` or `textcnn`, which start from nothing; a folder or a hub id; by the language of the text
         by default
     method: how the base is adapted; `full` trains all weights
+    options: the method's own settings, as `options.KEY=VALUE` with `--set`
     class_weights: `balanced` lets rare labels weigh more in the loss
     out_of_scope: the label of texts that are about something else, not trained on; inferred from its name
         (`oos`, `out_of_scope`, `超出范围`) by default; `false`: learned like any other

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tunewheel.loop.check import check
     from tunewheel.loop.clean import clean
     from tunewheel.loop.collect import collect
+    from tunewheel.loop.distill import distill
     from tunewheel.loop.forget import forget
     from tunewheel.models import Model
     from tunewheel.registry import Registry, Version
@@ -39,6 +40,7 @@ _HOMES = {
     "clean": "tunewheel.loop",
     "collect": "tunewheel.loop",
     "compare": "tunewheel.evaluation",
+    "distill": "tunewheel.loop",
     "evaluate": "tunewheel.evaluation",
     "forget": "tunewheel.loop",
     "pretrain": "tunewheel.loop",
@@ -61,6 +63,7 @@ __all__ = [
     "clean",
     "collect",
     "compare",
+    "distill",
     "evaluate",
     "forget",
     "pretrain",

@@ -8,14 +8,14 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from tunewheel.models.recipe import Recipe
 
 if TYPE_CHECKING:
     from tunewheel.data import Dataset
     from tunewheel.evaluation import Comparison, Report
-    from tunewheel.models import Model, Progress, Trained
+    from tunewheel.models import Adaptation, Model, Progress, Trained
     from tunewheel.registry import Registry, Version
     from tunewheel.store import Workspace
     from tunewheel.tasks import Task
@@ -31,8 +31,9 @@ _RECIPE = "recipe.json"
 class Turn:
     """What one `train` made: the model, its version, its report and how it compares with what stood before.
 
-    ``comparison`` is with the model before it learned, ``champion`` with the version that was champion. ``trained`` is
-    None where no updates were made: by a method without any, or because an earlier, equal run had done the work.
+    ``comparison`` is with the model before it learned (a student: with its teacher), ``champion`` with the version that
+    was champion. ``trained`` is None where no updates were made: by a method without any, or because an earlier, equal
+    run had done the work.
     """
 
     model: Model
@@ -47,6 +48,8 @@ class Turn:
 @dataclass(frozen=True)
 class Training:
     """One piece of work, named by its data and settings: done once, taken up again when it was cut off."""
+
+    command: ClassVar[str] = "train"
 
     workspace: Workspace
     dataset: Dataset
@@ -75,7 +78,9 @@ class Training:
                 note_dataset(self.workspace, self.dataset, name)
                 return self._found(done.version, key)
             keep_dataset(self.workspace, self.dataset, name)
-            start_run(self.workspace, key, command="train", settings=self.settings, dataset=self.dataset.fingerprint)
+            start_run(
+                self.workspace, key, command=self.command, settings=self.settings, dataset=self.dataset.fingerprint
+            )
             try:
                 turn = self._adapt(key, progress, report_to)
             except Exception as error:
@@ -109,27 +114,13 @@ class Training:
         return Recipe(**json.loads(begun.read_text(encoding="utf-8"))) if begun.exists() else self.recipe
 
     def _adapt(self, key: str, progress: Progress | None, report_to: Sequence[str]) -> Turn:
-        from tunewheel.models import prepare
         from tunewheel.store import write_whole
-        from tunewheel.tasks import task_class
 
-        dataset = self.dataset
-        task = task_class(dataset.task).from_dataset(dataset, **self.options)
-        ready = prepare(
-            task,
-            self.base,
-            list(dataset["train"]),
-            self._recipe(key),
-            method=self.method,
-            options=self.method_options,
-            dataset=dataset.fingerprint,
-            parents=(dataset.parent,) if dataset.parent else (),
-            split=asdict(dataset.split),
-            settings=self.settings,
-        )
+        dataset, task = self.dataset, self._task()
+        ready = self._prepared(task, key)
         write_whole(self._folder(key) / _RECIPE, json.dumps(asdict(ready.recipe)))
         self.say("base", ready.described())
-        before = self._evaluated(ready.untrained, f"{self.name} before tuning", key) if ready.untrained else None
+        before = self._before(ready, key)
         self._try_perturbations(task)
         model, trained = ready.train(
             list(dataset["train"]),
@@ -144,6 +135,31 @@ class Training:
             self.say(heading, fact)
         report = self._evaluated(model, self.name, key, robustness=self.robustness)
         return self._registered(model, before, report, trained, key)
+
+    def _task(self) -> Task:
+        from tunewheel.tasks import task_class
+
+        return task_class(self.dataset.task).from_dataset(self.dataset, **self.options)
+
+    def _prepared(self, task: Task, key: str) -> Adaptation:
+        from tunewheel.models import prepare
+
+        return prepare(
+            task,
+            self.base,
+            list(self.dataset["train"]),
+            self._recipe(key),
+            method=self.method,
+            options=self.method_options,
+            dataset=self.dataset.fingerprint,
+            parents=(self.dataset.parent,) if self.dataset.parent else (),
+            split=asdict(self.dataset.split),
+            settings=self.settings,
+        )
+
+    def _before(self, ready: Adaptation, key: str) -> Report | None:
+        """The report that the new one is compared with."""
+        return self._evaluated(ready.untrained, f"{self.name} before tuning", key) if ready.untrained else None
 
     @property
     def _scored(self) -> str | None:
@@ -192,6 +208,7 @@ class Training:
             shutil.rmtree(folder / stale, ignore_errors=True)
         model.save(folder / "model")
         if report:
+            report = self._told(model, report, comparison)
             report.save(folder / "report", comparison=comparison, lang=self.lang)
         version = registry.register(
             folder / "model",
@@ -207,6 +224,10 @@ class Training:
             why=f"better than {champion} on the same test rows" if champion else "the first version",
         )
         return Turn(model, version, report, comparison, against, trained, _show(self.workspace, version))
+
+    def _told(self, model: Model, report: Report, comparison: Comparison | None) -> Report:
+        """The report with what else it should state."""
+        return report
 
     def _found(self, reference: str, key: str) -> Turn:
         from tunewheel.evaluation import Report

@@ -11,6 +11,7 @@ from tunewheel.cli import learn, registry, score
 from tunewheel.cli.check import check
 from tunewheel.cli.clean import clean
 from tunewheel.cli.collect import collect
+from tunewheel.cli.distill import distill
 from tunewheel.cli.forget import forget
 from tunewheel.cli.options import stderr
 from tunewheel.cli.pretrain import pretrain
@@ -24,7 +25,7 @@ app = typer.Typer(
     add_completion=False,
 )
 for command in (
-    *(learn.demo, collect, check, clean, pretrain, learn.train, score.evaluate, score.predict),
+    *(learn.demo, collect, check, clean, pretrain, learn.train, distill, score.evaluate, score.predict),
     *(registry.models, registry.trace, registry.promote, registry.rollback, forget),
 ):
     app.command()(command)

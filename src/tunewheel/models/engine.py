@@ -69,17 +69,21 @@ def train_network(
     recipe: Recipe,
     folder: Path,
     *,
+    windows: Sequence[Window] | None = None,
     progress: Progress | None = None,
     report_to: Sequence[str] = (),
 ) -> Trained:
     """Train ``network`` in place on ``train`` and leave it with the weights that scored best on ``dev``.
+
+    ``windows`` are what is learned from where that is more than the labelled rows of ``train``.
 
     ``recipe`` must be resolved. Checkpoints go to ``folder``; a run found there is taken up from its last whole
     checkpoint and ends, on a processor, with the very weights of a run that was never stopped. Without dev rows the
     last weights are kept.
     """
     keep_memory()
-    windows = [w for w in task.encode(train, encoder, labelled=True) if encoder.size(w)]
+    windows = task.encode(train, encoder, labelled=True) if windows is None else windows
+    windows = [window for window in windows if encoder.size(window)]
     if not windows:
         raise TaskError("the train split holds no text to learn from")
     network.label_smoothing = recipe.label_smoothing

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol, Self
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from tunewheel.data.infer import TARGETS, Target
 from tunewheel.tasks.calibration import Claims
+from tunewheel.tasks.soft import whole_texts
 
 Row = Mapping[str, Any]
 Prediction = dict[str, Any]
@@ -65,13 +66,15 @@ class Window:
     """What a network reads at once: at most ``Encoder.room`` pieces, of one row or of neighbouring rows.
 
     ``labels`` is an int (one label), a list of floats (several labels) or one int a piece (`IGNORED` where the loss
-    must not look); None when the rows carry no labels.
+    must not look); None when the rows carry no labels. ``soft`` is what a teacher says of the window
+    (`Task.soft_targets`), None where there is none.
     """
 
     ids: list[int]
     shapes: list[int]
     parts: tuple[Part, ...]
     labels: int | list[int] | list[float] | None = None
+    soft: npt.NDArray[Any] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -174,6 +177,37 @@ class Task(ABC):
     def table(self, scores: Scores) -> list[dict[str, Any]]:
         """Precision, recall, F1, support and predicted count of every label."""
 
+    def readings(
+        self,
+        rows: Sequence[Row],
+        encoder: Encoder,
+        windows: Sequence[Window],
+        outputs: Sequence[npt.NDArray[Any]],
+    ) -> list[npt.NDArray[Any]]:
+        """What outputs say of each row, whatever tokenizer read it: [units, outputs] a row, for a student to learn.
+
+        Log-probabilities, or for a binary head each label's log-odds; NaN where nothing was said. The unit is the whole
+        text. A task that labels tokens must say what its units are, here and in `soft_targets`; raises `TaskError` for
+        one that does not.
+        """
+        self._check_whole_texts()
+        return whole_texts(self.head(), len(rows), windows, outputs)
+
+    def soft_targets(
+        self,
+        rows: Sequence[Row],
+        encoder: Encoder,
+        windows: Sequence[Window],
+        readings: Sequence[npt.NDArray[Any]],
+    ) -> list[npt.NDArray[Any]]:
+        """Another network's `readings` of the rows as what their windows shall say: [outputs] or [pieces, outputs]."""
+        self._check_whole_texts()
+        return [readings[window.parts[0].row][0] for window in windows]
+
+    def _check_whole_texts(self) -> None:
+        if self.head().level != "sequence":
+            raise TaskError(f"task {self.name!r} labels tokens and does not say how a student learns from a teacher")
+
     def confusion(self, scores: Scores) -> npt.NDArray[Any] | None:
         """Counts [gold, predicted], or None where the task has none."""
         return None
@@ -239,6 +273,10 @@ class Task(ABC):
         ``predictions`` are this task's own for ``rows``. What stands under `calibrated_by` changes no answer.
         """
         return self
+
+    def unfitted(self) -> Self:
+        """The task as it was before `fit`."""
+        return type(self).from_config({**self.config(), **dict.fromkeys(self.calibrated_by)})
 
 
 def split_windows(length: int, room: int, stride: int) -> list[tuple[int, int]]:
