@@ -43,6 +43,7 @@ bench: $(BIN)/.installed  ## measure speed and quality: make bench DATA=folder (
 	$(BIN)/python bench/big.py
 	$(BIN)/python bench/fuzz.py --data $(DATA)
 	$(BIN)/python bench/pretrain.py --data $(DATA)
+	$(BIN)/python bench/distill.py --data $(DATA)
 	$(BIN)/python bench/privacy.py --data $(DATA)
 	$(BIN)/python bench/check.py --data $(DATA)
 	$(BIN)/python bench/duplicates.py --data $(DATA)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tunewheel.loop.check import check
     from tunewheel.loop.clean import clean
     from tunewheel.loop.collect import collect
+    from tunewheel.loop.distill import distill
     from tunewheel.loop.forget import forget
     from tunewheel.loop.tune import tune
     from tunewheel.models import Model
@@ -43,6 +44,7 @@ _HOMES = {
     "climb": "tunewheel.loop",
     "collect": "tunewheel.loop",
     "compare": "tunewheel.evaluation",
+    "distill": "tunewheel.loop",
     "evaluate": "tunewheel.evaluation",
     "forget": "tunewheel.loop",
     "pretrain": "tunewheel.loop",
@@ -68,6 +70,7 @@ __all__ = [
     "climb",
     "collect",
     "compare",
+    "distill",
     "evaluate",
     "forget",
     "pretrain",

@@ -121,14 +121,38 @@ def pretrain_recipe(
     >>> pretrain_recipe({"tokens": 1_000_000}, changes=["width=128"]).width
     128
     """
+    built: PretrainRecipe = _alone(_PRETRAIN, _PRETRAIN_KEYS, _PRETRAIN_BOUNDS, given, file, changes)
+    if built.width % built.heads:
+        raise SettingsError(f"width: must be a multiple of heads ({built.heads}), got {built.width}")
+    return built
+
+
+def recipe(given: Mapping[str, Any], *, file: str | Path | None = None, changes: Sequence[str] = ()) -> Recipe:
+    """Build a recipe by itself from a YAML ``file``, over it the changes, over these the flags not None.
+
+    >>> recipe({"epochs": 2}, changes=["dropout=0.2"]).dropout
+    0.2
+    """
+    built: Recipe = _alone(_RECIPE, _RECIPE_KEYS, _BOUNDS, given, file, changes)
+    return built
+
+
+def _alone(
+    kind: TypeAdapter[Any],
+    keys: Sequence[str],
+    bounds: Mapping[str, tuple[float, float]],
+    given: Mapping[str, Any],
+    file: str | Path | None,
+    changes: Sequence[str],
+) -> Any:
+    """Settings that are nothing but one recipe."""
     merged: dict[str, Any] = {**_read(file), **_parsed(changes)}
     merged.update({key: value for key, value in given.items() if value is not None})
-    problems = [_unknown(key, _PRETRAIN_KEYS) for key in merged if key not in _PRETRAIN_KEYS]
+    problems = [_unknown(key, keys) for key in merged if key not in keys]
+    built = None
     try:
-        built = _PRETRAIN.validate_python({key: merged[key] for key in _PRETRAIN_KEYS if key in merged})
-        problems += _out_of_range(built, _PRETRAIN_BOUNDS)
-        if not problems and built.width % built.heads:
-            problems.append(f"width: must be a multiple of heads ({built.heads}), got {built.width}")
+        built = kind.validate_python({key: merged[key] for key in keys if key in merged})
+        problems += _out_of_range(built, bounds)
     except ValidationError as error:
         problems += _explained(error)
     if problems:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from tunewheel.models.recipe import Recipe
 
@@ -32,8 +32,9 @@ _RECIPE = "recipe.json"
 class Turn:
     """What one `train` made: the model, its version, its report and how it compares with what stood before.
 
-    ``comparison`` is with the model before it learned, ``champion`` with the version that was champion. ``trained`` is
-    None where no updates were made: by a method without any, or because an earlier, equal run had done the work.
+    ``comparison`` is with the model before it learned (a student: with its teacher), ``champion`` with the version that
+    was champion. ``trained`` is None where no updates were made: by a method without any, or because an earlier, equal
+    run had done the work.
     """
 
     model: Model
@@ -48,6 +49,8 @@ class Turn:
 @dataclass(frozen=True)
 class Training:
     """One piece of work, named by its data and settings: done once, taken up again when it was cut off."""
+
+    command: ClassVar[str] = "train"
 
     workspace: Workspace
     dataset: Dataset
@@ -89,7 +92,9 @@ class Training:
                 note_dataset(self.workspace, self.dataset, name)
                 return self._found(done.version, key)
             keep_dataset(self.workspace, self.dataset, name)
-            start_run(self.workspace, key, command="train", settings=self.settings, dataset=self.dataset.fingerprint)
+            start_run(
+                self.workspace, key, command=self.command, settings=self.settings, dataset=self.dataset.fingerprint
+            )
             try:
                 turn = work(key)
             except Exception as error:
@@ -125,9 +130,7 @@ class Training:
     @cached_property
     def task(self) -> Task:
         """The dataset's task under these options."""
-        from tunewheel.tasks import task_class
-
-        return task_class(self.dataset.task).from_dataset(self.dataset, **self.options)
+        return self._task()
 
     def prepare(self, rows: Sequence[Row], recipe: Recipe) -> Adaptation:
         """Make the method ready to learn from ``rows``, all of train or some, and from the texts without labels."""
@@ -151,10 +154,10 @@ class Training:
         from tunewheel.store import write_whole
 
         dataset, task = self.dataset, self.task
-        ready = self.prepare(list(dataset["train"]), self._recipe(key))
+        ready = self._prepared(task, key)
         write_whole(self._folder(key) / _RECIPE, json.dumps(asdict(ready.recipe)))
         self.say("base", ready.described())
-        before = self._evaluated(ready.untrained, f"{self.name} before tuning", key) if ready.untrained else None
+        before = self._before(ready, key)
         self._try_perturbations(task)
         model, trained = ready.train(
             list(dataset["train"]),
@@ -169,6 +172,18 @@ class Training:
             self.say(heading, fact)
         report = self._evaluated(model, self.name, key, robustness=self.robustness)
         return self._registered(model, before, report, trained, key)
+
+    def _task(self) -> Task:
+        from tunewheel.tasks import task_class
+
+        return task_class(self.dataset.task).from_dataset(self.dataset, **self.options)
+
+    def _prepared(self, task: Task, key: str) -> Adaptation:
+        return self.prepare(list(self.dataset["train"]), self._recipe(key))
+
+    def _before(self, ready: Adaptation, key: str) -> Report | None:
+        """The report that the new one is compared with."""
+        return self._evaluated(ready.untrained, f"{self.name} before tuning", key) if ready.untrained else None
 
     @property
     def _scored(self) -> str | None:
@@ -217,6 +232,7 @@ class Training:
             shutil.rmtree(folder / stale, ignore_errors=True)
         model.save(folder / "model")
         if report:
+            report = self._told(model, report, comparison)
             report.save(folder / "report", comparison=comparison, lang=self.lang)
         version = registry.register(
             folder / "model",
@@ -232,6 +248,10 @@ class Training:
             why=f"better than {champion} on the same test rows" if champion else "the first version",
         )
         return Turn(model, version, report, comparison, against, trained, _show(self.workspace, version))
+
+    def _told(self, model: Model, report: Report, comparison: Comparison | None) -> Report:
+        """The report with what else it should state."""
+        return report
 
     def _found(self, reference: str, key: str) -> Turn:
         from tunewheel.evaluation import Report

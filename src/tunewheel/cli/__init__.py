@@ -12,6 +12,7 @@ from tunewheel.cli.check import check
 from tunewheel.cli.clean import clean
 from tunewheel.cli.collect import collect
 from tunewheel.cli.compare import compare
+from tunewheel.cli.distill import distill
 from tunewheel.cli.forget import forget
 from tunewheel.cli.options import stderr
 from tunewheel.cli.pretrain import pretrain
@@ -26,7 +27,7 @@ app = typer.Typer(
     add_completion=False,
 )
 for command in (
-    *(learn.demo, collect, check, clean, pretrain, learn.train, compare, tune),
+    *(learn.demo, collect, check, clean, pretrain, learn.train, compare, tune, distill),
     *(score.evaluate, score.predict),
     *(registry.models, registry.trace, registry.promote, registry.rollback, forget),
 ):

@@ -95,12 +95,13 @@ def train(
         say=lambda heading, line: headed(stderr, heading, line),
     )
     if as_json:
-        print_json(_turn(turn))
+        print_json(turn_dict(turn))
     else:
-        _show_turn(turn)
+        show_turn(turn)
 
 
-def _show_turn(turn: Turn) -> None:
+def show_turn(turn: Turn) -> None:
+    """Print what a turn made, its report and what it is compared with, and what to do next."""
     from tunewheel.display import headed
     from tunewheel.evaluation.terminal import comparison_view, report_view
 
@@ -131,7 +132,8 @@ def _standing(turn: Turn) -> str:
     return "the new version is measurably worse on the same test rows"
 
 
-def _turn(turn: Turn) -> dict[str, Any]:
+def turn_dict(turn: Turn) -> dict[str, Any]:
+    """A turn as JSON values."""
     trained = turn.trained
     return {
         "version": version_dict(turn.version),

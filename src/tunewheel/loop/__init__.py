@@ -4,6 +4,7 @@ from tunewheel.loop.check import check
 from tunewheel.loop.clean import clean
 from tunewheel.loop.collect import collect
 from tunewheel.loop.compare import Compared, climb
+from tunewheel.loop.distill import distill
 from tunewheel.loop.forget import Forgotten, forget
 from tunewheel.loop.learn import default_base, train
 from tunewheel.loop.pretraining import pretrain
@@ -21,6 +22,7 @@ __all__ = [
     "collect",
     "default_base",
     "default_name",
+    "distill",
     "evaluate",
     "forget",
     "load",

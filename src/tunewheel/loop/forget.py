@@ -247,7 +247,9 @@ class _Retraining:
         made = []
         for version in champions:
             left = self.erasure.datasets.get(version.dataset or "")
-            if left is not None:
+            if left is not None and version.method == "distill":
+                self.say("retrain", f"{version.ref} is a student: distil it again once its teacher has forgotten")
+            elif left is not None:
                 made.append(self._again(registry, version.name, version.run, left))
         return made
 

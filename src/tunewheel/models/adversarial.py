@@ -37,6 +37,7 @@ class Adversarial(Network):
         shape_ids: Tensor | None = None,
         labels: Tensor | None = None,
         inside: Tensor | None = None,
+        soft: Tensor | None = None,
     ) -> ModelOutput:
         """As every network answers; with labels, the loss of both sides."""
         if labels is None:

@@ -70,11 +70,14 @@ def train_network(
     folder: Path,
     *,
     unlabelled: Sequence[Row] = (),
+    windows: Sequence[Window] | None = None,
     progress: Progress | None = None,
     report_to: Sequence[str] = (),
     body: Neural | None = None,
 ) -> Trained:
     """Train ``network`` in place on ``train`` and leave it with the weights that scored best on ``dev``.
+
+    ``windows`` are what is learned from where that is more than the labelled rows of ``train``.
 
     ``recipe`` must be resolved. Checkpoints go to ``folder``; a run found there is taken up from its last whole
     checkpoint and ends, on a processor, with the very weights of a run that was never stopped. Without dev rows the
@@ -84,7 +87,8 @@ def train_network(
     keep_memory()
     body = body or Neural(network, encoder)
     beside = [replace(window, labels=IGNORED) for window in task.encode(unlabelled, encoder)]
-    windows = [w for w in [*body.windows(task, train), *beside] if encoder.size(w)]
+    learned = body.windows(task, train) if windows is None else windows
+    windows = [window for window in [*learned, *beside] if encoder.size(window)]
     if not windows:
         raise TaskError("the train split holds no text to learn from")
     network.label_smoothing = recipe.label_smoothing

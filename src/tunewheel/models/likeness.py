@@ -27,6 +27,7 @@ class Contrastive(Network):
         shape_ids: Tensor | None = None,
         labels: Tensor | None = None,
         inside: Tensor | None = None,
+        soft: Tensor | None = None,
     ) -> ModelOutput:
         """As every network answers; with labels, the loss is that of the vectors."""
         if labels is None:

@@ -12,6 +12,7 @@ import tunewheel.models.convolutional
 import tunewheel.models.recurrent  # noqa: F401  (both register their backbone with AutoModel)
 from tunewheel.models.contrast import contrast
 from tunewheel.models.crf import LinearChainCrf
+from tunewheel.models.distillation.loss import Blend, blended
 from tunewheel.models.virtual import read_after, table_width
 from tunewheel.tasks import IGNORED, Head
 
@@ -62,6 +63,7 @@ class Network(PreTrainedModel):
         if config.loss == "crf":
             self.crf = LinearChainCrf(config.outputs)
         self.label_smoothing = 0.0
+        self.blend = Blend()
         self.post_init()
 
     @classmethod
@@ -109,10 +111,19 @@ class Network(PreTrainedModel):
         shape_ids: Tensor | None = None,
         labels: Tensor | None = None,
         inside: Tensor | None = None,
+        soft: Tensor | None = None,
     ) -> ModelOutput:
-        """Logits [batch, outputs] or [batch, length, outputs] (log-marginals under a CRF), and the loss if labelled."""
+        """Logits [batch, outputs] or [batch, length, outputs] (log-marginals under a CRF), and the loss if labelled.
+
+        ``soft`` is what a teacher says, in the shape of the logits and NaN where it says nothing; the loss is then
+        `tunewheel.models.distillation.loss.blended`.
+        """
         logits = self.head(self.dropout(self.features(input_ids, attention_mask, shape_ids, inside)))
-        loss = None if labels is None else self.loss(logits, labels, attention_mask)
+        loss = None
+        if labels is not None and soft is not None:
+            loss = blended(self, logits, labels, soft, attention_mask)
+        elif labels is not None:
+            loss = self.loss(logits, labels, attention_mask)
         if self.config.loss == "crf" and labels is None:
             logits = self.crf(logits.float(), attention_mask)
         return ModelOutput(loss=loss, logits=logits)

@@ -15,7 +15,7 @@ from tunewheel.models.methods.fitting import fitted
 from tunewheel.models.model import Model
 from tunewheel.models.neural import Neural
 from tunewheel.models.recipe import Recipe
-from tunewheel.tasks import Head, Row, Task
+from tunewheel.tasks import Head, Row, Task, Window
 
 if TYPE_CHECKING:
     from tunewheel.models.engine import Progress, Trained
@@ -46,7 +46,7 @@ class Full(Method):
         from tunewheel.models.network import Network
 
         set_seed(job.recipe.seed)
-        backbone = load_backbone(job.base, (row["text"] for row in job.train))
+        backbone = self.backbone(job)
         self.check_base(backbone)
         shapes = _shapes(backbone, job.recipe.word_shapes)
         encoder = TextEncoder(backbone.tokenizer, window=min(job.recipe.window, self.longest(backbone)), shapes=shapes)
@@ -57,6 +57,14 @@ class Full(Method):
         if torch.cuda.is_available():
             network = network.to("cuda")
         return Ready(self, Model(self.body(network, encoder), job.task, job.origin), recipe)
+
+    def backbone(self, job: Job) -> Backbone:
+        """What is adapted; raises `tunewheel.models.BackboneError` where it cannot be loaded."""
+        return load_backbone(job.base, (row["text"] for row in job.train))
+
+    def windows(self, model: Model, train: Sequence[Row]) -> list[Window]:
+        """What is learned from."""
+        return self.body(model.network, model.encoder).windows(model.task, train)
 
     def check_base(self, backbone: Backbone) -> None:
         """Raise `MethodError` where the base is nothing that this method can adapt."""
@@ -177,6 +185,7 @@ class Ready(Adaptation):
             recipe,
             folder,
             unlabelled=self.unlabelled,
+            windows=self.method.windows(model, train),
             progress=progress,
             report_to=report_to,
             body=self.method.body(model.network, model.encoder),
