@@ -66,7 +66,7 @@ class Predictor:
     def features(self, rows: Iterable[Row]) -> npt.NDArray[np.float32]:
         """What the head sees of every window that holds a text's piece [windows, width], in order."""
         found: list[npt.NDArray[np.float32]] = []
-        for chunk in self._chunks(rows):
+        for chunk in self.chunks(rows):
             seen = dict(self._outputs(self.task.encode(chunk, self.encoder), self.network.features))
             found += [seen[i] for i in sorted(seen)]
         return np.stack(found) if found else np.zeros((0, self.network.head.in_features), dtype=np.float32)
