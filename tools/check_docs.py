@@ -16,7 +16,7 @@ import typer
 
 from tunewheel import __version__
 from tunewheel.cli import app
-from tunewheel.models.methods import Refusal, method_class, method_names
+from tunewheel.models.methods import Refusal, method_class, method_names, refusal
 from tunewheel.models.pretraining.recipe import PretrainRecipe
 from tunewheel.models.recipe import Recipe
 from tunewheel.settings import TrainSettings
@@ -80,14 +80,14 @@ def pairs() -> str:
     for name in method_names():
         method = method_class(name)
         if method.__module__.startswith("tunewheel."):
-            cells = [told(method.refuses(task)) for task in tasks]
+            cells = [told(refusal(method, task)) for task in tasks]
             rows.append(f"| `{name}` | {method.summary} | {' | '.join(cells)} |")
     return "\n".join(rows) + "\n"
 
 
-def told(refusal: Refusal | None) -> str:
+def told(refused: Refusal | None) -> str:
     """A cell of the table."""
-    return "works" if refusal is None else f"refused: {refusal.reason} → `{refusal.nearest}`"
+    return "works" if refused is None else f"refused: {refused.reason} → `{refused.nearest}`"
 
 
 def explained(meanings: str) -> dict[str, str]:

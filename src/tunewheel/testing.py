@@ -273,12 +273,12 @@ def check_method(
     learned does so in the task's form; a method that learns from no labels needs no rows. ``folder`` must be empty.
     """
     from tunewheel.models import Recipe
-    from tunewheel.models.methods import method_class
+    from tunewheel.models.methods import method_class, refusal
 
     chosen = method_class(name)
     given = dict(options or {})
     _check_options(name, task, given)
-    if chosen.refuses(type(task)):
+    if refusal(chosen, type(task)):
         _check_refusal(name, task)
         return
     before = copy.deepcopy(list(rows))
@@ -323,23 +323,23 @@ class _Road:
 
 
 def _check_options(name: str, task: Task, options: Mapping[str, Any]) -> None:
-    from tunewheel.models.methods import method_class
+    from tunewheel.models.methods import method_class, refusal
 
     made = method_class(name).from_options(options)
     stored = json.loads(json.dumps(made.options()))
     again = type(made).from_options(stored)
     _require(again == made and again.options() == made.options(), "options must survive a trip through JSON")
     _require(set(options) <= set(stored), "options() must hold every option that was given")
-    if not made.refuses(type(task)):
+    if not refusal(type(made), type(task)):
         _require(_refused(name, task, {"no such option": 1}), "a strange option must be refused before any work")
 
 
 def _check_refusal(name: str, task: Task) -> None:
-    from tunewheel.models.methods import method_class
+    from tunewheel.models.methods import method_class, refusal
 
-    refusal = method_class(name).refuses(type(task))
-    assert refusal is not None
-    _require(bool(refusal.reason) and refusal.nearest != name, "a refusal must say why, and which other method is near")
+    refused = refusal(method_class(name), type(task))
+    assert refused is not None
+    _require(bool(refused.reason) and refused.nearest != name, "a refusal must say why, and which other method is near")
     _require(_refused(name, task, {}), "a task that the method is of no use for must be refused before any work")
 
 

@@ -7,7 +7,7 @@ from importlib import import_module
 from importlib.metadata import entry_points
 
 from tunewheel.models.methods.base import Adaptation, Job, Method, MethodError, Refusal
-from tunewheel.tasks import task_class
+from tunewheel.tasks import Task, task_class
 
 __all__ = [
     "Adaptation",
@@ -19,6 +19,7 @@ __all__ = [
     "check_unlabelled",
     "method_class",
     "method_names",
+    "refusal",
 ]
 
 _OURS = {
@@ -67,16 +68,23 @@ def method_class(name: str) -> type[Method]:
     raise MethodError(f"no method {name!r} (there are {', '.join(method_names())}){hint}")
 
 
+def refusal(method: type[Method], task: type[Task]) -> Refusal | None:
+    """Why a method is of no use for a task, by its own word or because the task writes; None where it works."""
+    # What a method inherits is the road, not that it leads here.
+    if task.writes and not vars(method).get("writes", False):
+        return method.refuses(task) or Refusal(
+            "its answers are texts, which this method does not teach to write", "full"
+        )
+    return method.refuses(task)
+
+
 def check_pair(method: str, task: str) -> type[Method]:
     """The class of ``method``; raises `MethodError`, before any work, where it is of no use for the task."""
-    found, asked = method_class(method), task_class(task)
-    refusal = found.refuses(asked)
-    # What a method inherits is the road, not that it leads here.
-    if asked.writes and not vars(found).get("writes", False):
-        refusal = Refusal("its answers are texts, which this method does not teach to write", "full")
-    if refusal:
+    found = method_class(method)
+    refused = refusal(found, task_class(task))
+    if refused:
         raise MethodError(
-            f"method {method!r} is of no use for task {task!r}: {refusal.reason}; use {refusal.nearest!r}"
+            f"method {method!r} is of no use for task {task!r}: {refused.reason}; use {refused.nearest!r}"
         )
     return found
 

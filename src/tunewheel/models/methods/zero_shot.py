@@ -95,7 +95,8 @@ class ZeroShot(Method):
         """Names of labels say what a whole text is about, and nothing more."""
         if task.pipeline == "text-classification":
             return None
-        return Refusal(f"a label's name says what a whole text is about; {task.name} asks for more", "prompt")
+        nearest = "full" if task.prompt is Task.prompt else "prompt"
+        return Refusal(f"a label's name says what a whole text is about; {task.name} asks for more", nearest)
 
     def prepare(self, job: Job) -> Adaptation:
         """Put the label vectors, or the sentences about labels, on the base."""

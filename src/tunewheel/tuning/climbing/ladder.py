@@ -11,7 +11,7 @@ from tunewheel.evaluation import Report, compare
 from tunewheel.evaluation.scoring import scored
 from tunewheel.evaluation.terminal import independent
 from tunewheel.models.backbones import BackboneError
-from tunewheel.models.methods import MethodError, method_class, method_names
+from tunewheel.models.methods import MethodError, method_class, method_names, refusal
 from tunewheel.tasks import Task, TaskError, task_class
 from tunewheel.tuning.climbing.advice import Advice, Rung, advise
 from tunewheel.tuning.climbing.curve import Curve, learning_curve
@@ -100,9 +100,9 @@ def usable(methods: Sequence[str] | None, task: str, *, beside: bool = False) ->
     wanted = [name for name in LADDER if name in known] if methods is None else list(dict.fromkeys(methods))
     fit, left = [], []
     for name in wanted:
-        refusal = method_class(name).refuses(task_class(task))
-        if refusal:
-            left.append(Left(name, "refused", refusal.reason))
+        refused = refusal(method_class(name), task_class(task))
+        if refused:
+            left.append(Left(name, "refused", refused.reason))
         elif method_class(name).unlabelled == "needed" and not beside:
             left.append(Left(name, "refused", "it learns from texts without labels too: --unlabelled FILE"))
         else:
