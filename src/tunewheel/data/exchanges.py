@@ -29,6 +29,7 @@ from tunewheel.data.names import (
     REJECTED,
     SYSTEM,
 )
+from tunewheel.data.pairs import named_pair
 from tunewheel.data.problems import DataError, Problem, listed
 from tunewheel.data.readers.base import Record
 from tunewheel.data.rows import BadRow, Row, Shaper
@@ -58,6 +59,8 @@ def exchanges(
     if "answer" not in wanted:
         return None
     certain = wanted == ("answer",)
+    if not certain and named_pair(text, columns.values):
+        return None
     check_named(file, columns, text=text, label=label)
     prompt = prompt_columns(columns, text)
     answer = label or _answer(columns, prompt)

@@ -46,6 +46,8 @@ PROMPTS = ("prompt", "instruction", "提示", "指令")
 QUESTIONS = ("question", "query", "input", "text", "问题", "输入")
 CONTEXTS = ("input", "context", "输入", "背景")
 ANSWERS = ("chosen", "response", "completion", "answer", "output", "回答", "答案", "回复", "输出")
+ANSWERED = ("answer", "rejected")
+"""Columns of canonical rows that hold an answer to their text."""
 REJECTED = ("rejected", "拒绝")
 MESSAGES = ("messages", "conversation", "对话")
 SYSTEM = ("system", "系统")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 from tunewheel.models.backbones import BackboneError
 from tunewheel.models.body import Precision
+from tunewheel.models.quiet import quiet
 from tunewheel.models.writing.chat import Chat
 from tunewheel.models.writing.writer import Writer
 
@@ -45,7 +46,8 @@ class Generator:
 
     def save(self, folder: Path) -> dict[str, Any]:
         """Write weights, configuration and tokenizer."""
-        self.model.save_pretrained(folder)
+        with quiet():
+            self.model.save_pretrained(folder)
         self.chat.tokenizer.save_pretrained(folder)
         return {}
 
