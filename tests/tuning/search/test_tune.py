@@ -17,7 +17,7 @@ from tunewheel.models import MethodError, Recipe
 from tunewheel.models.methods import Refusal
 from tunewheel.models.methods.engine import HeadOnly
 from tunewheel.settings import train_settings
-from tunewheel.tuning import objective, study, work
+from tunewheel.tuning.search import objective, study, work
 from tunewheel.tuning.search.page import render_page
 from tunewheel.tuning.search.space import SpaceError
 

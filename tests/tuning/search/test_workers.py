@@ -11,14 +11,14 @@ from searches import FEW, noisy, seen
 from tiny import intent_rows
 from tunewheel import loop
 from tunewheel.store import Workspace
-from tunewheel.tuning import work
+from tunewheel.tuning.search import work
 from tunewheel.tuning.search.work import Studies
 
 TUNE = """
 import sys, time
 from tunewheel import loop
 from tunewheel.models import Recipe
-from tunewheel.tuning import work
+from tunewheel.tuning.search import work
 train = work.trained
 class Slow:
     start = evaluated = stop = lambda self, *_: None
@@ -135,7 +135,7 @@ def test_a_trial_in_the_hands_of_a_living_worker_is_left_to_it(workspace, start)
 
 
 def test_a_worker_on_another_machine_is_dead_when_its_signs_of_life_stay_away(workspace, monkeypatch):
-    from tunewheel.tuning import storage, study
+    from tunewheel.tuning.search import storage, study
 
     monkeypatch.setattr(storage, "GRACE", 1)
     with Studies.opened(workspace, work.Plan("tune-away", FEW["recipe"])) as studies:

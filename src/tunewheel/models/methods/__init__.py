@@ -19,6 +19,7 @@ __all__ = [
     "check_unlabelled",
     "method_class",
     "method_names",
+    "refusal",
 ]
 
 _OURS = {
@@ -69,16 +70,18 @@ def method_class(name: str) -> type[Method]:
 
 def check_pair(method: str, task: str) -> type[Method]:
     """The class of ``method``; raises `MethodError`, before any work, where it is of no use for the task."""
+    if why := refusal(method, task):
+        raise MethodError(f"method {method!r} is of no use for task {task!r}: {why.reason}; use {why.nearest!r}")
+    return method_class(method)
+
+
+def refusal(method: str, task: str) -> Refusal | None:
+    """Why ``method`` is of no use for the task; None where it works."""
     found, asked = method_class(method), task_class(task)
-    refusal = found.refuses(asked)
     # What a method inherits is the road, not that it leads here.
     if asked.writes and not vars(found).get("writes", False):
-        refusal = Refusal("its answers are texts, which this method does not teach to write", "full")
-    if refusal:
-        raise MethodError(
-            f"method {method!r} is of no use for task {task!r}: {refusal.reason}; use {refusal.nearest!r}"
-        )
-    return found
+        return Refusal("its answers are texts, which this method does not teach to write", "full")
+    return found.refuses(asked)
 
 
 def check_unlabelled(method: str, given: bool) -> None:

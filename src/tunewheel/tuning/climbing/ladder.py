@@ -11,14 +11,16 @@ from tunewheel.evaluation import Report, compare
 from tunewheel.evaluation.scoring import scored
 from tunewheel.evaluation.terminal import independent
 from tunewheel.models.backbones import BackboneError
-from tunewheel.models.methods import MethodError, method_class, method_names
-from tunewheel.tasks import Task, TaskError, task_class
+from tunewheel.models.methods import MethodError, method_class, method_names, refusal
+from tunewheel.tasks import Task, TaskError
 from tunewheel.tuning.climbing.advice import Advice, Rung, advise
 from tunewheel.tuning.climbing.curve import Curve, learning_curve
 from tunewheel.tuning.climbing.fits import Bench, Fit
 from tunewheel.tuning.climbing.subsets import parts_of
 
 LADDER = ("zero-shot", "setfit", "tfidf", "head", "lora", "full")
+BESIDE = ("gan-bert", "self-training")
+"""Further rungs where there are texts without labels."""
 
 
 @dataclass(frozen=True)
@@ -90,19 +92,18 @@ class _NoTimeError(Exception):
 
 
 def usable(methods: Sequence[str] | None, task: str, *, beside: bool = False) -> tuple[list[str], list[Left]]:
-    """The methods to climb, and those that are of no use for the task; by default the `LADDER`'s that exist.
+    """The methods to climb, and those that are of no use for the task; by default those of the `LADDER`.
 
-    Those that need texts without labels are of none unless there are such ``beside`` the rows.
+    With texts without labels ``beside`` the rows those of `BESIDE` follow; without, what needs such is of no use.
 
     Raises `MethodError` for an unknown one.
     """
-    known = method_names()
-    wanted = [name for name in LADDER if name in known] if methods is None else list(dict.fromkeys(methods))
+    known, usual = method_names(), (*LADDER, *(BESIDE if beside else ()))
+    wanted = [name for name in usual if name in known] if methods is None else list(dict.fromkeys(methods))
     fit, left = [], []
     for name in wanted:
-        refusal = method_class(name).refuses(task_class(task))
-        if refusal:
-            left.append(Left(name, "refused", refusal.reason))
+        if why := refusal(name, task):
+            left.append(Left(name, "refused", why.reason))
         elif method_class(name).unlabelled == "needed" and not beside:
             left.append(Left(name, "refused", "it learns from texts without labels too: --unlabelled FILE"))
         else:
