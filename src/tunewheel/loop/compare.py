@@ -13,7 +13,7 @@ from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from tunewheel.loop.learn import planned
+from tunewheel.loop.learn import NO_BASE, planned
 from tunewheel.loop.reading import LoopError, default_name, read_revision
 from tunewheel.loop.unlabelled import content_hash, texts_beside
 from tunewheel.models.methods import method_class
@@ -113,6 +113,8 @@ def climb(
     if not (plain or chosen):
         refused = "; ".join(f"{each.method}: {each.reason}" for each in left)
         raise LoopError(f"no method is of use for task {dataset.task!r} ({refused})")
+    if unlabelled is not None and chosen and all(method_class(each).unlabelled == "unused" for each in chosen):
+        raise LoopError(f"none of {', '.join(chosen)} makes use of texts without labels; leave --unlabelled out")
     given = {**options, "recipe": recipe, "home": home, "database": database, "lang": lang, "say": say}
     training = planned(dataset, name=called, **given)
     training = replace(training, settings={**training.settings, "data": _told(data), "parent": parent})
@@ -195,7 +197,7 @@ class Comparing:
         """The work that `train` would do with this method, so that its models and ours are the same."""
         road, training = method_class(method), self.training
         settings = {**training.settings, "method": method}
-        base = training.base if road.based else "none"
+        base = training.base if road.based else NO_BASE
         beside = self.unlabelled if road.unlabelled != "unused" else ()
         if beside:
             given = {"unlabelled": str(self.options["unlabelled"]), "unlabelled_sha256": content_hash(beside)}

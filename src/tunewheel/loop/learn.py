@@ -135,11 +135,9 @@ def planned(
     say: Say = lambda heading, line: None,
 ) -> Training:
     """Read the data and settle what is left open: the work that `train` does, with nothing done yet; see there."""
-    from tunewheel.data.infer import PLAIN
     from tunewheel.data.sources import shown
     from tunewheel.registry import check_name
     from tunewheel.store import Workspace
-    from tunewheel.tasks import task_class
 
     recipe = recipe or Recipe()
     check_unlabelled(method, unlabelled is not None)
@@ -153,30 +151,13 @@ def planned(
     }
     dataset = read_revision(data, workspace, chosen, parent, say, **reading)
     called = shown(data) if isinstance(data, str | Path) else dataset.fingerprint
-    if dataset.task == PLAIN:
-        which = "`tunewheel check LABELLED --unlabelled FILE` says which"
-        raise LoopError(f"{called} has no labels to learn from: label some rows first; {which}")
-    for note in dataset.notes:
-        say("data", note)
-    if base is None and task_class(dataset.task).writes:
-        raise LoopError(
-            f"{called} has answers to write, and no language model comes with Tunewheel: name one with --base (a "
-            "folder or a hub id; `tunewheel pretrain --objective clm` makes one)"
-        )
-    check_pair(method, dataset.task)
-    if base is not None and not road.based:
-        raise LoopError(f"method {method!r} starts from no base; leave --base {base} out")
-    base = base or (default_base(dataset, say) if road.based else "none")
+    check_wanted(called, dataset, [method], base, say)
+    base = base or (default_base(dataset, say) if road.based else NO_BASE)
     beside = () if unlabelled is None else texts_beside(dataset, unlabelled, text, say)
-    of_task: dict[str, Any] = {
-        "class_weights": class_weights,
-        "positive": positive,
-        "out_of_scope": scope_of(dataset, out_of_scope, say),
-        "crf": base in FROM_NOTHING if crf is None else crf,
-        "context": context,
-    }
-    if task_class(dataset.task).writes:
-        of_task = {"max_new_tokens": max_new_tokens, "temperature": temperature, "top_p": top_p, "seed": recipe.seed}
+    writing = {"max_new_tokens": max_new_tokens, "temperature": temperature, "top_p": top_p, "seed": recipe.seed}
+    crf = base in FROM_NOTHING if crf is None else crf
+    labelling = {"class_weights": class_weights, "positive": positive, "crf": crf, "context": context}
+    of_task = task_options(dataset, out_of_scope, say, writing=writing, labelling=labelling)
     settings = {
         "data": called,
         "name": chosen,
@@ -195,6 +176,50 @@ def planned(
         robustness=robustness,
         unlabelled=beside,
     )
+
+
+NO_BASE = "none"
+"""Stands where a base would, for methods that start from none."""
+
+
+def check_wanted(
+    called: str, dataset: Dataset, methods: Sequence[str], base: str | Sequence[str] | None, say: Say
+) -> None:
+    """Say what the dataset notes, and refuse before any work what no method of these could learn from."""
+    from tunewheel.data.infer import PLAIN
+    from tunewheel.tasks import task_class
+
+    if dataset.task == PLAIN:
+        which = "`tunewheel check LABELLED --unlabelled FILE` says which"
+        raise LoopError(f"{called} has no labels to learn from: label some rows first; {which}")
+    for note in dataset.notes:
+        say("data", note)
+    if base is None and task_class(dataset.task).writes:
+        raise LoopError(
+            f"{called} has answers to write, and no language model comes with Tunewheel: name one with --base (a "
+            "folder or a hub id; `tunewheel pretrain --objective clm` makes one)"
+        )
+    for method in methods:
+        check_pair(method, dataset.task)
+    if base is not None and not any(method_class(method).based for method in methods):
+        named = base if isinstance(base, str) else ", ".join(base)
+        raise LoopError(f"method {', '.join(map(repr, methods))} starts from no base; leave --base {named} out")
+
+
+def task_options(
+    dataset: Dataset,
+    out_of_scope: str | Literal[False] | None,
+    say: Say,
+    *,
+    writing: dict[str, Any],
+    labelling: dict[str, Any],
+) -> dict[str, Any]:
+    """What the dataset's task is built with: one that writes has other options than one that labels."""
+    from tunewheel.tasks import task_class
+
+    if task_class(dataset.task).writes:
+        return writing
+    return {**labelling, "out_of_scope": scope_of(dataset, out_of_scope, say)}
 
 
 _TRACKERS = ("tensorboard", "mlflow", "wandb")

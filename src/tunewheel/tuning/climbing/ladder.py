@@ -19,6 +19,8 @@ from tunewheel.tuning.climbing.fits import Bench, Fit
 from tunewheel.tuning.climbing.subsets import parts_of
 
 LADDER = ("zero-shot", "setfit", "tfidf", "head", "lora", "full")
+BESIDE = ("gan-bert", "self-training")
+"""Further rungs where there are texts without labels."""
 
 
 @dataclass(frozen=True)
@@ -90,14 +92,14 @@ class _NoTimeError(Exception):
 
 
 def usable(methods: Sequence[str] | None, task: str, *, beside: bool = False) -> tuple[list[str], list[Left]]:
-    """The methods to climb, and those that are of no use for the task; by default the `LADDER`'s that exist.
+    """The methods to climb, and those that are of no use for the task; by default those of the `LADDER`.
 
-    Those that need texts without labels are of none unless there are such ``beside`` the rows.
+    With texts without labels ``beside`` the rows those of `BESIDE` follow; without, what needs such is of no use.
 
     Raises `MethodError` for an unknown one.
     """
-    known = method_names()
-    wanted = [name for name in LADDER if name in known] if methods is None else list(dict.fromkeys(methods))
+    known, usual = method_names(), (*LADDER, *(BESIDE if beside else ()))
+    wanted = [name for name in usual if name in known] if methods is None else list(dict.fromkeys(methods))
     fit, left = [], []
     for name in wanted:
         refused = refusal(method_class(name), task_class(task))
