@@ -88,4 +88,4 @@ def test_rows_that_share_a_window_keep_their_own_answers():
 
 
 def test_windows_with_other_answers_are_still_the_same_windows():
-    assert Window([1], [], (), 0, np.zeros(2)) == Window([1], [], (), 0)
+    assert Window([1], [], (), 0, soft=np.zeros(2)) == Window([1], [], (), 0)

