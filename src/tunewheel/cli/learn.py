@@ -51,7 +51,7 @@ def train(
         Literal["raise", "skip"] | None,
         typer.Option("--on-error", help="skip: leave bad rows out, and write down which and why."),
     ] = None,
-    base: Annotated[str | None, typer.Option(help="minilm, bilstm, textcnn, a folder or a hub id.")] = None,
+    base: Annotated[str | None, typer.Option(help="minilm, zh-mini, bilstm, textcnn, a folder or a hub id.")] = None,
     method: Annotated[str | None, typer.Option(help="The road from the base to the task; full by default.")] = None,
     unlabelled: Annotated[
         str | None, typer.Option(metavar="FILE", help="Texts without labels, for the methods that learn from such too.")

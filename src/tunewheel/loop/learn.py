@@ -237,12 +237,12 @@ def _check_trackers(names: Sequence[str]) -> None:
 
 
 def default_base(dataset: Dataset, say: Say) -> str:
-    """``bilstm`` where a third of the characters are Chinese, which no bundled base reads; else ``minilm``."""
+    """``zh-mini`` where a third of the characters are Chinese, else ``minilm``."""
     from itertools import islice
 
     texts = [row["text"] for row in islice(iter(dataset["train"]), 500)]
     characters = sum(len(text) for text in texts)
     share = sum(len(_CHINESE.findall(text)) for text in texts) / max(1, characters)
-    base = "bilstm" if share > 1 / 3 else "minilm"
+    base = "zh-mini" if share > 1 / 3 else "minilm"
     say("base", f"{base}, for text with {share:.0%} Chinese characters (--base to change)")
     return base
