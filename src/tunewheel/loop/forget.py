@@ -276,7 +276,7 @@ class _Retraining:
         """What `train` takes, as a run recorded it; the columns and splits are the dataset's by now."""
         kept = (
             *("name", "base", "method", "options", "unlabelled", "class_weights", "positive", "out_of_scope", "crf"),
-            *("context", "slices", "robustness"),
+            *("text", "context", "slices", "robustness", "max_new_tokens", "temperature", "top_p"),
         )
         recipe = {each.name: recorded[each.name] for each in fields(Recipe) if each.name in recorded}
         given = {name: recorded[name] for name in kept if name in recorded}

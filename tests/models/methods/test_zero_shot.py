@@ -183,3 +183,11 @@ def test_it_is_declared_like_any_model(tiny_base):
     model = by_name(tiny_base, rows=intent_rows(8))
     assert model.origin.method == "zero-shot"
     assert replace(model.origin).base == str(tiny_base)
+
+
+def test_a_description_longer_than_a_window_shifts_no_label(tiny_base):
+    """Vectors come by the window, and a phrase of several must count for its own label alone."""
+    long = "please tell me what is my balance today " * 12
+    told = {"balance": [long], "lost": ["I lost the card", "卡丢了"]}
+    model = by_name(tiny_base, descriptions=told, template="{}")
+    assert [p["label"] for p in model.predict([long, "I lost the card", "卡丢了"])] == ["balance", "lost", "lost"]

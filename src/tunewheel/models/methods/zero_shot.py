@@ -200,9 +200,10 @@ class ByName(ByEntailment):
         """Set the head by the labels' words and the texts of ``train``, whose labels are not looked at."""
         import torch
 
-        names = self._vectors([phrase for told in self.phrases.values() for phrase in told])
-        counts = [len(told) for told in self.phrases.values()]
-        labels = _means(names, counts)
+        phrases = [phrase for told in self.phrases.values() for phrase in told]
+        # There is a vector a window, and a long description has several.
+        windows = [len(self.model.task.encode([{"text": phrase}], self.model.encoder)) for phrase in phrases]
+        labels = _means(_means(self._vectors(phrases), windows), [len(told) for told in self.phrases.values()])
         texts = [row["text"] for row in (*train, *self.unlabelled)][:MOST] if self.method.adapt else []
         seen = self._vectors(texts) if texts else labels
         several = self.model.task.head().loss == "binary"
@@ -252,7 +253,7 @@ def label_head(labels: Array, texts: Array, scale: float, *, several: bool, roun
 
 
 def _means(vectors: Array, counts: Sequence[int]) -> Array:
-    """The mean direction of each label's phrases, ``counts`` of them a label."""
+    """The mean direction of each group of vectors in a row, ``counts`` of them a group."""
     import numpy as np
 
     edges = np.cumsum([0, *counts])
