@@ -270,7 +270,8 @@ def check_method(
     Checked: options survive JSON, and strange ones are refused before the base is looked for, as is a task that the
     method is of no use for; the same seed gives the same answers; nothing given is changed; every prediction has the
     task's form and does not depend on its neighbours; a saved model answers as before; what answers before it has
-    learned does so in the task's form; a method that learns from no labels needs no rows. ``folder`` must be empty.
+    learned does so in the task's form; a method that learns from no labels needs no rows. Methods that need texts
+    without labels get those of ``rows``. ``folder`` must be empty.
     """
     from tunewheel.models import Recipe
     from tunewheel.models.methods import method_class, refusal
@@ -311,8 +312,13 @@ class _Road:
     def model(self, rows: Sequence[Row], run: str) -> Model:
         """What comes of a run, its declarations checked."""
         from tunewheel.models import prepare
+        from tunewheel.models.methods import method_class
 
-        ready = prepare(self.task, self.base, rows, self.recipe, method=self.name, options=self.options)
+        needed = method_class(self.name).unlabelled == "needed"
+        beside = [{"text": f"{row['text']} …"} for row in rows] if needed else []
+        ready = prepare(
+            self.task, self.base, rows, self.recipe, method=self.name, options=self.options, unlabelled=beside
+        )
         _require(self.name in ready.described(), "described() must name the method")
         if ready.untrained is not None and rows:
             _check_form(self.task, rows, ready.untrained.predict(list(rows)))

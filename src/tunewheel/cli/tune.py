@@ -35,6 +35,9 @@ def tune(
     base: Annotated[
         Names, typer.Option(help="minilm, bilstm, a folder or a hub id; several are searched over.")
     ] = None,
+    unlabelled: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Texts without labels, for the methods that learn from such too.")
+    ] = None,
     repeats: Annotated[int, typer.Option(min=1, help="Fresh seeds for the best three and the defaults.")] = 2,
     prune: Annotated[bool, typer.Option(help="End trials that are behind the median of the others.")] = True,
     sampler: Annotated[Literal["tpe", "random"], typer.Option(help="How settings are drawn.")] = "tpe",
@@ -61,8 +64,9 @@ def tune(
     from tunewheel.settings import search_space, train_settings
 
     given: dict[str, Any] = {"data": data, "name": name, "task": task, "text": text, "label": label, "seed": seed}
+    given |= {"unlabelled": unlabelled}
     resolved = train_settings(given, file=settings, changes=changes or ())
-    arguments = {key: value for key, value in resolved.arguments().items() if key not in ("slices", "robustness")}
+    arguments = resolved.arguments()
     arguments |= {"method": method or resolved.method, "base": base or resolved.base}
     tuned = loop.tune(
         **arguments,

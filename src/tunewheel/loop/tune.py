@@ -9,9 +9,10 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from tunewheel.loop.learn import default_base
-from tunewheel.loop.reading import LoopError, default_name, read_revision, scope_of
-from tunewheel.models.methods import check_pair, method_class
+from tunewheel.loop.learn import NO_BASE, check_wanted, default_base, task_options
+from tunewheel.loop.reading import LoopError, default_name, read_revision
+from tunewheel.loop.unlabelled import content_hash, texts_beside
+from tunewheel.models.methods import check_unlabelled, method_class
 from tunewheel.models.recipe import Recipe
 from tunewheel.training import Say
 
@@ -51,10 +52,17 @@ def tune(
     base: str | Sequence[str] | None = None,
     method: str | Sequence[str] = "full",
     options: Mapping[str, Any] | None = None,
+    unlabelled: str | Path | None = None,
     class_weights: Literal["none", "balanced"] = "none",
+    positive: str | None = None,
     out_of_scope: str | Literal[False] | None = None,
     crf: bool | None = None,
     context: int = 0,
+    max_new_tokens: int = 128,
+    temperature: float = 0.0,
+    top_p: float = 1.0,
+    slices: Sequence[str] | None = None,
+    robustness: Sequence[str] = (),
     recipe: Recipe | None = None,
     output: str | Path | None = None,
     home: str | Path = ".tunewheel",
@@ -75,6 +83,8 @@ def tune(
     processes here, and whoever runs the same call on the same PostgreSQL. Killed, the same call goes on; with a larger
     budget it goes further. One worker finds the same settings again.
 
+    ``slices`` and ``robustness`` are not searched with; they go with the settings to `train`.
+
     The settings go to ``output`` (a YAML file, by default among the workspace's reports beside a page of the search).
 
     Raises `tunewheel.DataError` for bad input, `LoopError` for settings that do not fit it or data without a dev split,
@@ -84,6 +94,7 @@ def tune(
     >>> tuned = tw.tune("tickets.jsonl", minutes=60)                     # doctest: +SKIP
     >>> tw.train("tickets.jsonl", **tuned.arguments())                   # doctest: +SKIP
     """
+    from tunewheel.data.sources import shown
     from tunewheel.registry import check_name
     from tunewheel.store import Workspace
     from tunewheel.tuning.search.plan import Plan
@@ -101,23 +112,27 @@ def tune(
     space = read_space(search or {})
     methods = [method] if isinstance(method, str) else list(method)
     for each in methods:
-        method_class(each)
+        if unlabelled is None or all(method_class(other).unlabelled == "unused" for other in methods):
+            check_unlabelled(each, unlabelled is not None)
     workspace = Workspace.open(home, database)
     reading: dict[str, Any] = {
         **{"task": task, "text": text, "label": label, "format": format, "ends": ends, "dev": dev, "test": test},
         **{"seed": recipe.seed, "group": group, "time": time, "on_error": on_error},
     }
     dataset = read_revision(data, workspace, chosen, parent, say, **reading)
-    _check(data, dataset, methods)
-    for note in dataset.notes:
-        say("data", note)
-    bases = [default_base(dataset, say)] if base is None else [base] if isinstance(base, str) else list(base)
-    of_task: dict[str, Any] = {
-        "class_weights": class_weights,
-        "out_of_scope": scope_of(dataset, out_of_scope, say),
-        "crf": crf,
-        "context": context,
-    }
+    called = shown(data) if isinstance(data, str | Path) else dataset.fingerprint
+    check_wanted(called, dataset, methods, base, say)
+    if not dataset.rows.get("dev"):
+        raise LoopError(
+            f"{called} has no dev split, and tuning chooses on dev: give one, or take a share of train (--set dev=0.1)"
+        )
+    beside = () if unlabelled is None else texts_beside(dataset, unlabelled, text, say)
+    bases = [base] if isinstance(base, str) else list(base or ())
+    if not bases:
+        bases = [default_base(dataset, say) if any(method_class(each).based for each in methods) else NO_BASE]
+    writing = {"max_new_tokens": max_new_tokens, "temperature": temperature, "top_p": top_p, "seed": recipe.seed}
+    labelling = {"class_weights": class_weights, "positive": positive, "crf": crf, "context": context}
+    of_task = task_options(dataset, out_of_scope, say, writing=writing, labelling=labelling)
     settings = {
         **({"data": str(data)} if isinstance(data, str | Path) else {}),
         **{key: value for key, value in {**reading, "name": name, "parent": parent}.items() if value is not None},
@@ -125,29 +140,18 @@ def tune(
         **({"out_of_scope": False} if out_of_scope is False else {}),
         **{key: value for key, value in asdict(recipe).items() if value != getattr(Recipe(), key)},
         **({"options": dict(options)} if options else {}),
+        **({"unlabelled": str(unlabelled)} if unlabelled is not None else {}),
+        **({"slices": list(slices)} if slices is not None else {}),
+        **({"robustness": list(robustness)} if robustness else {}),
     }
     told = {"bases": bases, "methods": methods, "space": {key: str(one) for key, one in space.items()}}
     asked = {**told, "of_task": of_task, "options": dict(options or {}), "recipe": asdict(recipe)}
+    asked |= {"unlabelled": content_hash(beside)} if beside else {}
     key = _key(dataset, {**asked, "prune": prune, "sampler": sampler})
     budget = trials if trials or minutes else TRIALS
-    plan = Plan(key, recipe, of_task, options or {}, budget, minutes, repeats, prune, sampler)
+    plan = Plan(key, recipe, of_task, options or {}, budget, minutes, repeats, prune, sampler, beside)
     tuned = _run(workspace, plan, dataset, chosen, settings, (bases, methods, space), jobs, progress, say)
     return _kept(tuned, workspace, output, lang)
-
-
-def _check(data: Any, dataset: Dataset, methods: Sequence[str]) -> None:
-    """Refuse what cannot be tuned on, before any work."""
-    from tunewheel.data.infer import PLAIN
-
-    called = data if isinstance(data, str | Path) else dataset.fingerprint[:12]
-    if dataset.task == PLAIN:
-        raise LoopError(f"{called} has no labels to learn from: label some rows first")
-    if not dataset.rows.get("dev"):
-        raise LoopError(
-            f"{called} has no dev split, and tuning chooses on dev: give one, or take a share of train (--set dev=0.1)"
-        )
-    for method in methods:
-        check_pair(method, dataset.task)
 
 
 def _key(dataset: Dataset, asked: Mapping[str, Any]) -> str:

@@ -63,6 +63,7 @@ class Recipe:
         elif not pretrained:
             rate = 3e-3
         else:
-            rate = 2e-4 if width <= 400 else 5e-5 if width <= 800 else 2e-5
+            # zh-mini, 256 wide, on Resume: dev F1 86.9 at 2e-4, 90.0 at 1e-3.
+            rate = 1e-3 if width <= 256 else 2e-4 if width <= 400 else 5e-5 if width <= 800 else 2e-5
         chosen = precision if self.precision == "auto" else self.precision
         return replace(self, epochs=epochs, learning_rate=rate, batch_tokens=batch, precision=chosen)

@@ -20,6 +20,7 @@ from tunewheel.settings import train_settings
 from tunewheel.tuning.search import objective, study, work
 from tunewheel.tuning.search.page import render_page
 from tunewheel.tuning.search.space import SpaceError
+from writers import ROWS, tiny_llama
 
 
 @pytest.fixture(scope="module")
@@ -269,3 +270,42 @@ def test_a_missing_package_is_answered_with_the_command_that_installs_it(intents
     )
     with pytest.raises(LoopError, match=r"pip install 'tunewheel\[tune\]'"):
         loop.tune(intents, home=tmp_path)
+
+
+def found_settings(path, base, *more):
+    command = ["tune", str(path), "--home", str(path.parent / "home"), "--trials", "1", "--set", "dev=0.3", *more]
+    said = CliRunner().invoke(app, [*command, *(["--base", str(base)] if base else []), "--json"])
+    assert said.exit_code == 0, said.exception or said.output
+    return json.loads(said.stdout.splitlines()[-1])["settings"]
+
+
+def test_what_starts_from_no_base_gives_settings_that_train(tmp_path):
+    path = tmp_path / "intents.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in intent_rows(60)), "utf-8")
+    settings = found_settings(path, None, "--method", "tfidf", "--set", "slices=[channel]")
+    assert settings["method"] == "tfidf" and "base" not in settings and settings["slices"] == ["channel"]
+    (tmp_path / "s.yaml").write_text(yaml.safe_dump({**settings, "slices": None}), "utf-8")
+    said = CliRunner().invoke(app, ["train", "--settings", str(tmp_path / "s.yaml"), "--home", str(tmp_path / "h")])
+    assert said.exit_code == 0, said.exception or said.output
+
+
+@pytest.mark.slow
+def test_texts_without_labels_and_written_answers_are_searched_too(tiny_base, tmp_path):
+    path, more, answers = (tmp_path / name for name in ("intents.jsonl", "more.csv", "answers.jsonl"))
+    path.write_text("".join(json.dumps(row) + "\n" for row in intent_rows(60)), "utf-8")
+    more.write_text("text\n" + "".join(f"where is card {n}\n余额 {n}\n" for n in range(10)), "utf-8")
+    few = ["--set", "epochs=1", "--set", "window=48"]
+    settings = found_settings(path, tiny_base, "--method", "self-training", "--unlabelled", str(more), *few)
+    assert settings["unlabelled"] == str(more)
+    answers.write_text(
+        "".join(
+            json.dumps({**row, "id": f"{n}{row['id']}", "text": f"{row['text']} {n}"}) + "\n"
+            for n in range(5)
+            for row in ROWS
+        ),
+        "utf-8",
+    )
+    settings = found_settings(
+        answers, tiny_llama(tmp_path / "llama"), "--task", "generation", "--set", "max_new_tokens=8", *few[:2]
+    )
+    assert settings["max_new_tokens"] == 8

@@ -67,7 +67,7 @@ class Generations(Adaptation):
     def described(self) -> str:
         """The teacher, and what is left to it."""
         texts = f"{len(self.job.unlabelled):,} texts without labels"
-        return f"{self.teacher.described()}; as the teacher of {self.method.iterations} more on {texts}"
+        return f"{self.teacher.described()}; self-training: the teacher of {self.method.iterations} more on {texts}"
 
     def train(
         self,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunewheel.models.backbones import FROM_NOTHING
+from tunewheel.models.methods import method_class
 from tunewheel.tuning.search.plan import Plan
 
 if TYPE_CHECKING:
@@ -77,7 +78,8 @@ def made_ready(
 
     recipe, options, of_task = plan.settled(values, seed)
     task = _task(dataset, base, of_task)
-    return prepare(task, base, list(dataset["train"]), recipe, method=method, options=options)
+    beside = [{"text": text} for text in plan.unlabelled if method_class(method).unlabelled != "unused"]
+    return prepare(task, base, list(dataset["train"]), recipe, method=method, options=options, unlabelled=beside)
 
 
 def trained(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, Self
 
@@ -22,7 +22,8 @@ class Plan:
 
     ``of_task`` and ``options`` are the task's and the method's settings that stay, ``recipe`` the rest of them.
     ``trials`` and ``minutes`` of training are budgets over all workers together (None: without end), ``repeats`` the
-    fresh seeds under which the best are trained once more. ``key`` names the study.
+    fresh seeds under which the best are trained once more. ``unlabelled`` are texts for the methods that read
+    such. ``key`` names the study.
     """
 
     key: str
@@ -34,6 +35,7 @@ class Plan:
     repeats: int = 2
     prune: bool = True
     sampler: Sampler = "tpe"
+    unlabelled: Sequence[str] = ()
 
     @property
     def seeds(self) -> range:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from tunewheel.models.methods import method_class
 from tunewheel.tuning.search.objective import numbered
 from tunewheel.tuning.search.plan import Plan
 from tunewheel.tuning.search.study import seconds
@@ -104,7 +105,11 @@ class Tuned:
         values = self.best.trial.values
         recipe, options, of_task = self.plan.settled(values)
         of_task |= {"out_of_scope": of_task.get("out_of_scope") or False}  # None would be inferred again
-        return {"base": values["base"], "method": values["method"], "options": options, **of_task, "recipe": recipe}
+        if self.task.writes:
+            del of_task["out_of_scope"], of_task["seed"]
+        rest = {key: self.settings[key] for key in ("unlabelled", "slices", "robustness") if key in self.settings}
+        base = None if values["base"] == "none" else values["base"]
+        return {"base": base, "method": values["method"], "options": options, **of_task, **rest, "recipe": recipe}
 
     def as_dict(self) -> dict[str, Any]:
         """The study as JSON values."""
@@ -160,7 +165,9 @@ def concluded(studies: Studies, dataset: Dataset, name: str, settings: Mapping[s
             for one, called in ((plain, "the defaults"), (chosen, "the best found"))
         ]
         comparison = compare(*reports, seed=plan.recipe.seed)
-    written = {**settings, **_written(chosen.values)}
+    reads = method_class(chosen.values["method"]).unlabelled != "unused"
+    kept = {key: value for key, value in settings.items() if reads or key != "unlabelled"}
+    written = {**kept, **_written(chosen.values)}
     return Tuned(**{**vars(tuned), "comparison": comparison, "settings": written})
 
 
@@ -211,6 +218,6 @@ def _importances(trials: Sequence[FrozenTrial], seed: int) -> dict[str, float]:
 
 def _written(values: Mapping[str, Any]) -> dict[str, Any]:
     """Values as a settings file holds them: a method's options in one place."""
-    plain = {key: value for key, value in values.items() if "." not in key}
+    plain = {key: value for key, value in values.items() if "." not in key and (key, value) != ("base", "none")}
     options = {key.partition(".")[2]: value for key, value in values.items() if "." in key}
     return {**plain, **({"options": options} if options else {})}

@@ -7,7 +7,7 @@ from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
 from tunewheel.models.backbones import FROM_NOTHING, BackboneError
-from tunewheel.models.methods import MethodError, check_pair
+from tunewheel.models.methods import MethodError, check_pair, method_class
 from tunewheel.models.recipe import Recipe
 from tunewheel.tuning.search.space import KEYS, OF_TASK, OPTION, Choice, Dimension, Range, Road, SpaceError
 
@@ -36,14 +36,14 @@ def survey(
     for method in methods:
         check_pair(method, dataset.task)
     found: list[Road] = []
-    for base in bases:
-        for method in methods:
-            try:
-                found.append(_road(plan, dataset, base, method, search))
-            except (MethodError, BackboneError) as error:
-                if not found:
-                    raise
-                tell("space", f"without {method} on {base}: {error}")
+    pairs = [(base if method_class(method).based else "none", method) for base in bases for method in methods]
+    for base, method in dict.fromkeys(pairs):
+        try:
+            found.append(_road(plan, dataset, base, method, search))
+        except (MethodError, BackboneError) as error:
+            if not found:
+                raise
+            tell("space", f"without {method} on {base}: {error}")
     strange = [key for key in search if not any(key in road.defaults for road in found)]
     if strange:
         there = sorted({key for road in found for key in road.defaults if key.startswith(OPTION)})
@@ -60,8 +60,9 @@ def _road(plan: Plan, dataset: Dataset, base: str, method: str, search: Mapping[
     own: list[Any] = [f for f in fields(built) if f.init]  # type: ignore[arg-type]
     chosen = built.from_options(plan.options)
     options = {OPTION + f.name: getattr(chosen, f.name) for f in own}
-    task = {key: plan.of_task.get(key) for key in OF_TASK}
-    task["crf"] = base in FROM_NOTHING if task["crf"] is None else task["crf"]
+    task = {key: plan.of_task[key] for key in OF_TASK if key in plan.of_task}
+    if task.get("crf", False) is None:
+        task["crf"] = base in FROM_NOTHING
     defaults = {**{key: value for key, value in asdict(ready.recipe).items() if key in KEYS}, **task, **options}
     usual = _usual(plan, ready, dataset, base, method)
     asked = {key: dimension for key, dimension in search.items() if key in defaults}
@@ -101,11 +102,17 @@ def _usual(plan: Plan, ready: Adaptation, dataset: Dataset, base: str, method: s
 
 def _learns_below(ready: Adaptation) -> bool:
     """Whether anything of the backbone learns, so that its layers can differ in their rate."""
+    from tunewheel.models.neural import Neural
+
     model = ready.untrained
-    return model is not None and any(weight.requires_grad for weight in model.network.backbone.parameters())
+    if model is None or not isinstance(model.body, Neural):
+        return model is not None
+    return any(weight.requires_grad for weight in model.network.backbone.parameters())
 
 
 def _labels_texts(dataset: Dataset, plan: Plan) -> bool:
     from tunewheel.tasks import task_class
 
+    if task_class(dataset.task).writes:
+        return False
     return task_class(dataset.task).from_dataset(dataset, **plan.of_task).head().level == "sequence"
