@@ -110,8 +110,8 @@ MEANING = """
     time: the column of dates; the newest rows become test, the next dev (ISO, `2018年5月11日`, seconds since 1970 …)
     on_error: `raise` tells every bad row; `skip` leaves bad rows out and writes them to the workspace's reports
     parent: a model or a dataset's fingerprint whose splits are inherited; `name`'s champion by default, or `none`
-    base: `minilm`, `zh-mini`; `bilstm` or `textcnn`, which start from nothing; a folder or a hub id; by the language of the text
-        by default
+    base: `minilm`, `zh-mini`; `bilstm` or `textcnn`, which start from nothing; a folder or a hub id; by the language of
+        the text by default
     method: how the base is adapted, see [methods](methods.md); `full` trains all weights
     options: the method's own, one by one (`options.r=16`)
     unlabelled: a file of texts without labels, for the methods that learn from such too
