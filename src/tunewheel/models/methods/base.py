@@ -32,6 +32,11 @@ def whole_texts(task: type[Task]) -> bool:
     return set(task.targets()) <= {"label", "labels"}
 
 
+def one_text(task: type[Task]) -> bool:
+    """Whether a task labels single whole texts, so that texts without labels are more of the same."""
+    return whole_texts(task) and not hasattr(task, "sides")
+
+
 @dataclass(frozen=True)
 class Job:
     """What is to be adapted to what.

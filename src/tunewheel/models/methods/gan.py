@@ -8,7 +8,7 @@ from math import log2
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from tunewheel.models.methods.base import Job, MethodError, Refusal, whole_texts
+from tunewheel.models.methods.base import Job, MethodError, Refusal, one_text
 from tunewheel.models.methods.engine import Full, Ready
 from tunewheel.models.model import Model
 from tunewheel.tasks import Row, Task
@@ -33,7 +33,7 @@ class GanBert(Full):
     @classmethod
     def refuses(cls, task: type[Task]) -> Refusal | None:
         """A made-up vector stands for a whole text."""
-        return None if whole_texts(task) else Refusal("its generator makes up whole texts", "full")
+        return None if one_text(task) else Refusal("its generator makes up whole single texts", "full")
 
     def ready(self, job: Job) -> Mixed:
         """Put the head and its opponent on the base; a tokenizer made of the texts is made of all of them."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from tunewheel.models.methods.base import Adaptation, Job, Method, Refusal, whole_texts
+from tunewheel.models.methods.base import Adaptation, Job, Method, Refusal, one_text
 from tunewheel.models.methods.engine import Full, Ready
 from tunewheel.models.model import Model
 from tunewheel.models.recipe import Recipe
@@ -41,7 +41,7 @@ class SelfTraining(Method):
     @classmethod
     def refuses(cls, task: type[Task]) -> Refusal | None:
         """How sure a model is of a whole text is what it goes by."""
-        return None if whole_texts(task) else Refusal("it goes by how sure a model is of a text's one answer", "full")
+        return None if one_text(task) else Refusal("it goes by how sure a model is of a single text's answer", "full")
 
     def prepare(self, job: Job) -> Adaptation:
         """Make the first teacher ready."""
