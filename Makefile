@@ -49,6 +49,7 @@ bench: $(BIN)/.installed  ## measure speed and quality: make bench DATA=folder (
 	$(BIN)/python bench/duplicates.py --data $(DATA)
 	$(BIN)/python bench/label_noise.py --data $(DATA)
 	$(BIN)/python bench/stackfaq.py --data $(DATA)
+	$(BIN)/python bench/topics.py --data $(DATA)
 	$(BIN)/python bench/tuning.py --data $(DATA)
 
 format: $(BIN)/.installed  ## put the code into shape

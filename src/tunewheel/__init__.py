@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tunewheel.loop.collect import collect
     from tunewheel.loop.distill import distill
     from tunewheel.loop.forget import forget
+    from tunewheel.loop.topics import topics
     from tunewheel.loop.tune import tune
     from tunewheel.models import Model
     from tunewheel.models.retrieval import Index
@@ -48,6 +49,7 @@ _HOMES = {
     "evaluate": "tunewheel.evaluation",
     "forget": "tunewheel.loop",
     "pretrain": "tunewheel.loop",
+    "topics": "tunewheel.loop",
     "train": "tunewheel.loop",
     "tune": "tunewheel.loop",
 }
@@ -74,6 +76,7 @@ __all__ = [
     "evaluate",
     "forget",
     "pretrain",
+    "topics",
     "train",
     "tune",
 ]

@@ -16,6 +16,7 @@ from tunewheel.cli.distill import distill
 from tunewheel.cli.forget import forget
 from tunewheel.cli.options import stderr
 from tunewheel.cli.pretrain import pretrain
+from tunewheel.cli.topics import topics
 from tunewheel.cli.tune import tune
 
 __all__ = ["app", "main"]
@@ -27,7 +28,7 @@ app = typer.Typer(
     add_completion=False,
 )
 for command in (
-    *(learn.demo, collect, check, clean, pretrain, learn.train, compare, tune, distill),
+    *(learn.demo, collect, check, clean, topics, pretrain, learn.train, compare, tune, distill),
     *(score.evaluate, score.predict),
     *(registry.models, registry.trace, registry.promote, registry.rollback, forget),
 ):
@@ -76,6 +77,7 @@ def _expected() -> tuple[type[Exception], ...]:
         "tunewheel.data.check.inspect": ("CheckError",),
         "tunewheel.data.privacy.kinds": ("PrivacyError",),
         "tunewheel.data.problems": ("DataError",),
+        "tunewheel.data.topics.topics": ("TopicsError",),
         "tunewheel.evaluation.intervals": ("EvaluationError",),
         "tunewheel.lineage.find": ("TraceError",),
         "tunewheel.loop": ("LoopError",),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -113,20 +113,29 @@ def text_vectors(texts: Sequence[str], *, width: int = 256, seed: int = 13) -> V
     texts. Fewer texts or n-grams than ``width`` give fewer columns. A text without words is all zeros (Deerwester et
     al. 1990, "Indexing by Latent Semantic Analysis"; the SVD is Halko et al. 2011).
     """
-    if not len(texts):
-        return np.zeros((0, 0), dtype=np.float32)
+    return text_space(texts, width=width, seed=seed)(texts) if len(texts) else np.zeros((0, 0), dtype=np.float32)
+
+
+def text_space(texts: Sequence[str], *, width: int = 256, seed: int = 13) -> Callable[[Sequence[str]], Vectors]:
+    """What makes the `text_vectors` of some texts, one at least: to be asked about others, in the same space."""
     from sklearn.decomposition import TruncatedSVD
 
     weigh = _fitted(texts, seed)
     chosen = sample(len(texts), FITTED, seed).rows
     fitted = weigh.transform([texts[i] for i in chosen])
-    if fitted.shape[1] < 2:  # nothing to reduce, and scikit-learn refuses
-        return np.concatenate([unit(weigh.transform(block).toarray()) for block in _blocks(texts)])
-    svd = TruncatedSVD(min(width, *fitted.shape), n_iter=2, random_state=seed)
-    # A set of equal texts has no variance to explain, which scikit-learn divides by.
-    with np.errstate(invalid="ignore", divide="ignore"):
-        svd.fit(fitted)
-    return np.concatenate([unit(svd.transform(weigh.transform(block))) for block in _blocks(texts)])
+    reduce = None
+    if fitted.shape[1] > 1:  # else there is nothing to reduce, and scikit-learn refuses
+        svd = TruncatedSVD(min(width, *fitted.shape), n_iter=2, random_state=seed)
+        # A set of equal texts has no variance to explain, which scikit-learn divides by.
+        with np.errstate(invalid="ignore", divide="ignore"):
+            svd.fit(fitted)
+        reduce = svd.transform
+
+    def vectors(asked: Sequence[str]) -> Vectors:
+        blocks = (weigh.transform(block) for block in _blocks(asked))
+        return np.concatenate([unit(reduce(block) if reduce else block.toarray()) for block in blocks])
+
+    return vectors
 
 
 def unit(vectors: npt.ArrayLike) -> Vectors:

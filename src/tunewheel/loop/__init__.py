@@ -10,6 +10,7 @@ from tunewheel.loop.learn import default_base, train
 from tunewheel.loop.pretraining import pretrain
 from tunewheel.loop.reading import LoopError, default_name, load, read_dataset, read_revision
 from tunewheel.loop.score import evaluate, predict, score_file
+from tunewheel.loop.topics import topics
 from tunewheel.loop.tune import tune
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "read_dataset",
     "read_revision",
     "score_file",
+    "topics",
     "train",
     "tune",
 ]

@@ -40,6 +40,10 @@ BY_SUFFIX: Mapping[str, Format] = {
 _JSON = re.compile(r'(\[\s*)?[\[{]\s*("|\}|$)')
 
 
+class Formless(DataError):
+    """A file of text in no form that could be told: nothing marks its rows."""
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """Rows of one split in one file, or side by side in several: their format, and the split if anything tells it.
@@ -163,7 +167,7 @@ def _formless(path: Path, format: str | None) -> DataError:
         return DataError([Problem(str(path), None, "", expected, "none", fix)])
     expected = "JSON Lines, CSV, TSV, CoNLL columns or Parquet"
     fix = "say which it is with --format, or convert it"
-    return DataError([Problem(str(path), None, "", expected, "text of no such form", fix)])
+    return Formless([Problem(str(path), None, "", expected, "text of no such form", fix)])
 
 
 def _is_a_line_each(file: TextFile) -> bool:
