@@ -38,15 +38,19 @@ bench: $(BIN)/.installed  ## measure speed and quality: make bench DATA=folder (
 	$(BIN)/python bench/coverage.py
 	$(BIN)/python bench/breadth.py --data $(DATA)
 	$(BIN)/python bench/chinese.py --data $(DATA)
+	$(BIN)/python bench/fewshot.py --data $(DATA)
+	$(BIN)/python bench/roads.py --data $(DATA)
 	$(BIN)/python bench/big.py
 	$(BIN)/python bench/fuzz.py --data $(DATA)
 	$(BIN)/python bench/pretrain.py --data $(DATA)
+	$(BIN)/python bench/distill.py --data $(DATA)
 	$(BIN)/python bench/privacy.py --data $(DATA)
 	$(BIN)/python bench/check.py --data $(DATA)
 	$(BIN)/python bench/duplicates.py --data $(DATA)
 	$(BIN)/python bench/label_noise.py --data $(DATA)
 	$(BIN)/python bench/stackfaq.py --data $(DATA)
 	$(BIN)/python bench/topics.py --data $(DATA)
+	$(BIN)/python bench/tuning.py --data $(DATA)
 
 format: $(BIN)/.installed  ## put the code into shape
 	$(BIN)/ruff check --fix src tests bench tools examples

@@ -10,25 +10,21 @@ seed less 13. Every finished cell (data, base, seed) stands in a JSON Lines file
 from __future__ import annotations
 
 import hashlib
-import json
 import statistics
-import sys
 import tempfile
 import time
 from argparse import Namespace
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from common import RECORD, ROOT, arguments, finish, need
+from common import RECORD, ROOT, Cell, Cells, arguments, finish, need
 
 BASES = ("pretrained", "random", "bilstm", "textcnn", "linear")
 FIRST_SEED = 13
 FOLDS = 5
-STRENGTHS = (1.0, 10.0, 100.0)
-Cell = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -59,54 +55,6 @@ SETS = (
         for task in ("tnews", "eprstmt", "bustm")
     ),
 )
-
-
-class Cells:
-    """Finished cells by data, base, seed and whatever else they were measured under, in a file that only grows."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-        self.known = {json.dumps(cell["key"]): cell for cell in map(json.loads, lines)}
-
-    def get(self, key: list[Any], measure: Callable[[], Cell]) -> Cell:
-        """The cell of ``key``, measured and written down where it is not known yet."""
-        name = json.dumps(key)
-        if name not in self.known:
-            self.known[name] = {"key": key, **measure()}
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(self.known[name], ensure_ascii=False) + "\n")
-            print(self.known[name], file=sys.stderr, flush=True)
-        return self.known[name]
-
-
-class Linear:
-    """Logistic regression over the TF-IDF of one to three characters, fitted on train, its strength chosen on dev."""
-
-    def __init__(self, task: Any, train: list[Any], dev: list[Any]) -> None:
-        from sklearn.feature_extraction.text import TfidfVectorizer
-        from sklearn.linear_model import LogisticRegression
-
-        self.task = task
-        self.features = TfidfVectorizer(analyzer="char", ngram_range=(1, 3), sublinear_tf=True)
-        seen, labels = self.features.fit_transform(_texts(train)), [row["label"] for row in train]
-        models = [LogisticRegression(C=strength, max_iter=1000).fit(seen, labels) for strength in STRENGTHS]
-        held, gold = self.features.transform(_texts(dev)), [row["label"] for row in dev]
-        self.dev, self.model = max(((model.score(held, gold), model) for model in models), key=lambda pair: pair[0])
-
-    def predict(self, rows: Any, /) -> list[dict[str, Any]]:
-        found = self.model.predict_proba(self.features.transform(_texts(rows)))
-        answers = []
-        for values in found.tolist():
-            probabilities = dict(zip(self.model.classes_.tolist(), values, strict=True))
-            label = max(probabilities, key=probabilities.__getitem__)
-            answers.append({"label": label, "confidence": probabilities[label], "probabilities": probabilities})
-        return answers
-
-
-def _texts(rows: Any) -> list[str]:
-    return [row["text"] for row in rows]
 
 
 @cache
@@ -158,9 +106,11 @@ def network(
 def linear(
     task: Any, _base: str, train: list[Any], dev: list[Any], _seed: int, _options: Namespace
 ) -> tuple[Any, dict[str, float]]:
-    """The linear model, which draws nothing, with its scores on dev."""
-    model = Linear(task, train, dev)
-    return model, {"accuracy": model.dev}
+    """The linear model, which draws nothing where there is a dev split, with its scores on it."""
+    from tunewheel.models import Recipe, prepare
+
+    model, _ = prepare(task, "none", train, Recipe(), method="tfidf").train(train, dev, Path())
+    return model, dict(model.origin.dev)
 
 
 def random_weights(base: Path, folder: Path, seed: int) -> str:

@@ -1,4 +1,4 @@
-"""What every benchmark shares: its arguments, the machine's name, a row in docs/benchmarks.md."""
+"""What every benchmark shares: its arguments, the machine's name, finished cells, a row in docs/benchmarks.md."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ import json
 import os
 import platform
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 RECORD = ROOT / "docs" / "benchmarks.md"
+Cell = dict[str, Any]
 
 
 def arguments(description: str) -> argparse.ArgumentParser:
@@ -32,6 +34,26 @@ def need(folder: Path, *names: str) -> None:
         print("missing: " + ", ".join(missing), file=sys.stderr)
         print("give the folder that holds them with --data or TUNEWHEEL_BENCH_DATA", file=sys.stderr)
         raise SystemExit(3)
+
+
+class Cells:
+    """Finished cells by data, base, seed and whatever else they were measured under, in a file that only grows."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        self.known = {json.dumps(cell["key"]): cell for cell in map(json.loads, lines)}
+
+    def get(self, key: list[Any], measure: Callable[[], Cell]) -> Cell:
+        """The cell of ``key``, measured and written down where it is not known yet."""
+        name = json.dumps(key)
+        if name not in self.known:
+            self.known[name] = {"key": key, **measure()}
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(self.known[name], ensure_ascii=False) + "\n")
+            print(self.known[name], file=sys.stderr, flush=True)
+        return self.known[name]
 
 
 def machine() -> str:

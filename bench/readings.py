@@ -47,7 +47,7 @@ def entities_of(row: Row) -> set[Span]:
 
 def join(rows: Sequence[Row], joiner: str) -> dict[str, Any]:
     """One row of several, its words and entities moved along."""
-    from tunewheel.tasks.ner import words_of
+    from tunewheel.tasks.words import words_of
 
     text, tokens, entities = "", [], []
     for row in rows:

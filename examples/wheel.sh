@@ -13,7 +13,7 @@ en="$TUNEWHEEL_HOME/demo/en" zh="$TUNEWHEEL_HOME/demo/zh"
 say "Adapt a pretrained model to the English intents; evaluate it; register it as champion"
 tunewheel train "$en" --name intents --task classification --epochs 3
 
-say "Find entities in the Chinese messages, with a model that starts from nothing"
+say "Find entities in the Chinese messages, on the bundled Chinese base"
 tunewheel train "$zh" --name entities --task ner --epochs 6
 
 say "Train longer: a second version, in front only if it is measurably better on the same test rows"

@@ -13,7 +13,7 @@ from tiny import intent_rows
 from tunewheel.cli import app, main
 from tunewheel.loop import LoopError
 from tunewheel.registry import Registry
-from tunewheel.tuning.fits import Bench
+from tunewheel.tuning.climbing.fits import Bench
 
 
 @pytest.fixture
@@ -106,10 +106,15 @@ def test_texts_without_labels_reach_the_methods(data, sqlite_workspace, tmp_path
         return Good.prepare(self, job)
 
     Good = made("good")
-    install(monkeypatch, made("curious", prepare=prepare))
+    install(monkeypatch, made("curious", prepare=prepare, unlabelled="used"), made("good"))
     more = tmp_path / "more.csv"
     more.write_text("text\nwhere is my card\n余额还有多少\n", encoding="utf-8")
     climbed(data, sqlite_workspace, ["curious"], unlabelled=more)
+    assert set(map(tuple, seen)) == {("where is my card", "余额还有多少")}
+    with pytest.raises(LoopError, match="none of good makes use of texts without labels"):
+        climbed(data, sqlite_workspace, ["good"], unlabelled=more)
+    seen.clear()
+    run(data, sqlite_workspace, "--methods", "curious,good", "--unlabelled", str(more), "--seed", "14")
     assert set(map(tuple, seen)) == {("where is my card", "余额还有多少")}
 
 
@@ -133,7 +138,7 @@ def test_the_command_tells_and_names_the_line_that_trains(data, sqlite_workspace
     assert "picky cannot be used here: no base of the kind it needs" in told
     assert "good: the best score" in told and "looked at once" in told
     line = re.search(r"next +(tunewheel train .*)", shown.stdout)[1]
-    assert line.endswith("--set epochs=2 --method good")
+    assert line.endswith("--method good --set epochs=2")
     monkeypatch.setattr(sys, "argv", [*line.split(), "--home", str(sqlite_workspace.home)])
     with pytest.raises(SystemExit) as ended:
         main()

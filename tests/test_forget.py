@@ -162,6 +162,17 @@ def test_the_champion_is_trained_again_without_the_rows(workplace):
     assert all(holding(workplace / "home", text) == [] for text in SAID.values())
 
 
+def test_a_retrained_champion_keeps_its_text_column_and_how_it_writes(workplace):
+    """`predict` looks for the column by its name; a writer cut at another length is another model."""
+    from tunewheel.loop.forget import _Retraining
+
+    wanted = {"text": "body", "max_new_tokens": 7, "temperature": 0.5, "top_p": 0.9}
+    with Workspace.open(workplace / "home") as workspace:
+        rows = kept_dataset(workspace, list_datasets(workspace)[0].fingerprint)
+        again = _Retraining(workspace, None, "why", "en", None, print)._settings({**wanted, "method": "full"}, rows)
+    assert {key: again.get(key) for key in wanted} == wanted
+
+
 def test_data_with_erased_rows_is_not_read_again_in_silence(workplace, made, tiny_base, capfd, monkeypatch):
     forgotten(workplace, "test-en", "--purge")
     command = ["train", made / "cards", "--base", tiny_base, *FAST, "--on-error", "skip", "--seed", "9"]

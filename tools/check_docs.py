@@ -1,4 +1,5 @@
-"""Documentation that cannot drift: generates docs/commands.md and docs/settings.md and checks what is written by hand.
+"""Documentation that cannot drift: generates docs/commands.md, docs/settings.md and the table in docs/methods.md, and
+checks what is written by hand.
 
 `--write` writes the generated pages. Without it: they must be up to date, every command must stand in both READMEs,
 links must lead somewhere, both READMEs must have the same sections and code, no page may name a machine's path.
@@ -15,9 +16,11 @@ import typer
 
 from tunewheel import __version__
 from tunewheel.cli import app
+from tunewheel.models.methods import Refusal, method_class, method_names, refusal
 from tunewheel.models.pretraining.recipe import PretrainRecipe
 from tunewheel.models.recipe import Recipe
 from tunewheel.settings import TrainSettings
+from tunewheel.tasks import task_class, task_names
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "src").rglob("*.md")]
@@ -62,6 +65,31 @@ def settings() -> str:
     return "\n".join(rows) + "\n"
 
 
+def methods() -> str:
+    """The page of methods, with the table of what each is and which tasks it goes with."""
+    page = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
+    before, start, rest = page.partition("<!-- pairs -->\n")
+    _, end, after = rest.partition("<!-- /pairs -->")
+    return before + start + pairs() + end + after
+
+
+def pairs() -> str:
+    """A row a method, a column a task: whether they go together, and if not why and what does."""
+    tasks = [task for task in map(task_class, task_names()) if task.__module__.startswith("tunewheel.")]
+    rows = [f"| method | is | {' | '.join(task.name for task in tasks)} |", "|---" * (2 + len(tasks)) + "|"]
+    for name in method_names():
+        method = method_class(name)
+        if method.__module__.startswith("tunewheel."):
+            cells = [told(refusal(method, task)) for task in tasks]
+            rows.append(f"| `{name}` | {method.summary} | {' | '.join(cells)} |")
+    return "\n".join(rows) + "\n"
+
+
+def told(refused: Refusal | None) -> str:
+    """A cell of the table."""
+    return "works" if refused is None else f"refused: {refused.reason} → `{refused.nearest}`"
+
+
 def explained(meanings: str) -> dict[str, str]:
     """What each setting does, by its name."""
     told = dict(re.findall(r"^    ([a-z_, ]+): (.+?)(?=\n    [a-z_, ]+: |\n    \"\"\"|\Z)", meanings, re.S | re.M))
@@ -72,7 +100,7 @@ MEANING = """
     data: a file, a folder of splits, a pattern (`news_*.json`), a hub id (`owner/name:config`) or a database's URL and
         query (`sqlite:///shop.db::SELECT text, label FROM tickets`)
     name: the model's name; the file's or folder's by default
-    task: a task's name; `classification` or `ner` is inferred from the columns by default
+    task: a task's name; `classification`, `ner` or `generation` is inferred from the columns by default
     text, label: the columns that hold them; inferred by default
     format: `jsonl`, `json`, `csv`, `tsv`, `conll`, `parquet`, `parallel` (a text a line, its tags or label in the same
         line of another file), `marked` (`text@label`) or `lines` (a file a label); by ending or content by default
@@ -82,10 +110,11 @@ MEANING = """
     time: the column of dates; the newest rows become test, the next dev (ISO, `2018年5月11日`, seconds since 1970 …)
     on_error: `raise` tells every bad row; `skip` leaves bad rows out and writes them to the workspace's reports
     parent: a model or a dataset's fingerprint whose splits are inherited; `name`'s champion by default, or `none`
-    base: `minilm`; `bilstm` or `textcnn`, which start from nothing; a folder or a hub id; by the language of the text
-        by default
-    method: how the base is adapted; `full` trains all weights
+    base: `minilm`, `zh-mini`; `bilstm` or `textcnn`, which start from nothing; a folder or a hub id; by the language of
+        the text by default
+    method: how the base is adapted, see [methods](methods.md); `full` trains all weights
     options: the method's own, one by one (`options.r=16`)
+    unlabelled: a file of texts without labels, for the methods that learn from such too
     class_weights: `balanced` lets rare labels weigh more in the loss
     positive: the label that says that two texts belong together, for the task `matching`; by its name by default
     out_of_scope: the label of texts that are about something else, not trained on; inferred from its name
@@ -93,6 +122,9 @@ MEANING = """
     crf: a conditional random field decides over entity labels; on for `bilstm` and
         `textcnn` by default
     context: neighbouring rows of one `document` share a window of so many pieces (entities only; 0: each alone)
+    max_new_tokens: most tokens of a written answer (generation only)
+    temperature: 0 writes the likeliest token at each step; above it tokens are drawn (generation only)
+    top_p: of the probability, the share that tokens are drawn from (generation only)
     slices: columns whose values the report scores apart; those with 2 to 12 values by default
     robustness: `typos`, `case`, `full_width`, `traditional` (extra `zh`), `punctuation`, `entities` or `all`: score the
         test rows so changed too
@@ -113,7 +145,8 @@ MEANING = """
     freeze_embeddings: leave the word table as it is
     head_first: fit the head on the frozen backbone before anything else learns (classification only)
     word_shapes: a table for what a lower-casing tokenizer forgets; on for lower-casing bases by default
-    window: most tokens read at once; longer texts are read in overlapping windows
+    window: most tokens read at once; longer texts are read in overlapping windows (generation reads a row whole)
+    packing: rows of a batch share a sequence without padding, each seeing itself alone (generation only)
     eval_steps: updates between two evaluations on dev; once an epoch by default
     patience: evaluations without a better dev score before training stops; 0: never
     checkpoint_seconds: most work a killed run may lose
@@ -169,7 +202,7 @@ def problems() -> list[str]:
     return found
 
 
-GENERATED = {"commands.md": commands, "settings.md": settings}
+GENERATED = {"commands.md": commands, "settings.md": settings, "methods.md": methods}
 
 if __name__ == "__main__":
     if "--write" in sys.argv:

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from tunewheel.loop.check import check
     from tunewheel.loop.clean import clean
     from tunewheel.loop.collect import collect
+    from tunewheel.loop.distill import distill
     from tunewheel.loop.forget import forget
     from tunewheel.loop.topics import topics
+    from tunewheel.loop.tune import tune
     from tunewheel.models import Model
     from tunewheel.models.retrieval import Index
     from tunewheel.registry import Registry, Version
@@ -43,11 +45,13 @@ _HOMES = {
     "climb": "tunewheel.loop",
     "collect": "tunewheel.loop",
     "compare": "tunewheel.evaluation",
+    "distill": "tunewheel.loop",
     "evaluate": "tunewheel.evaluation",
     "forget": "tunewheel.loop",
     "pretrain": "tunewheel.loop",
     "topics": "tunewheel.loop",
     "train": "tunewheel.loop",
+    "tune": "tunewheel.loop",
 }
 
 __all__ = [
@@ -68,11 +72,13 @@ __all__ = [
     "climb",
     "collect",
     "compare",
+    "distill",
     "evaluate",
     "forget",
     "pretrain",
     "topics",
     "train",
+    "tune",
 ]
 
 

@@ -15,29 +15,54 @@ from rich.table import Table
 
 from tunewheel import loop
 from tunewheel.display import Bar, headed
-from tunewheel.models.recipe import Recipe
 from tunewheel.store import write_whole
 from tunewheel.training import Turn
 
 SPLITS = ("train", "dev", "test")
 
 
+_WORDS = {
+    "en": {
+        "intents": "intents of an English bank help desk, on a pretrained base",
+        "entities": "entities in Chinese messages, on the bundled Chinese base",
+        "answers": "they answer",
+        "data": "rows written for this project, synthetic; train on yours the same way",
+        "file": "YOUR_FILE",
+    },
+    "zh": {
+        "intents": "中文银行客服的意图，用自带的中文底座",
+        "entities": "中文消息里的实体，同一个底座",
+        "answers": "模型作答",
+        "data": "为本项目编写的合成数据；您的数据也这样训练",
+        "file": "您的文件",
+    },
+}
+_ASKED = {
+    "en": ["The machine ate my card this morning", "why was I charged twice for one coffee"],
+    "zh": ["今天早上取款机把我的卡吞了", "一杯咖啡怎么扣了我两次钱"],
+}
+
+
 def run(home: Path, lang: Literal["en", "zh"], console: Console, database: str | None = None) -> None:
-    """Train an English intent classifier and a Chinese entity recogniser on the sample, and let both answer."""
+    """Train an intent classifier and a Chinese entity recogniser on the sample, and let both answer.
+
+    The intents are English ones, or with ``lang`` zh the Chinese ones.
+    """
+    words = _WORDS[lang]
     data = unpack(home / "demo")
-    console.print(Rule("intents of an English bank help desk, on a pretrained base"))
+    console.print(Rule(words["intents"]))
     shared: dict[str, Any] = {"home": home, "database": database, "lang": lang}
-    intents = _train(console, data / "en", **shared, name="intents", task="classification")
-    console.print(Rule("entities in Chinese, with a model that starts from nothing"))
-    entities = _train(console, data / "zh", **shared, name="entities", task="ner", recipe=Recipe(epochs=15))
-    console.print(Rule("they answer"))
-    _answers(console, intents, ["The machine ate my card this morning", "why was I charged twice for one coffee"])
+    intents = _train(console, data / lang, **shared, name="intents", task="classification")
+    console.print(Rule(words["entities"]))
+    entities = _train(console, data / "zh", **shared, name="entities", task="ner")
+    console.print(Rule(words["answers"]))
+    _answers(console, intents, _ASKED[lang])
     _answers(console, entities, ["昨天我在云杉超市刷尾号4412的储蓄卡付了三百块"])
     headed(console, "reports", f"{intents.folder / 'report.html'}\n{entities.folder / 'report.html'}")
-    headed(console, "data", f"{data}   rows written for this project, synthetic; train on yours the same way")
+    headed(console, "data", f"{data}   {words['data']}")
     where = "" if home == Path(".tunewheel") else f" --home {home}"
     where += " --database …" if database else ""  # which may hold a password
-    headed(console, "next", f"tunewheel models{where} · tunewheel train YOUR_FILE{where}")
+    headed(console, "next", f"tunewheel models{where} · tunewheel train {words['file']}{where}")
 
 
 def unpack(folder: Path) -> Path:

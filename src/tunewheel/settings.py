@@ -55,11 +55,15 @@ class TrainSettings(BaseModel):
     base: str | None = None
     method: str = "full"
     options: dict[str, Any] = {}
+    unlabelled: str | None = None
     class_weights: Literal["none", "balanced"] = "none"
     positive: Label = None
     out_of_scope: str | Literal[False] | None = None
     crf: bool | None = None
     context: int = Field(0, ge=0)
+    max_new_tokens: int = Field(128, ge=1)
+    temperature: float = Field(0.0, ge=0)
+    top_p: float = Field(1.0, gt=0, le=1)
     slices: Names | None = None
     robustness: Names = ()
     recipe: Recipe = Recipe()
@@ -117,19 +121,74 @@ def pretrain_recipe(
     >>> pretrain_recipe({"tokens": 1_000_000}, changes=["width=128"]).width
     128
     """
+    built: PretrainRecipe = _alone(_PRETRAIN, _PRETRAIN_KEYS, _PRETRAIN_BOUNDS, given, file, changes)
+    if built.width % built.heads:
+        raise SettingsError(f"width: must be a multiple of heads ({built.heads}), got {built.width}")
+    return built
+
+
+def recipe(given: Mapping[str, Any], *, file: str | Path | None = None, changes: Sequence[str] = ()) -> Recipe:
+    """Build a recipe by itself from a YAML ``file``, over it the changes, over these the flags not None.
+
+    >>> recipe({"epochs": 2}, changes=["dropout=0.2"]).dropout
+    0.2
+    """
+    built: Recipe = _alone(_RECIPE, _RECIPE_KEYS, _BOUNDS, given, file, changes)
+    return built
+
+
+def _alone(
+    kind: TypeAdapter[Any],
+    keys: Sequence[str],
+    bounds: Mapping[str, tuple[float, float]],
+    given: Mapping[str, Any],
+    file: str | Path | None,
+    changes: Sequence[str],
+) -> Any:
+    """Settings that are nothing but one recipe."""
     merged: dict[str, Any] = {**_read(file), **_parsed(changes)}
     merged.update({key: value for key, value in given.items() if value is not None})
-    problems = [_unknown(key, _PRETRAIN_KEYS) for key in merged if key not in _PRETRAIN_KEYS]
+    problems = [_unknown(key, keys) for key in merged if key not in keys]
+    built = None
     try:
-        built = _PRETRAIN.validate_python({key: merged[key] for key in _PRETRAIN_KEYS if key in merged})
-        problems += _out_of_range(built, _PRETRAIN_BOUNDS)
-        if not problems and built.width % built.heads:
-            problems.append(f"width: must be a multiple of heads ({built.heads}), got {built.width}")
+        built = kind.validate_python({key: merged[key] for key in keys if key in merged})
+        problems += _out_of_range(built, bounds)
     except ValidationError as error:
         problems += _explained(error)
     if problems:
         raise SettingsError("\n".join(problems))
     return built
+
+
+def search_space(file: str | Path | None, searches: Sequence[str]) -> dict[str, Any]:
+    """What `tunewheel.tune` searches: a YAML ``file``, over it ``KEY=LOW..HIGH`` or ``KEY=a,b,c``; all ends in range.
+
+    >>> search_space(None, ["epochs=2..8", "dropout=0,0.1"])
+    {'epochs': '2..8', 'dropout': '0,0.1'}
+    >>> search_space(None, ["epochs=0..8"])
+    Traceback (most recent call last):
+    tunewheel.settings.SettingsError: epochs: must be from 1 to 10000, got 0
+    """
+    from tunewheel.tuning.search.space import SpaceError, parse_search, read_space
+
+    given = _read(file)
+    try:
+        given |= dict(parse_search(search) for search in searches)
+        space = read_space(given)
+    except SpaceError as error:
+        raise SettingsError(str(error)) from None
+    problems = []
+    for key, dimension in space.items():
+        for end in dimension.ends:
+            if key not in _RECIPE_KEYS:
+                continue
+            try:
+                problems += _out_of_range(_RECIPE.validate_python({key: end}), _BOUNDS)
+            except ValidationError as error:
+                problems += _explained(error)
+    if problems:
+        raise SettingsError("\n".join(problems))
+    return given
 
 
 def write_settings(settings: Mapping[str, Any], path: str | Path) -> None:

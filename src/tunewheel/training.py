@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from tunewheel.models.recipe import Recipe
 
@@ -32,8 +32,9 @@ _RECIPE = "recipe.json"
 class Turn:
     """What one `train` made: the model, its version, its report and how it compares with what stood before.
 
-    ``comparison`` is with the model before it learned, ``champion`` with the version that was champion. ``trained`` is
-    None where no updates were made: by a method without any, or because an earlier, equal run had done the work.
+    ``comparison`` is with the model before it learned (a student: with its teacher), ``champion`` with the version that
+    was champion. ``trained`` is None where no updates were made: by a method without any, or because an earlier, equal
+    run had done the work.
     """
 
     model: Model
@@ -49,6 +50,8 @@ class Turn:
 class Training:
     """One piece of work, named by its data and settings: done once, taken up again when it was cut off."""
 
+    command: ClassVar[str] = "train"
+
     workspace: Workspace
     dataset: Dataset
     name: str
@@ -62,6 +65,7 @@ class Training:
     say: Say
     slices: Sequence[str] | None = None
     robustness: Sequence[str] = ()
+    unlabelled: Sequence[str] = ()
 
     def run(self, progress: Progress | None, report_to: Sequence[str], *, again: bool) -> Turn:
         """Do the work, or what is left of it; with ``again`` also where an equal run is done."""
@@ -88,7 +92,9 @@ class Training:
                 note_dataset(self.workspace, self.dataset, name)
                 return self._found(done.version, key)
             keep_dataset(self.workspace, self.dataset, name)
-            start_run(self.workspace, key, command="train", settings=self.settings, dataset=self.dataset.fingerprint)
+            start_run(
+                self.workspace, key, command=self.command, settings=self.settings, dataset=self.dataset.fingerprint
+            )
             try:
                 turn = work(key)
             except Exception as error:
@@ -102,8 +108,8 @@ class Training:
         """The same data and settings give the same key, ``again`` a fresh one."""
         from tunewheel.store import get_run
 
-        # What the rows and splits came to stands in the dataset's fingerprint.
-        told = {k: v for k, v in self.settings.items() if k not in ("data", "on_error", "parent")}
+        # What the rows and splits came to stands in the dataset's fingerprint, texts without labels have a hash.
+        told = {k: v for k, v in self.settings.items() if k not in ("data", "on_error", "parent", "unlabelled")}
         content = json.dumps([self.dataset.fingerprint, told], sort_keys=True)
         first = key = hashlib.sha256(content.encode()).hexdigest()[:16]
         tries = 1
@@ -124,12 +130,10 @@ class Training:
     @cached_property
     def task(self) -> Task:
         """The dataset's task under these options."""
-        from tunewheel.tasks import task_class
+        return self._task()
 
-        return task_class(self.dataset.task).from_dataset(self.dataset, **self.options)
-
-    def prepare(self, rows: Sequence[Row], recipe: Recipe, unlabelled: Sequence[Row] = ()) -> Adaptation:
-        """Make the method ready to learn from ``rows``, all of train or some, and from ``unlabelled`` ones."""
+    def prepare(self, rows: Sequence[Row], recipe: Recipe) -> Adaptation:
+        """Make the method ready to learn from ``rows``, all of train or some, and from the texts without labels."""
         from tunewheel.models import prepare
 
         return prepare(
@@ -139,7 +143,7 @@ class Training:
             recipe,
             method=self.method,
             options=self.method_options,
-            unlabelled=unlabelled,
+            unlabelled=[{"text": text} for text in self.unlabelled],
             dataset=self.dataset.fingerprint,
             parents=(self.dataset.parent,) if self.dataset.parent else (),
             split=asdict(self.dataset.split),
@@ -150,10 +154,10 @@ class Training:
         from tunewheel.store import write_whole
 
         dataset, task = self.dataset, self.task
-        ready = self.prepare(list(dataset["train"]), self._recipe(key))
+        ready = self._prepared(task, key)
         write_whole(self._folder(key) / _RECIPE, json.dumps(asdict(ready.recipe)))
         self.say("base", ready.described())
-        before = self._evaluated(ready.untrained, f"{self.name} before tuning", key) if ready.untrained else None
+        before = self._before(ready, key)
         self._try_perturbations(task)
         model, trained = ready.train(
             list(dataset["train"]),
@@ -168,6 +172,18 @@ class Training:
             self.say(heading, fact)
         report = self._evaluated(model, self.name, key, robustness=self.robustness)
         return self._registered(model, before, report, trained, key)
+
+    def _task(self) -> Task:
+        from tunewheel.tasks import task_class
+
+        return task_class(self.dataset.task).from_dataset(self.dataset, **self.options)
+
+    def _prepared(self, task: Task, key: str) -> Adaptation:
+        return self.prepare(list(self.dataset["train"]), self._recipe(key))
+
+    def _before(self, ready: Adaptation, key: str) -> Report | None:
+        """The report that the new one is compared with."""
+        return self._evaluated(ready.untrained, f"{self.name} before tuning", key) if ready.untrained else None
 
     @property
     def _scored(self) -> str | None:
@@ -216,6 +232,7 @@ class Training:
             shutil.rmtree(folder / stale, ignore_errors=True)
         model.save(folder / "model")
         if report:
+            report = self._told(model, report, comparison)
             report.save(folder / "report", comparison=comparison, lang=self.lang)
         version = registry.register(
             folder / "model",
@@ -231,6 +248,10 @@ class Training:
             why=f"better than {champion} on the same test rows" if champion else "the first version",
         )
         return Turn(model, version, report, comparison, against, trained, _show(self.workspace, version))
+
+    def _told(self, model: Model, report: Report, comparison: Comparison | None) -> Report:
+        """The report with what else it should state."""
+        return report
 
     def _found(self, reference: str, key: str) -> Turn:
         from tunewheel.evaluation import Report

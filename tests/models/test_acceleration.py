@@ -57,13 +57,22 @@ def test_fused_projections_give_the_same_outputs_and_gradients(tiny_base):
         assert torch.allclose(ours, theirs, atol=1e-5)
 
 
-def test_adapted_projections_are_left_alone(tiny_base):
+def test_adapted_projections_are_asked_and_not_joined(tiny_base):
     from transformers import AutoModel
 
-    model = AutoModel.from_pretrained(tiny_base, attn_implementation="sdpa")
-    block = model.encoder.layer[0].attention.self
-    block.query = nn.Sequential(block.query)
-    assert fuse_projections(model) == 1
+    class Twice(nn.Linear):
+        def forward(self, x):
+            return 2 * super().forward(x)
+
+    def run(fused):
+        model = AutoModel.from_pretrained(tiny_base, attn_implementation="sdpa").train()
+        set_dropout(model, 0.0, 0.0)
+        block = model.encoder.layer[0].attention.self
+        block.query.__class__ = Twice
+        assert (fuse_projections(model) if fused else 2) == 2
+        return model(input_ids=torch.tensor([[5, 6, 7, 8]])).last_hidden_state
+
+    assert torch.allclose(run(True), run(False), atol=1e-5)
 
 
 @pytest.mark.parametrize("masked", ["not", "bool", "additive"])

@@ -166,7 +166,7 @@ def test_bases_that_cannot_be_loaded_say_what_to_do(tmp_path):
         load_backbone(str(tmp_path), [])
     with pytest.raises(BackboneError, match="no such folder"):
         load_backbone("./nowhere/at/all", [])
-    with pytest.raises(BackboneError, match="A base is one of bilstm, minilm, textcnn,"):
+    with pytest.raises(BackboneError, match="A base is one of bilstm, minilm, textcnn, zh-mini,"):
         load_backbone("no-such-model-here", [])
 
 

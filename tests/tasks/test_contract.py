@@ -286,5 +286,5 @@ def test_a_task_must_say_which_column_holds_its_labels():
     class Deaf(Classification):
         columns = ("text", "mood")
 
-    with pytest.raises(TaskError, match="one of label, labels, entities must hold the labels"):
+    with pytest.raises(TaskError, match="one of label, labels, entities, answer must hold the labels"):
         check_task(Deaf(("a", "b")), [{"text": "x", "label": "a"}])

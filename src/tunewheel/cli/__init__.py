@@ -12,10 +12,12 @@ from tunewheel.cli.check import check
 from tunewheel.cli.clean import clean
 from tunewheel.cli.collect import collect
 from tunewheel.cli.compare import compare
+from tunewheel.cli.distill import distill
 from tunewheel.cli.forget import forget
 from tunewheel.cli.options import stderr
 from tunewheel.cli.pretrain import pretrain
 from tunewheel.cli.topics import topics
+from tunewheel.cli.tune import tune
 
 __all__ = ["app", "main"]
 
@@ -26,7 +28,8 @@ app = typer.Typer(
     add_completion=False,
 )
 for command in (
-    *(learn.demo, collect, check, clean, topics, pretrain, learn.train, compare, score.evaluate, score.predict),
+    *(learn.demo, collect, check, clean, topics, pretrain, learn.train, compare, tune, distill),
+    *(score.evaluate, score.predict),
     *(registry.models, registry.trace, registry.promote, registry.rollback, forget),
 ):
     app.command()(command)
@@ -86,6 +89,8 @@ def _expected() -> tuple[type[Exception], ...]:
         "tunewheel.settings": ("SettingsError",),
         "tunewheel.store.errors": ("StoreError", "ArtifactError", "LockedError", "SchemaError"),
         "tunewheel.tasks.base": ("TaskError",),
+        "tunewheel.tuning.search.space": ("SpaceError",),
+        "tunewheel.tuning.search.work": ("TuningError",),
     }
     loaded = [(sys.modules[module], names) for module, names in homes.items() if module in sys.modules]
     return tuple(getattr(module, name) for module, names in loaded for name in names)

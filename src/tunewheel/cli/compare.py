@@ -17,7 +17,7 @@ def compare(
     ] = None,
     minutes: Annotated[float, typer.Option(min=0.01, help="What the comparison may take.")] = 10.0,
     unlabelled: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Texts without labels, for methods that use them.")
+        str | None, typer.Option(metavar="FILE", help="Texts without labels, for methods that use them.")
     ] = None,
     register: Annotated[str | None, typer.Option(metavar="NAME", help="Register the advised model as NAME.")] = None,
     task: Annotated[str | None, typer.Option(help="A task's name; classification or ner is inferred.")] = None,
@@ -47,19 +47,19 @@ def compare(
     from tunewheel import loop
     from tunewheel.display import Bar, headed
     from tunewheel.settings import train_settings
-    from tunewheel.tuning.messages import message
-    from tunewheel.tuning.terminal import climb_view
+    from tunewheel.tuning.climbing.messages import message
+    from tunewheel.tuning.climbing.terminal import climb_view
 
     given: dict[str, Any] = {
         **{"data": data, "task": task, "text": text, "label": label, "base": base, "seed": seed},
         **{"group": group, "time": time, "parent": parent, "on_error": on_error},
+        "unlabelled": unlabelled,
     }
     resolved = train_settings(given, file=settings, changes=changes or ())
     found = loop.climb(
         **resolved.arguments(),
         methods=methods.split(",") if methods is not None else None,
         minutes=minutes,
-        unlabelled=unlabelled,
         register=register,
         home=home,
         database=database,

@@ -34,7 +34,9 @@ def train(
         str | None, typer.Argument(help="A file, a folder of splits, a hub id or DATABASE-URL::QUERY.")
     ] = None,
     name: Annotated[str | None, typer.Option(help="The model's name; the file's by default.")] = None,
-    task: Annotated[str | None, typer.Option(help="A task's name; classification or ner is inferred.")] = None,
+    task: Annotated[
+        str | None, typer.Option(help="A task's name; classification, ner or generation is inferred.")
+    ] = None,
     text: Annotated[str | None, typer.Option(help="The column that holds the text.")] = None,
     label: Annotated[str | None, typer.Option(help="The column that holds the label.")] = None,
     group: Annotated[str | None, typer.Option(help="The column whose values no two splits share.")] = None,
@@ -49,8 +51,11 @@ def train(
         Literal["raise", "skip"] | None,
         typer.Option("--on-error", help="skip: leave bad rows out, and write down which and why."),
     ] = None,
-    base: Annotated[str | None, typer.Option(help="minilm, bilstm, textcnn, a folder or a hub id.")] = None,
+    base: Annotated[str | None, typer.Option(help="minilm, zh-mini, bilstm, textcnn, a folder or a hub id.")] = None,
     method: Annotated[str | None, typer.Option(help="The road from the base to the task; full by default.")] = None,
+    unlabelled: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Texts without labels, for the methods that learn from such too.")
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training rows.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
     class_weights: Annotated[str | None, typer.Option(help="balanced: rare labels weigh more.")] = None,
@@ -76,6 +81,7 @@ def train(
         **{"data": data, "name": name, "task": task, "text": text, "label": label, "base": base},
         **{"epochs": epochs, "learning_rate": learning_rate, "class_weights": class_weights, "seed": seed},
         **{"group": group, "time": time, "parent": parent, "on_error": on_error, "method": method},
+        "unlabelled": unlabelled,
     }
     resolved = train_settings(given, file=settings, changes=changes or ())
     turn = loop.train(
@@ -89,12 +95,13 @@ def train(
         say=lambda heading, line: headed(stderr, heading, line),
     )
     if as_json:
-        print_json(_turn(turn))
+        print_json(turn_dict(turn))
     else:
-        _show_turn(turn)
+        show_turn(turn)
 
 
-def _show_turn(turn: Turn) -> None:
+def show_turn(turn: Turn) -> None:
+    """Print what a turn made, its report and what it is compared with, and what to do next."""
     from tunewheel.display import headed
     from tunewheel.evaluation.terminal import comparison_view, report_view
 
@@ -125,7 +132,8 @@ def _standing(turn: Turn) -> str:
     return "the new version is measurably worse on the same test rows"
 
 
-def _turn(turn: Turn) -> dict[str, Any]:
+def turn_dict(turn: Turn) -> dict[str, Any]:
+    """A turn as JSON values."""
     trained = turn.trained
     return {
         "version": version_dict(turn.version),

@@ -20,7 +20,9 @@ def evaluate(
     ] = None,
     predictions: Annotated[Path | None, typer.Option(help="Score this file of predictions instead.")] = None,
     split: Annotated[str | None, typer.Option(help="The split to score.")] = None,
-    task: Annotated[str | None, typer.Option(help="A task's name; classification or ner is inferred.")] = None,
+    task: Annotated[
+        str | None, typer.Option(help="A task's name; classification, ner or generation is inferred.")
+    ] = None,
     text: Annotated[str | None, typer.Option(help="The column that holds the text.")] = None,
     label: Annotated[str | None, typer.Option(help="The column that holds the label.")] = None,
     slices: Annotated[

@@ -27,6 +27,7 @@ def _schema() -> Any:
             "tokens": pa.list_(pa.struct(span)),
             "document": pa.string(),
             "own_id": pa.string(),
+            "answer": pa.string(),
             "extra": pa.string(),
         }
     )

@@ -17,6 +17,7 @@ from tunewheel.data import arrow, classes
 from tunewheel.data.annotations import Ends, Evidence, check_ends, entities_of
 from tunewheel.data.deal import Dealer
 from tunewheel.data.divide import UNLABELLED, Divider, oddities
+from tunewheel.data.exchanges import Exchanges, exchanges
 from tunewheel.data.gather import Seen
 from tunewheel.data.infer import PLAIN, Columns, Schema, Target, infer
 from tunewheel.data.inherit import Heritage
@@ -156,7 +157,8 @@ def _schema(file: str, sample: list[Mapping[str, Any]], plan: Plan) -> Schema:
     if plan.task == PLAIN:
         schema = plain(file, sample, plan.text, plan.label)
     else:
-        schema = infer(file, sample, plan.task, plan.text, plan.label, plan.targets)
+        columns = (plan.task, plan.text, plan.label, plan.targets)
+        schema = exchanges(file, sample, *columns) or infer(file, sample, *columns)
     of_parent = plan.heritage.split.group if plan.heritage else None
     group = plan.group or (of_parent if of_parent in names else schema.group)
     return replace(schema, group=group, time=plan.time)
@@ -218,7 +220,8 @@ class _FirstPass:
         _report_to(item, self.problems)
         joiner = getattr(item.records, "joiner", " ")
         clock = self._clock(item, sample) if split in (None, "train") else None
-        shape = Shaper(
+        shaper = Exchanges if self.schema.prompt else Shaper
+        shape = shaper(
             self.schema,
             self.problems,
             item.name,
@@ -263,6 +266,8 @@ def _rejected(problems: Problems) -> int:
 def _task_note(schema: Schema, seen: Seen) -> str:
     if schema.target is None:
         return f"no labels: taken as plain text, in '{schema.columns['text']}'; name them with --label"
+    if schema.prompt:
+        return f"task {schema.task}: column '{schema.label}' holds the answers; what they answer in '{schema.text}'"
     kind = "entity types" if schema.marks_spans else "labels"
     several = ", several a row" if schema.multi_label else ""
     text, label = schema.columns["text"], schema.columns["label"]

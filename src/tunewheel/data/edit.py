@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tunewheel.data.build import Input, Plan
-from tunewheel.data.infer import PLAIN, TARGETS
+from tunewheel.data.infer import GENERATION, PLAIN, TARGETS
 from tunewheel.data.manifest import Manifest
 from tunewheel.data.problems import DataError, Problem
 from tunewheel.data.readers.base import Record
@@ -66,6 +66,7 @@ class Edit:
         if self.parent.task == PLAIN:
             return None
         names = {"classification": "labels" if self.parent.multi_label else "label", "ner": "entities"}
+        names[GENERATION] = "answer"
         return names.get(self.parent.task) or self._found_target()
 
     def _found_target(self) -> str:

@@ -106,6 +106,7 @@ def digest(row: Row) -> bytes:
     spans = [[e["start"], e["end"], e["label"]] for e in row.entities] if row.entities is not None else None
     tokens = [offset for token in row.tokens for offset in token.values()] if row.tokens is not None else None
     content = [row.text, row.label, row.labels, spans, tokens, row.document, _plain(row.extra)]
+    content += [row.answer] if row.answer is not None else []
     return hashlib.blake2b(canonical_json(content).encode(), digest_size=DIGEST).digest()
 
 

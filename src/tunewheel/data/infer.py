@@ -26,14 +26,39 @@ from tunewheel.data.names import (
 from tunewheel.data.pairs import named_pair, pair_of
 from tunewheel.data.problems import DataError, Problem, listed, nearest, show
 
-Target = Literal["label", "labels", "entities"]
-Shape = Literal["label", "labels", "entities", "tags"]
+Target = Literal["label", "labels", "entities", "answer"]
+Shape = Literal["label", "labels", "entities", "tags", "answer"]
 
 TARGETS: tuple[Target, ...] = get_args(Target)
-INFERRED: Mapping[str, tuple[Target, ...]] = {"classification": ("label", "labels"), "ner": ("entities",)}
+GENERATION = "generation"
+"""The task whose rows hold a text to be written, in the column ``answer``."""
+INFERRED: Mapping[str, tuple[Target, ...]] = {
+    "classification": ("label", "labels"),
+    "ner": ("entities",),
+    GENERATION: ("answer",),
+}
 """The tasks that rows speak for themselves, and the canonical columns that may hold their labels."""
 PLAIN = "text"
 """What stands in place of a task where text has no labels: nothing is learned from it yet (`plain.plain`)."""
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """The columns that a prompt is made of: a text and what it is about, or messages; a system message before both.
+
+    ``rejected`` holds an answer that was liked less.
+    """
+
+    text: str | None = None
+    context: str | None = None
+    messages: str | None = None
+    system: str | None = None
+    rejected: str | None = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """All that are there."""
+        return tuple(name for name in (self.text, self.context, self.messages, self.system, self.rejected) if name)
 
 
 @dataclass(frozen=True)
@@ -41,7 +66,7 @@ class Schema:
     """The columns chosen; ``shape`` is how labels are written; ``tokens`` and ``document`` are for entities.
 
     ``pair`` is the second text where the task is about two; the row's text is both (`join_pair`). Plain text has no
-    ``shape`` and its ``label`` is empty.
+    ``shape`` and its ``label`` is empty. ``prompt`` is what answers are given to, where they are texts to be written.
     """
 
     task: str
@@ -54,6 +79,7 @@ class Schema:
     document: str | None = None
     pair: str | None = None
     time: str | None = None
+    prompt: Prompt | None = None
     notes: tuple[str, ...] = field(default=(), compare=False)
 
     @property

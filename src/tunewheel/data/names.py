@@ -42,6 +42,15 @@ PAIRS = (
     *(("sentence1", "sentence2"), ("text_a", "text_b"), ("text1", "text2"), ("sentence_a", "sentence_b")),
     *(("premise", "hypothesis"), ("question1", "question2"), ("句子1", "句子2")),
 )
+PROMPTS = ("prompt", "instruction", "提示", "指令")
+QUESTIONS = ("question", "query", "input", "text", "问题", "输入")
+CONTEXTS = ("input", "context", "输入", "背景")
+ANSWERS = ("chosen", "response", "completion", "answer", "output", "回答", "答案", "回复", "输出")
+ANSWERED = ("answer", "rejected")
+"""Columns of canonical rows that hold an answer to their text."""
+REJECTED = ("rejected", "拒绝")
+MESSAGES = ("messages", "conversation", "对话")
+SYSTEM = ("system", "系统")
 NAMES = ("label_desc", "label_name", "label_text", "class_name", "category_name", "intent_name", "标签名")
 STARTS = ("start", "start_offset", "start_position", "start_char", "begin")
 

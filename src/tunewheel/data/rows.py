@@ -20,7 +20,7 @@ Spans = list[dict[str, Any]]
 
 
 class Row(NamedTuple):
-    """A canonical row before its id is known; of ``label``, ``labels``, ``entities`` one is set."""
+    """A canonical row before its id is known; of ``label``, ``labels``, ``entities``, ``answer`` one is set."""
 
     text: str
     label: str | None
@@ -32,6 +32,7 @@ class Row(NamedTuple):
     group: str | None
     extra: dict[str, Any]
     time: float | None = None
+    answer: str | None = None
 
     @property
     def names(self) -> list[str]:

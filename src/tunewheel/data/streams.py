@@ -13,6 +13,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any, Literal, Protocol
 
+from tunewheel.data.conversation import Unsaid, asked, rendered
+from tunewheel.data.exchanges import prompt_columns
+from tunewheel.data.infer import Columns
 from tunewheel.data.names import TEXTS
 from tunewheel.data.pairs import join_pair, named_pair, pair_of
 from tunewheel.data.problems import DataError, Problem, show
@@ -87,13 +90,15 @@ class Passage:
 
     A model reads the text (of a pair of sentences both), and where the row has them its words' offsets (``tokens``)
     and its ``document``. The row waits meanwhile. Bad rows raise; with ``skip`` they wait in their place and come out
-    as `Unfit`. Without ``column`` the text's column is inferred.
+    as `Unfit`. Without ``column`` the text's column is inferred. With ``asks`` a row is a prompt, or messages, as a
+    dataset of prompts and answers has them; a last message of the assistant is left out.
     """
 
     rows: Iterator[Streamed]
     column: str | None
     name: str = "<rows>"
     skip: bool = False
+    asks: bool = False
     bad: int = 0
     _waiting: deque[dict[str, Any] | Unfit] = field(default_factory=deque)
     _over: bool = False
@@ -135,7 +140,19 @@ class Passage:
             self._waiting.popleft()
             yield row
 
+    def _asked(self, line: int, row: dict[str, Any]) -> dict[str, Any]:
+        prompt = prompt_columns(Columns([row]), self.column if self.column in row else None)
+        try:
+            messages = asked(row, prompt)
+        except Unsaid as wrong:
+            raise Unfit(Problem(self.name, line, wrong.column, wrong.expected, wrong.found, wrong.fix), row) from None
+        if messages[-1]["role"] == "assistant" and len(messages) > 1:
+            messages.pop()
+        return {"text": rendered(messages), **({"messages": messages} if len(messages) > 1 else {})}
+
     def _read(self, line: int, row: dict[str, Any]) -> dict[str, Any]:
+        if self.asks:
+            return self._asked(line, row)
         if self.column is None:
             self._pair = None if any(name in row for name in TEXTS[:4]) else pair_of(row)
             named = (name for name in TEXTS if isinstance(row.get(name), str))

@@ -200,16 +200,21 @@ class _Page:
 
     def errors(self) -> Iterator[str]:
         report = self.report
-        yield f"<h2>{self.say('worst')}</h2>\n"
+        # Written texts come without a confidence.
+        sure = not report.task.writes
+        yield f"<h2>{self.say('worst' if sure else 'other answers')}</h2>\n"
         if not report.mistakes:
             yield f'<p class="soft">{self.say("no errors")}</p>\n'
             return
-        note = self.say("worst note", shown=len(report.worst), all=f"{report.mistakes:,}")
+        kind = "worst note" if sure else "other answers note"
+        note = self.say(kind, shown=len(report.worst), all=f"{report.mistakes:,}")
         yield f'<p class="soft">{note}</p>\n'
         spans = bool(report.worst) and _is_entities(report.worst[0])
         heads = ["text", "confidence"] if spans else ["text", "gold", "answer", "confidence"]
         lines = [self.mistake(m, spans) for m in report.worst]
-        yield _table([self.say(h) for h in heads], lines, numbers=(len(heads) - 1,))
+        if not sure:
+            heads, lines = heads[:-1], [line[:-1] for line in lines]
+        yield _table([self.say(h) for h in heads], lines, numbers=(len(heads) - 1,) if sure else ())
 
     def mistake(self, mistake: Mistake, spans: bool) -> list[str]:
         sure = "–" if mistake.confidence is None else f"{mistake.confidence:.3f}"

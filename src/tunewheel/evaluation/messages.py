@@ -134,6 +134,11 @@ TEXT: dict[str, tuple[str, str]] = {
     "claims": ("claims", "判断数"),
     "worst": ("Most confident errors", "最自信的错误"),
     "worst note": ("{shown} of {all} wrong rows.", "{all} 条错误中的 {shown} 条。"),
+    "other answers": ("Answers unlike the gold ones", "与标准答案不同的回答"),
+    "other answers note": (
+        "{shown} of {all} rows whose answer is not the gold one word for word; it may be as good.",
+        "{all} 条与标准答案不完全一致的回答中的 {shown} 条；它们未必不好。",
+    ),
     "no errors": ("No row is wrong.", "没有错误样本。"),
     "text": ("text", "文本"),
     "confidence": ("confidence", "置信度"),
@@ -147,6 +152,21 @@ TEXT: dict[str, tuple[str, str]] = {
     "created": ("evaluated", "评估时间"),
     "speed": ("prediction time", "预测用时"),
     "speed value": ("{seconds} s ({rate} rows/s)", "{seconds} 秒（每秒 {rate} 条）"),
+    "teacher": ("teacher", "教师模型"),
+    "of teacher": ("share of the teacher's score", "达到教师得分的比例"),
+    "of teacher value": ("{share} [{low}, {high}] ({metric})", "{share} [{low}, {high}]（{metric}）"),
+    "rate": ("speed on one core", "单核速度"),
+    "rate value": (
+        "{student} texts/s, the teacher {teacher} (× {ratio})",
+        "每秒 {student} 条，教师模型每秒 {teacher} 条（{ratio} 倍）",
+    ),
+    "latency": ("one text on one core", "单核单条延迟"),
+    "latency value": ("{student} ms, the teacher {teacher} ms", "{student} 毫秒，教师模型 {teacher} 毫秒"),
+    "size": ("size", "大小"),
+    "size value": (
+        "{student} M weights, {bytes} MB, the teacher {teacher} M, {others} MB",
+        "{student} M 参数、{bytes} MB，教师模型 {teacher} M、{others} MB",
+    ),
     "sampling": ("resamples, seed", "重采样次数、随机种子"),
 }
 

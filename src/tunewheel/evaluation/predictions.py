@@ -22,10 +22,10 @@ DOCUMENT = "-DOCSTART-"
 def read_predictions(path: str | Path, task: Task, rows: Iterable[Row]) -> list[Prediction]:
     """Read one JSON object a line and bring them into the order of ``rows``.
 
-    A line holds ``label`` (with ``confidence`` if known), ``labels``, ``entities`` (dicts of start, end,
-    label) or ``tags`` (one for each of the gold row's ``tokens``, any of the usual schemes, read as conlleval
-    reads them). Lines that carry ``id`` are joined by it, else they must be as many as the rows and in their
-    order.
+    A line holds ``label`` (with ``confidence`` if known), ``labels``, ``answer`` (or ``text``, as a model that writes
+    answers), ``entities`` (dicts of start, end, label) or ``tags`` (one for each of the gold row's ``tokens``, any of
+    the usual schemes, read as conlleval reads them). Lines that carry ``id`` are joined by it, else they must be as
+    many as the rows and in their order.
 
     Raises:
         EvaluationError: names the file and line, and says what was expected.
@@ -105,6 +105,10 @@ def _prediction(place: str, record: Mapping[str, Any], task: Task, row: Row) -> 
             f"{place}: {task.name} needs {' or '.join(f'`{key}`' for key in wanted)}, "
             f"found {', '.join(map(repr, record)) or 'nothing'}"
         )
+    if given in ("answer", "text"):
+        if not isinstance(record[given], str):
+            raise EvaluationError(f"{place}: `{given}` must be the text that was written, got {record[given]!r}")
+        return {"text": record[given]}
     if given == "label":
         return {**_known(record, place), "label": _label(record["label"], place)}
     if given == "labels":
@@ -127,7 +131,8 @@ def _prediction(place: str, record: Mapping[str, Any], task: Task, row: Row) -> 
 def _wanted(task: Task, row: Row) -> tuple[str, ...]:
     """The keys that may hold the answer; a row may carry another task's labels beside its own."""
     target = next(target for target in task.targets() if target in row)
-    return ("entities", "tags") if target == "entities" else (target,)
+    other = {"entities": ("tags",), "answer": ("text",)}
+    return target, *other.get(target, ())
 
 
 def _known(record: Mapping[str, Any], place: str) -> Prediction:

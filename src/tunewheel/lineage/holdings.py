@@ -13,9 +13,9 @@ from tunewheel.data.erased import Erased
 from tunewheel.lineage.find import TraceError
 from tunewheel.lineage.nearest import duplicate_of
 from tunewheel.lineage.rows import Held, Places, any_of, containing, held, part_of, where, with_ids, with_text
-from tunewheel.registry import Registry
+from tunewheel.registry import Registry, Version
 from tunewheel.registry.purge import dataset_folders
-from tunewheel.store import DatasetRecord, Workspace, list_datasets
+from tunewheel.store import DatasetRecord, Workspace, get_run, list_datasets
 
 NEAR = 20
 """Near copies that are listed."""
@@ -102,21 +102,29 @@ def near_copies(holdings: Sequence[Holding], gone: Erased) -> list[dict[str, Any
 def users(workspace: Workspace, holdings: Sequence[Holding]) -> list[dict[str, Any]]:
     """Every version whose dataset holds the rows, and how many of them it ``learned`` from or was ``tested`` on.
 
+    A student has learned from its unlabelled text too.
     Parts are those of `part_of`; ready for JSON.
     """
     splits = {h.dataset.fingerprint: Counter(row.split for row in h.rows) for h in holdings}
     found = []
     for version in Registry(workspace).versions():
-        counts = splits.get(version.dataset or "")
-        if counts is None:
-            continue
         parts = Counter[str]()
-        for split, count in counts.items():
+        for split, count in splits.get(version.dataset or "", {}).items():
             for part in part_of(split, version.report).split(" and "):
                 parts[part] += count
+        if raw := splits.get(_unlabelled(workspace, version) or ""):
+            parts["learned"] += raw.total()
+        if not parts:
+            continue
         ref = {"ref": version.ref, "aliases": list(version.aliases), "dataset": version.dataset}
         found.append({**ref, "parts": dict(parts)})
     return found
+
+
+def _unlabelled(workspace: Workspace, version: Version) -> str | None:
+    """The dataset of raw text that a version learned from beside its own."""
+    run = get_run(workspace, version.run) if version.run else None
+    return run.settings.get("unlabelled") if run else None
 
 
 def _held(stored: Sequence[tuple[Path, Dataset]], places: Places) -> list[Holding]:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from tunewheel.data import Dataset
 from tunewheel.data.infer import TARGETS
+from tunewheel.data.names import ANSWERED
+from tunewheel.data.pairs import TAB
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,23 +77,36 @@ def with_ids(*ids: str) -> Places:
 
 
 def with_text(*texts: str) -> Places:
-    """Rows by their text, white space aside."""
+    """Rows by their text or an answer to it, white space aside; of a pair either text will do."""
     wanted = {" ".join(text.split()) for text in texts}
 
     def places(batch: Any) -> list[int]:
-        return [place for place, found in enumerate(batch["text"].to_pylist()) if " ".join(found.split()) in wanted]
+        return [
+            place
+            for place, written in enumerate(_written(batch))
+            if any(" ".join(part.split()) in wanted for text in written for part in (text, *text.split(TAB, 1)))
+        ]
 
     return places
 
 
 def containing(part: str) -> Places:
-    """Rows whose text has this part, case aside."""
+    """Rows whose text, or an answer to it, has this part, case aside."""
     wanted = part.casefold()
 
     def places(batch: Any) -> list[int]:
-        return [place for place, found in enumerate(batch["text"].to_pylist()) if wanted in found.casefold()]
+        return [
+            place for place, written in enumerate(_written(batch)) if any(wanted in text.casefold() for text in written)
+        ]
 
     return places
+
+
+def _written(batch: Any) -> list[tuple[str, ...]]:
+    """Each row's text and what answers it."""
+    names = [name for name in ("text", *ANSWERED) if name in batch.schema.names]
+    columns = [batch[name].to_pylist() for name in names]
+    return [tuple(text for text in row if isinstance(text, str)) for row in zip(*columns, strict=True)]
 
 
 def where(column: str, value: str) -> Places:

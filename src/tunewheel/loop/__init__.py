@@ -4,12 +4,14 @@ from tunewheel.loop.check import check
 from tunewheel.loop.clean import clean
 from tunewheel.loop.collect import collect
 from tunewheel.loop.compare import Compared, climb
+from tunewheel.loop.distill import distill
 from tunewheel.loop.forget import Forgotten, forget
 from tunewheel.loop.learn import default_base, train
 from tunewheel.loop.pretraining import pretrain
 from tunewheel.loop.reading import LoopError, default_name, load, read_dataset, read_revision
 from tunewheel.loop.score import evaluate, predict, score_file
 from tunewheel.loop.topics import topics
+from tunewheel.loop.tune import tune
 
 __all__ = [
     "Compared",
@@ -21,6 +23,7 @@ __all__ = [
     "collect",
     "default_base",
     "default_name",
+    "distill",
     "evaluate",
     "forget",
     "load",
@@ -31,4 +34,5 @@ __all__ = [
     "score_file",
     "topics",
     "train",
+    "tune",
 ]

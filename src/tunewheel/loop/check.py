@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +37,7 @@ def check(
     from tunewheel.data import Dataset, sources
     from tunewheel.data.check import check as inspect
     from tunewheel.data.check.inspect import SAMPLE, chosen
+    from tunewheel.loop.unlabelled import read_texts
 
     chosen(only, skip)
     named = "DATA" if isinstance(data, Dataset) else sources.shown(data)
@@ -58,24 +59,6 @@ def check(
             vectors=None if base is None else _vectors_of(base),
             progress=progress,
         )
-
-
-def read_texts(path: str | Path, column: str | None = None) -> Iterator[str]:
-    """The texts of a file, labelled or not; rows without one are passed over. Raises `DataError` if it has none."""
-    from tunewheel.data import DataError, Problem, sources
-    from tunewheel.data.names import TEXTS
-
-    inputs, _ = sources.open_inputs(path, None, (column,) if column else ())
-    names, found = (column,) if column else TEXTS, False
-    for item in inputs:
-        for record in item.records:
-            text = next((record.values[name] for name in names if isinstance(record.values.get(name), str)), "")
-            if text.strip():
-                found = True
-                yield text
-    if not found:
-        fix = "name the column that holds the text"
-        raise DataError([Problem(str(path), None, column or "text", "a text in some row", "none", fix)])
 
 
 def _flags(options: Mapping[str, Any]) -> list[str]:

@@ -13,9 +13,10 @@ from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from tunewheel.loop.check import read_texts
-from tunewheel.loop.learn import planned
+from tunewheel.loop.learn import NO_BASE, planned
 from tunewheel.loop.reading import LoopError, default_name, read_revision
+from tunewheel.loop.unlabelled import content_hash, texts_beside
+from tunewheel.models.methods import method_class
 from tunewheel.training import Say, Training
 
 if TYPE_CHECKING:
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
     from tunewheel.models import Adaptation, Model, Progress, Recipe
     from tunewheel.registry import Version
     from tunewheel.tasks import Row
-    from tunewheel.tuning.ladder import Climb, Left
-    from tunewheel.tuning.subsets import Fold
+    from tunewheel.tuning.climbing.ladder import Climb, Left
+    from tunewheel.tuning.climbing.subsets import Fold
 
 _READING = ("task", "text", "label", "format", "ends", "dev", "test", "group", "time", "on_error")
 _TEST = "test-"
@@ -82,9 +83,9 @@ def climb(
     say: Say = lambda heading, line: None,
     **options: Any,
 ) -> Compared:
-    """Climb the ladder of methods on data and advise one of them; see `tunewheel.tuning`.
+    """Climb the ladder of methods on data and advise one of them; see `tunewheel.tuning.climbing`.
 
-    ``methods`` are tried in their order, by default those of `tunewheel.tuning.ladder.LADDER`, within ``minutes``; they
+    ``methods`` are tried in their order, by default those of `LADDER` there, within ``minutes``; they
     are judged on dev, or by cross-fitting where there is none, and only the advised one is scored on test.
     ``unlabelled`` is a file of further texts for methods that use them, ``register`` the name under which the advised
     model is registered; ``options`` are those of `tunewheel.train`.
@@ -100,7 +101,7 @@ def climb(
     from tunewheel.data.infer import PLAIN
     from tunewheel.models import Recipe as Usual
     from tunewheel.store import Workspace
-    from tunewheel.tuning.ladder import usable
+    from tunewheel.tuning.climbing.ladder import usable
 
     if wrong := [key for key, usual in _FIXED.items() if options.pop(key, usual) != usual]:
         raise LoopError(f"{', '.join(wrong)}: not for compare, which tries every method with its own options")
@@ -108,15 +109,18 @@ def climb(
     reading = {key: options[key] for key in _READING if key in options}
     dataset = read_revision(data, Workspace.open(home, database), called, parent, say, seed=recipe.seed, **reading)
     plain = dataset.task == PLAIN  # which `planned` refuses, saying what to do
-    chosen, left = ([], []) if plain else usable(methods, dataset.task)
+    chosen, left = ([], []) if plain else usable(methods, dataset.task, beside=unlabelled is not None)
     if not (plain or chosen):
         refused = "; ".join(f"{each.method}: {each.reason}" for each in left)
         raise LoopError(f"no method is of use for task {dataset.task!r} ({refused})")
+    if unlabelled is not None and chosen and all(method_class(each).unlabelled == "unused" for each in chosen):
+        raise LoopError(f"none of {', '.join(chosen)} makes use of texts without labels; leave --unlabelled out")
     given = {**options, "recipe": recipe, "home": home, "database": database, "lang": lang, "say": say}
-    training = planned(dataset, name=called, method=chosen[0] if chosen else "full", **given)
+    training = planned(dataset, name=called, **given)
     training = replace(training, settings={**training.settings, "data": _told(data), "parent": parent})
-    told = {**options, "parent": parent, "name": called}
-    work = Comparing(training, _texts(unlabelled, options.get("text")), _command(_told(data), told, recipe), lang)
+    beside = () if unlabelled is None else texts_beside(dataset, unlabelled, options.get("text"), say)
+    told = {**options, "parent": parent, "name": called, "unlabelled": unlabelled}
+    work = Comparing(training, beside, told, lang)
     return work.run(chosen, left, minutes, register=register is not None, progress=progress)
 
 
@@ -125,16 +129,16 @@ class Comparing:
     """One piece of work, named by data and settings but not by methods or minutes: fits are kept for the next call."""
 
     training: Training
-    unlabelled: Sequence[Row]
-    command: str
+    unlabelled: tuple[str, ...]
+    options: Mapping[str, Any]
     lang: Literal["en", "zh"]
 
     def run(
         self, methods: Sequence[str], left: Sequence[Left], minutes: float, *, register: bool, progress: Progress | None
     ) -> Compared:
         """Climb, advise, score the advised model on test, register it where asked, and write the page."""
-        from tunewheel.tuning.fits import Bench
-        from tunewheel.tuning.ladder import Ladder
+        from tunewheel.tuning.climbing.fits import Bench
+        from tunewheel.tuning.climbing.ladder import Ladder
 
         training = self.training
         with self._recorded() as folder:
@@ -165,7 +169,7 @@ class Comparing:
         workspace, dataset, settings = self.training.workspace, self.training.dataset, dict(self.training.settings)
         # What the rows and splits came to stands in the dataset's fingerprint.
         told = {k: v for k, v in settings.items() if k not in (*_FIXED, "name", "data", "on_error", "parent")}
-        content = json.dumps([dataset.fingerprint, told, [row["text"] for row in self.unlabelled]], sort_keys=True)
+        content = json.dumps([dataset.fingerprint, told, content_hash(self.unlabelled)], sort_keys=True)
         key = f"compare-{hashlib.sha256(content.encode()).hexdigest()[:16]}"
         with workspace.lock(key):
             keep_dataset(workspace, dataset, str(settings["data"]))
@@ -179,7 +183,7 @@ class Comparing:
 
     def _folds(self) -> list[Fold]:
         """The dev split to be judged on, else folds of train."""
-        from tunewheel.tuning.subsets import Fold, folds_of
+        from tunewheel.tuning.climbing.subsets import Fold, folds_of
 
         dataset, training = self.training.dataset, self.training
         train = list(dataset["train"])
@@ -191,10 +195,17 @@ class Comparing:
 
     def _of(self, method: str) -> Training:
         """The work that `train` would do with this method, so that its models and ours are the same."""
-        return replace(self.training, method=method, settings={**self.training.settings, "method": method})
+        road, training = method_class(method), self.training
+        settings = {**training.settings, "method": method}
+        base = training.base if road.based else NO_BASE
+        beside = self.unlabelled if road.unlabelled != "unused" else ()
+        if beside:
+            given = {"unlabelled": str(self.options["unlabelled"]), "unlabelled_sha256": content_hash(beside)}
+            settings |= given
+        return replace(training, method=method, base=base, settings={**settings, "base": base}, unlabelled=beside)
 
     def _prepare(self, method: str, rows: Sequence[Row], recipe: Recipe | None) -> Adaptation:
-        return self._of(method).prepare(rows, recipe or self.training.recipe, self.unlabelled)
+        return self._of(method).prepare(rows, recipe or self.training.recipe)
 
     def _tested(self, model: Model, folder: Path) -> Report | None:
         """The advised model's report on test, made once and kept; None where there is no test split."""
@@ -217,35 +228,32 @@ class Comparing:
     def _shown(
         self, found: Climb, report: Report | None, earlier: tuple[str, ...], version: Version | None
     ) -> Compared:
-        from tunewheel.tuning.page import write_html
+        from tunewheel.tuning.climbing.page import write_html
 
         training = self.training
         path = training.workspace.reports_dir / f"{training.name}-compare" / "compare.html"
-        command = f"{self.command} --method {found.advice.method}" if found.advice.method else None
         data = str(training.settings["data"])
+        command = self._command(data, found.advice.method) if found.advice.method else None
         page = write_html(found, report, path, data=data, command=command, earlier=earlier, lang=self.lang)
         return Compared(found, report, earlier, version, command, page)
 
+    def _command(self, data: str, method: str) -> str:
+        """The line that trains on the same data with the same settings by ``method``."""
+        from tunewheel.models import Recipe
 
-def _command(data: str, options: Mapping[str, Any], recipe: Recipe) -> str:
-    """The line that trains on the same data with the same settings, up to the method."""
-    from tunewheel.models import Recipe
-
-    usual = {name: parameter.default for name, parameter in signature(planned).parameters.items()}
-    changed = {key: value for key, value in options.items() if value != usual[key]}
-    changed |= {key: value for key, value in asdict(recipe).items() if value != getattr(Recipe(), key)}
-    words = ["tunewheel", "train", data]
-    for key, value in changed.items():
-        flag = key in (*_FLAGS, "name", "seed")
-        words += [f"--{key.replace('_', '-')}", str(value)] if flag else ["--set", f"{key}={json.dumps(value)}"]
-    return shlex.join(words)
+        road, recipe = method_class(method), self.training.recipe
+        usual = {name: parameter.default for name, parameter in signature(planned).parameters.items()}
+        changed = {key: value for key, value in {**self.options, "method": method}.items() if value != usual[key]}
+        unread = {*(() if road.based else ("base",)), *(() if road.unlabelled != "unused" else ("unlabelled",))}
+        changed |= {key: value for key, value in asdict(recipe).items() if value != getattr(Recipe(), key)}
+        words = ["tunewheel", "train", data]
+        for key in [key for key in changed if key not in unread]:
+            flag, value = key in (*_FLAGS, "name", "seed", "method", "unlabelled"), changed[key]
+            words += [f"--{key.replace('_', '-')}", str(value)] if flag else ["--set", f"{key}={json.dumps(value)}"]
+        return shlex.join(words)
 
 
 def _told(data: str | Path | Dataset) -> str:
     from tunewheel.data.sources import shown
 
     return shown(data) if isinstance(data, str | Path) else data.fingerprint
-
-
-def _texts(path: str | Path | None, column: str | None) -> list[Row]:
-    return [] if path is None else [{"text": text} for text in read_texts(path, column)]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tunewheel.loop.learn import train
 from tunewheel.loop.reading import LoopError
+from tunewheel.models.methods import method_class
 from tunewheel.models.recipe import Recipe
 from tunewheel.training import Say
 
@@ -246,7 +247,9 @@ class _Retraining:
         made = []
         for version in champions:
             left = self.erasure.datasets.get(version.dataset or "")
-            if left is not None:
+            if left is not None and version.method == "distill":
+                self.say("retrain", f"{version.ref} is a student: distil it again once its teacher has forgotten")
+            elif left is not None:
                 made.append(self._again(registry, version.name, version.run, left))
         return made
 
@@ -272,19 +275,15 @@ class _Retraining:
     def _settings(self, recorded: Mapping[str, Any], rows: Dataset) -> dict[str, Any]:
         """What `train` takes, as a run recorded it; the columns and splits are the dataset's by now."""
         kept = (
-            "name",
-            "base",
-            "method",
-            "class_weights",
-            "positive",
-            "out_of_scope",
-            "crf",
-            "context",
-            "slices",
-            "robustness",
+            *("name", "base", "method", "options", "unlabelled", "class_weights", "positive", "out_of_scope", "crf"),
+            *("text", "context", "slices", "robustness", "max_new_tokens", "temperature", "top_p"),
         )
         recipe = {each.name: recorded[each.name] for each in fields(Recipe) if each.name in recorded}
         given = {name: recorded[name] for name in kept if name in recorded}
+        if not method_class(recorded.get("method", "full")).based:
+            given.pop("base", None)
+        if "unlabelled" in given:
+            self.say("retrain", f"{given['unlabelled']} is read again: see that it holds nothing that was erased")
         place = {"home": self.workspace.home, "database": self.workspace.database}
         return {**given, **place, "task": rows.task, "recipe": Recipe(**recipe)}
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from tunewheel.loop.reading import LoopError, default_name, read_revision, scope_of
+from tunewheel.loop.unlabelled import content_hash, texts_beside
 from tunewheel.models.backbones import FROM_NOTHING
-from tunewheel.models.methods import check_pair, method_class
+from tunewheel.models.methods import check_pair, check_unlabelled, method_class
 from tunewheel.models.recipe import Recipe
 from tunewheel.training import Say, Training, Turn
 
@@ -39,11 +40,15 @@ def train(
     base: str | None = None,
     method: str = "full",
     options: Mapping[str, Any] | None = None,
+    unlabelled: str | Path | None = None,
     class_weights: Literal["none", "balanced"] = "none",
     positive: str | None = None,
     out_of_scope: str | Literal[False] | None = None,
     crf: bool | None = None,
     context: int = 0,
+    max_new_tokens: int = 128,
+    temperature: float = 0.0,
+    top_p: float = 1.0,
     slices: Sequence[str] | None = None,
     robustness: Sequence[str] = (),
     recipe: Recipe | None = None,
@@ -65,7 +70,10 @@ def train(
     neither has learned from; ``parent`` names another model or a dataset's fingerprint, ``"none"`` divides anew (see
     `tunewheel.Dataset.read`). A `tunewheel.Dataset` is taken as it is unless ``parent`` is named.
 
-    ``method`` names the road from the base to the task (`tunewheel.models.methods`), ``options`` are its own.
+    ``method`` names the road from the base to the task (`tunewheel.models.methods`), ``options`` are its own;
+    ``unlabelled`` is a file of further texts for the methods that learn from such too.
+    ``max_new_tokens``, ``temperature`` and ``top_p`` say how a model that writes does so
+    (`tunewheel.tasks.generation.Generation`).
 
     Raises `tunewheel.DataError` for bad input and `LoopError` for settings that do not fit it.
 
@@ -77,7 +85,14 @@ def train(
     given: dict[str, Any] = {
         **{"task": task, "text": text, "label": label, "format": format, "ends": ends, "dev": dev, "test": test},
         **{"group": group, "time": time, "on_error": on_error, "parent": parent, "base": base, "method": method},
-        **{"options": options, "class_weights": class_weights, "positive": positive, "out_of_scope": out_of_scope},
+        **{
+            "options": options,
+            "unlabelled": unlabelled,
+            "class_weights": class_weights,
+            "positive": positive,
+            "out_of_scope": out_of_scope,
+        },
+        **{"max_new_tokens": max_new_tokens, "temperature": temperature, "top_p": top_p},
         **{"crf": crf, "context": context, "slices": slices, "robustness": robustness, "recipe": recipe, "home": home},
     }
     training = planned(data, name=name, database=database, lang=lang, say=say, **given)
@@ -102,11 +117,15 @@ def planned(
     base: str | None = None,
     method: str = "full",
     options: Mapping[str, Any] | None = None,
+    unlabelled: str | Path | None = None,
     class_weights: Literal["none", "balanced"] = "none",
     positive: str | None = None,
     out_of_scope: str | Literal[False] | None = None,
     crf: bool | None = None,
     context: int = 0,
+    max_new_tokens: int = 128,
+    temperature: float = 0.0,
+    top_p: float = 1.0,
     slices: Sequence[str] | None = None,
     robustness: Sequence[str] = (),
     recipe: Recipe | None = None,
@@ -116,13 +135,13 @@ def planned(
     say: Say = lambda heading, line: None,
 ) -> Training:
     """Read the data and settle what is left open: the work that `train` does, with nothing done yet; see there."""
-    from tunewheel.data.infer import PLAIN
     from tunewheel.data.sources import shown
     from tunewheel.registry import check_name
     from tunewheel.store import Workspace
 
     recipe = recipe or Recipe()
-    method_class(method).from_options(options or {})
+    check_unlabelled(method, unlabelled is not None)
+    road = method_class(method).from_options(options or {})
     chosen = name or default_name(data)
     check_name(chosen)
     workspace = Workspace.open(home, database)
@@ -132,35 +151,75 @@ def planned(
     }
     dataset = read_revision(data, workspace, chosen, parent, say, **reading)
     called = shown(data) if isinstance(data, str | Path) else dataset.fingerprint
-    if dataset.task == PLAIN:
-        which = "`tunewheel check LABELLED --unlabelled FILE` says which"
-        raise LoopError(f"{called} has no labels to learn from: label some rows first; {which}")
-    for note in dataset.notes:
-        say("data", note)
-    base = base or default_base(dataset, say)
-    check_pair(method, dataset.task)
-    of_task: dict[str, Any] = {
-        "class_weights": class_weights,
-        "positive": positive,
-        "out_of_scope": scope_of(dataset, out_of_scope, say),
-        "crf": base in FROM_NOTHING if crf is None else crf,
-        "context": context,
-    }
+    check_wanted(called, dataset, [method], base, say)
+    base = base or (default_base(dataset, say) if road.based else NO_BASE)
+    beside = () if unlabelled is None else texts_beside(dataset, unlabelled, text, say)
+    writing = {"max_new_tokens": max_new_tokens, "temperature": temperature, "top_p": top_p, "seed": recipe.seed}
+    crf = base in FROM_NOTHING if crf is None else crf
+    labelling = {"class_weights": class_weights, "positive": positive, "crf": crf, "context": context}
+    of_task = task_options(dataset, out_of_scope, say, writing=writing, labelling=labelling)
     settings = {
         "data": called,
         "name": chosen,
         **{"task": dataset.task, "text": text, "label": label, "format": format, "ends": ends},
         **{"dev": dev, "test": test, "group": group, "time": time, "on_error": on_error, "parent": parent},
         **{"base": base, "method": method, "options": dict(options or {}), **of_task},
-        "out_of_scope": of_task["out_of_scope"] or out_of_scope,
+        "out_of_scope": of_task.get("out_of_scope") or out_of_scope,
         **{"slices": None if slices is None else list(slices), "robustness": list(robustness)},
         **asdict(recipe),
     }
+    if unlabelled is not None:
+        settings |= {"unlabelled": str(unlabelled), "unlabelled_sha256": content_hash(beside)}
     return Training(
         *(workspace, dataset, chosen, base, method, options or {}, of_task, settings, recipe, lang, say),
         slices=slices,
         robustness=robustness,
+        unlabelled=beside,
     )
+
+
+NO_BASE = "none"
+"""Stands where a base would, for methods that start from none."""
+
+
+def check_wanted(
+    called: str, dataset: Dataset, methods: Sequence[str], base: str | Sequence[str] | None, say: Say
+) -> None:
+    """Say what the dataset notes, and refuse before any work what no method of these could learn from."""
+    from tunewheel.data.infer import PLAIN
+    from tunewheel.tasks import task_class
+
+    if dataset.task == PLAIN:
+        which = "`tunewheel check LABELLED --unlabelled FILE` says which"
+        raise LoopError(f"{called} has no labels to learn from: label some rows first; {which}")
+    for note in dataset.notes:
+        say("data", note)
+    if base is None and task_class(dataset.task).writes:
+        raise LoopError(
+            f"{called} has answers to write, and no language model comes with Tunewheel: name one with --base (a "
+            "folder or a hub id; `tunewheel pretrain --objective clm` makes one)"
+        )
+    for method in methods:
+        check_pair(method, dataset.task)
+    if base is not None and not any(method_class(method).based for method in methods):
+        named = base if isinstance(base, str) else ", ".join(base)
+        raise LoopError(f"method {', '.join(map(repr, methods))} starts from no base; leave --base {named} out")
+
+
+def task_options(
+    dataset: Dataset,
+    out_of_scope: str | Literal[False] | None,
+    say: Say,
+    *,
+    writing: dict[str, Any],
+    labelling: dict[str, Any],
+) -> dict[str, Any]:
+    """What the dataset's task is built with: one that writes has other options than one that labels."""
+    from tunewheel.tasks import task_class
+
+    if task_class(dataset.task).writes:
+        return writing
+    return {**labelling, "out_of_scope": scope_of(dataset, out_of_scope, say)}
 
 
 _TRACKERS = ("tensorboard", "mlflow", "wandb")
@@ -178,12 +237,12 @@ def _check_trackers(names: Sequence[str]) -> None:
 
 
 def default_base(dataset: Dataset, say: Say) -> str:
-    """``bilstm`` where a third of the characters are Chinese, which no bundled base reads; else ``minilm``."""
+    """``zh-mini`` where a third of the characters are Chinese, else ``minilm``."""
     from itertools import islice
 
     texts = [row["text"] for row in islice(iter(dataset["train"]), 500)]
     characters = sum(len(text) for text in texts)
     share = sum(len(_CHINESE.findall(text)) for text in texts) / max(1, characters)
-    base = "bilstm" if share > 1 / 3 else "minilm"
+    base = "zh-mini" if share > 1 / 3 else "minilm"
     say("base", f"{base}, for text with {share:.0%} Chinese characters (--base to change)")
     return base

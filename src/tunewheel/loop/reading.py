@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from tunewheel.training import Say
 
@@ -114,14 +114,31 @@ def scope_of(dataset: Dataset, asked: str | Literal[False] | None, say: Say) -> 
     return label
 
 
+class Located(NamedTuple):
+    """Where a model lies, what it is called, and the name it is known by without its number."""
+
+    folder: Path
+    called: str
+    name: str
+
+
 def load(model: str | Path, *, home: str | Path = ".tunewheel", database: str | None = None) -> Model:
     """Load a model by folder, ``name``, ``name:3`` or ``name@champion``."""
     from tunewheel.models import Model
-    from tunewheel.registry import Registry
     from tunewheel.store import Workspace
 
     if (Path(model) / "tunewheel.json").is_file():
         return Model.load(model)
+    return Model.load(locate(model, Workspace.open(home, database)).folder)
+
+
+def locate(model: str | Path, workspace: Workspace) -> Located:
+    """Find a model by folder, ``name``, ``name:3`` or ``name@champion``."""
+    from tunewheel.registry import Registry
+
+    if (Path(model) / "tunewheel.json").is_file():
+        return Located(Path(model), str(model), Path(model).resolve().name)
     if "/" in str(model):
         raise LoopError(f"{model}: no model folder (no tunewheel.json in it)")
-    return Model.load(Registry(Workspace.open(home, database)).resolve(str(model)).path)
+    version = Registry(workspace).resolve(str(model))
+    return Located(version.path, version.ref, version.name)

@@ -122,7 +122,8 @@ def predict(
     shown = str(source or "<stdin>")
     written = format_of(target, format or (form if target is None else None))
     aside = _beside(target or source) if on_error == "skip" and written != "jsonl" else None
-    passage = Passage(read_stream(source, form), column, shown, skip=on_error == "skip")
+    skip, asks = on_error == "skip", loaded.task.writes
+    passage = Passage(read_stream(source, form), column, shown, skip=skip, asks=asks)
     count = 0
     with write_stream(target, written) as write, rejecting(aside) if aside else nullcontext() as rejected:
         for found in passage.rejoin(loaded.predictor(precision).stream):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tunewheel.models.methods import Adaptation, Job, check_pair
+from tunewheel.models.methods import Adaptation, Job, check_pair, check_unlabelled
 from tunewheel.models.model import Origin
 from tunewheel.models.recipe import Recipe
 from tunewheel.tasks import Row, Task
@@ -27,10 +27,12 @@ def prepare(
 ) -> Adaptation:
     """Make ``base`` ready to be adapted to ``task`` by ``method``; ``recipe`` is resolved for rows and machine.
 
-    ``options`` are the method's own. The same seed gives the same beginning. Raises `MethodError` when the method does
-    not go with the task, and `tunewheel.models.BackboneError` when the base cannot be loaded or has no use for the
-    word shapes that the recipe asks for.
+    ``options`` are the method's own, ``unlabelled`` rows of text alone for a method that reads such. The same seed
+    gives the same beginning. Raises `MethodError` when the method does not go with the task or with what it is given,
+    and `tunewheel.models.BackboneError` when the base cannot be loaded or has no use for the word shapes that the
+    recipe asks for.
     """
+    check_unlabelled(method, bool(unlabelled))
     chosen = check_pair(method, task.name).from_options(options or {})
     origin = Origin(method, base, dataset, tuple(parents), dict(split or {}), dict(settings or {}))
     return chosen.prepare(Job(task, base, train, recipe, origin, unlabelled))

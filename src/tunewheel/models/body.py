@@ -46,9 +46,12 @@ class Body(Protocol):
 
 
 _KINDS = {
+    "generator": ("tunewheel.models.generator", "Generator"),
+    "linear": ("tunewheel.models.linear", "Linear"),
     "network": ("tunewheel.models.neural", "Neural"),
     "prompted": ("tunewheel.models.prompted", "Prompted"),
     "bi-encoder": ("tunewheel.models.twin", "Twin"),
+    "nli": ("tunewheel.models.nli", "Entailment"),
 }
 
 

@@ -17,8 +17,6 @@ def model_card(model: Model) -> str:
     tag = f"pipeline_tag: {task.pipeline}\n" if task.pipeline else ""
     dev = "\n".join(f"| {name} | {value:.4f} |" for name, value in origin.dev.items())
     fitted = "".join(f"\n{name.capitalize()}: {fact}.\n" for name, fact in task.facts().items())
-    shown = ", ".join(f"`{label}`" for label in task.labels[:50])
-    more = f" and {len(task.labels) - 50} more" if len(task.labels) > 50 else ""
     return f"""---
 library_name: tunewheel
 {tag}base_model: {origin.base}
@@ -36,11 +34,7 @@ model = tw.Model.load("path/to/this/folder")
 model.predict(["…"])
 ```
 
-## Labels
-
-{shown}{more}
-
-## Data
+{_labels(task)}## Data
 
 Dataset fingerprint `{origin.dataset}`{"; parents " + ", ".join(origin.parents) if origin.parents else ""}.
 {_split(origin.split)}
@@ -66,6 +60,15 @@ Figures with intervals are in the version's report; these chose the checkpoint, 
 """
 
 
+def _labels(task: Task) -> str:
+    """What it answers with, where that is labels."""
+    if not task.labels:
+        return ""
+    shown = ", ".join(f"`{label}`" for label in task.labels[:50])
+    more = f" and {len(task.labels) - 50} more" if len(task.labels) > 50 else ""
+    return f"## Labels\n\n{shown}{more}\n\n"
+
+
 def _split(split: Mapping[str, Any]) -> str:
     """How the rows were divided, as the dataset declared it."""
     if not split:
@@ -78,6 +81,10 @@ def _split(split: Mapping[str, Any]) -> str:
 def _scope(task: Task) -> str:
     """What becomes of a text that has nothing to do with any label."""
     config = task.config()
+    if task.writes:
+        return (
+            "It writes what is likely, not what is true, and answers even where it knows nothing: read what it writes."
+        )
     if config.get("scope_threshold") is None:
         return (
             "It knows the labels above and no others, and answers with one of them even for a text that has nothing to "

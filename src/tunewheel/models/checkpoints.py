@@ -40,7 +40,16 @@ class Saver(TrainerCallback):
         self.saved = time.monotonic()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Ask for a checkpoint when it is time, but for one after the last update."""
+        """Ask for a checkpoint when it is time; at an epoch's end once that is scored, or the score is lost."""
+        if not float(state.epoch or 0.5).is_integer():
+            self.ask(state, control)
+
+    def on_epoch_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Ask for the checkpoint that `on_step_end` left."""
+        self.ask(state, control)
+
+    def ask(self, state: Any, control: Any) -> None:
+        """Ask for a checkpoint if one is due, but not after the last update."""
         if time.monotonic() - self.saved >= self.seconds and state.global_step < state.max_steps:
             control.should_save = True
 

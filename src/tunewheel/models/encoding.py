@@ -7,9 +7,12 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tunewheel.tasks import IGNORED, Pieces, Window
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 SHAPES = 256
 """Rows of the word-shape embedding: row 0 is 'no shape', the others are hashed patterns."""
@@ -100,12 +103,13 @@ class TextEncoder:
         """Pad windows to the longest: ``input_ids``, ``attention_mask``, ``shape_ids``, ``labels`` [batch, length].
 
         Labels of one number a text become [batch] or [batch, labels]. Texts that are read beside others follow all of
-        these, in their order, and ``inside`` then tells every window's own pieces from the rest.
+        these, in their order and with any labels they have; ``inside`` tells every window's own pieces from the rest.
+        ``soft`` targets are [batch, outputs] or [batch, length, outputs], NaN outside.
         """
         import torch
 
-        targets: list[Any] = [w.labels for w in windows]
         beside = [w.other for w in windows if w.other is not None]
+        targets: list[Any] = [w.labels for w in windows] + [w.labels for w in beside if w.labels is not None]
         windows = [replace(w, other=None) for w in windows] + beside if beside else windows
         width = max(self.size(window) for window in windows)
         head = len(self.prefix)
@@ -128,7 +132,23 @@ class TextEncoder:
                 not beside and isinstance(targets[0], list) and (not targets[0] or isinstance(targets[0][0], int))
             )
             batch["labels"] = padded(targets, IGNORED) if by_token else torch.tensor(targets)
+        soft = [w.soft for w in windows if w.soft is not None]
+        if soft:
+            batch["soft"] = _side_by_side(soft, width, head)
         return batch
+
+
+def _side_by_side(soft: Sequence[npt.NDArray[Any]], width: int, head: int) -> Any:
+    """Soft targets as one tensor, those by piece with ``head`` places before them and NaN wherever no piece is."""
+    import numpy as np
+    import torch
+
+    if soft[0].ndim == 1:
+        return torch.from_numpy(np.stack(soft).astype(np.float32))
+    full = np.full((len(soft), width, soft[0].shape[1]), np.nan, dtype=np.float32)
+    for place, target in zip(full, soft, strict=True):
+        place[head : head + len(target)] = target
+    return torch.from_numpy(full)
 
 
 def lower_cases(tokenizer: Any) -> bool:

@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -25,7 +25,7 @@ from tunewheel.models.neural import Neural
 from tunewheel.models.probe import fit_head
 from tunewheel.models.quiet import quiet
 from tunewheel.models.recipe import Recipe
-from tunewheel.tasks import Row, Task, TaskError, Window
+from tunewheel.tasks import IGNORED, Row, Task, TaskError, Window
 
 
 class Progress(Protocol):
@@ -69,19 +69,26 @@ def train_network(
     recipe: Recipe,
     folder: Path,
     *,
+    unlabelled: Sequence[Row] = (),
+    windows: Sequence[Window] | None = None,
     progress: Progress | None = None,
     report_to: Sequence[str] = (),
     body: Neural | None = None,
 ) -> Trained:
     """Train ``network`` in place on ``train`` and leave it with the weights that scored best on ``dev``.
 
+    ``windows`` are what is learned from where that is more than the labelled rows of ``train``.
+
     ``recipe`` must be resolved. Checkpoints go to ``folder``; a run found there is taken up from its last whole
     checkpoint and ends, on a processor, with the very weights of a run that was never stopped. Without dev rows the
-    last weights are kept. ``body`` says how the network reads and answers where that is not the task's own way.
+    last weights are kept. ``unlabelled`` texts stand among the others with `IGNORED` as their label, for networks whose
+    loss has a use for them. ``body`` says how the network reads and answers where that is not the task's own way.
     """
     keep_memory()
     body = body or Neural(network, encoder)
-    windows = [w for w in body.windows(task, train) if encoder.size(w)]
+    beside = [replace(window, labels=IGNORED) for window in task.encode(unlabelled, encoder)]
+    learned = body.windows(task, train) if windows is None else windows
+    windows = [window for window in [*learned, *beside] if encoder.size(window)]
     if not windows:
         raise TaskError("the train split holds no text to learn from")
     network.label_smoothing = recipe.label_smoothing
@@ -141,7 +148,7 @@ class _Engine(Trainer):
         callbacks: list[TrainerCallback] = [Watch(self, progress), self.keeper]
         super().__init__(
             model=network,
-            args=_arguments(recipe, folder, report_to, has_dev=bool(dev)),
+            args=training_arguments(recipe, folder, report_to, has_dev=bool(dev)),
             train_dataset=windows,
             eval_dataset=dev or None,
             data_collator=encoder.collate,
@@ -189,8 +196,9 @@ class _Engine(Trainer):
 def parameter_groups(network: Network, recipe: Recipe) -> list[dict[str, Any]]:
     """Group trainable weights by learning rate and decay.
 
-    Biases, norms and the shape table do not decay (Loshchilov & Hutter 2019 leave the choice; BERT's does so); with
-    ``layer_decay`` a layer learns by that factor slower than the one above it, the embeddings slowest.
+    Biases, norms, an adapter's scales (they start at one) and the shape table do not decay (Loshchilov & Hutter 2019
+    leave the choice; BERT's does so); with ``layer_decay`` a layer learns by that factor slower than the one above it,
+    the embeddings slowest.
     """
     rate = recipe.learning_rate or 0.0
     numbered = [int(m.group(1)) for name, _ in network.named_parameters() if (m := _LAYER.search(name))]
@@ -200,7 +208,7 @@ def parameter_groups(network: Network, recipe: Recipe) -> list[dict[str, Any]]:
         if not parameter.requires_grad:
             continue
         factor, decay = 1.0, recipe.weight_decay
-        if parameter.ndim < 2:
+        if parameter.ndim < 2 or ".ia3_" in name:
             decay = 0.0
         if name.startswith("shapes."):
             factor, decay = recipe.shape_rate, 0.0
@@ -217,7 +225,8 @@ def parameter_groups(network: Network, recipe: Recipe) -> list[dict[str, Any]]:
 _LAYER = re.compile(r"^backbone\..*?\blayers?\.(\d+)\.")
 
 
-def _arguments(recipe: Recipe, folder: Path, report_to: Sequence[str], *, has_dev: bool) -> TrainingArguments:
+def training_arguments(recipe: Recipe, folder: Path, report_to: Sequence[str], *, has_dev: bool) -> TrainingArguments:
+    """A resolved recipe as the field's Trainer takes it; batches, weights and checkpoints are the engine's own."""
     when = "no" if not has_dev else "steps" if recipe.eval_steps else "epoch"
     return TrainingArguments(
         output_dir=str(folder),

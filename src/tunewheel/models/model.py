@@ -99,6 +99,15 @@ class Model:
         """Predict any number of texts at constant memory."""
         return self.predictor().stream({"text": t} if isinstance(t, str) else t for t in texts)
 
+    def stream_text(self, prompt: str | Row) -> Iterator[str]:
+        """Write the answer to one text, piece by piece; raises `ModelError` for a model that does not write."""
+        from tunewheel.models.writing.writer import Writer
+
+        writer = self.predictor()
+        if not isinstance(writer, Writer):
+            raise ModelError(f"task {self.task.name!r} answers all at once; only a model that writes can stream")
+        yield from writer.pieces({"text": prompt} if isinstance(prompt, str) else prompt)
+
     @property
     def parameters(self) -> int:
         """Number of weights."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel
@@ -12,11 +12,17 @@ import tunewheel.models.convolutional
 import tunewheel.models.recurrent  # noqa: F401  (both register their backbone with AutoModel)
 from tunewheel.models.contrast import contrast
 from tunewheel.models.crf import LinearChainCrf
+from tunewheel.models.distillation.loss import Blend, blended
+from tunewheel.models.virtual import read_after, table_width
 from tunewheel.tasks import IGNORED, Head
 
 
 class NetworkConfig(PreTrainedConfig):
-    """The backbone's own configuration, the head, and the size of the word-shape table (0: none)."""
+    """The backbone's own configuration, the head, and the size of the word-shape table (0: none).
+
+    ``virtual`` says where how many learned tokens stand (`tunewheel.models.virtual`); ``normalize``: the head sees
+    vectors of length one.
+    """
 
     model_type = "tunewheel"
 
@@ -26,6 +32,8 @@ class NetworkConfig(PreTrainedConfig):
     loss: str = "cross_entropy"
     class_weights: list[float] | None = None
     word_shapes: int = 0
+    virtual: dict[str, Any] | None = None
+    normalize: bool = False
 
 
 class Network(PreTrainedModel):
@@ -48,11 +56,14 @@ class Network(PreTrainedModel):
             self.backbone.pooler = None
         if config.word_shapes:
             self.shapes = nn.Embedding(config.word_shapes, self.backbone.get_input_embeddings().embedding_dim)
+        if config.virtual:
+            self.virtual = nn.Embedding(config.virtual["tokens"], table_width(config.virtual["place"], self.backbone))
         self.dropout = nn.Dropout(0.1)
-        self.head = nn.Identity() if config.level == "vector" else nn.Linear(width, config.outputs)
+        self.head: Any = nn.Identity() if config.level == "vector" else nn.Linear(width, config.outputs)
         if config.loss == "crf":
             self.crf = LinearChainCrf(config.outputs)
         self.label_smoothing = 0.0
+        self.blend = Blend()
         self.post_init()
 
     @classmethod
@@ -70,6 +81,14 @@ class Network(PreTrainedModel):
         pooled = {k: v for k, v in backbone.state_dict().items() if not k.startswith("pooler.")}
         network.backbone.load_state_dict(pooled)
         return network
+
+    @classmethod
+    def like(cls, other: Network) -> Self:
+        """A network of this class with the weights of ``other`` that it has room for, and fresh ones beside them."""
+        made = cls(other.config)
+        made.load_state_dict(other.state_dict(), strict=False)
+        made.to(other.device)
+        return made
 
     def _init_weights(self, module: nn.Module) -> None:
         if module is getattr(self, "shapes", None):
@@ -92,10 +111,19 @@ class Network(PreTrainedModel):
         shape_ids: Tensor | None = None,
         labels: Tensor | None = None,
         inside: Tensor | None = None,
+        soft: Tensor | None = None,
     ) -> ModelOutput:
-        """Logits [batch, outputs] or [batch, length, outputs] (log-marginals under a CRF), and the loss if labelled."""
+        """Logits [batch, outputs] or [batch, length, outputs] (log-marginals under a CRF), and the loss if labelled.
+
+        ``soft`` is what a teacher says, in the shape of the logits and NaN where it says nothing; the loss is then
+        `tunewheel.models.distillation.loss.blended`.
+        """
         logits = self.head(self.dropout(self.features(input_ids, attention_mask, shape_ids, inside)))
-        loss = None if labels is None else self.loss(logits, labels, attention_mask)
+        loss = None
+        if labels is not None and soft is not None:
+            loss = blended(self, logits, labels, soft, attention_mask)
+        elif labels is not None:
+            loss = self.loss(logits, labels, attention_mask)
         if self.config.loss == "crf" and labels is None:
             logits = self.crf(logits.float(), attention_mask)
         return ModelOutput(loss=loss, logits=logits)
@@ -113,22 +141,26 @@ class Network(PreTrainedModel):
         """
         hidden = self.hidden(input_ids, attention_mask, shape_ids)
         if self.config.level == "sequence":
-            return _pooled(hidden, attention_mask, getattr(self.backbone, "pooling", "mean"))
-        if self.config.level == "vector":
-            return _pooled(hidden, attention_mask if inside is None else inside, "mean")
-        return hidden
+            hidden = _pooled(hidden, attention_mask, getattr(self.backbone, "pooling", "mean"))
+        elif self.config.level == "vector":
+            hidden = _pooled(hidden, attention_mask if inside is None else inside, "mean")
+        return nn.functional.normalize(hidden, dim=-1) if self.config.normalize else hidden
 
     def hidden(self, input_ids: Tensor, attention_mask: Tensor, shape_ids: Tensor | None = None) -> Tensor:
         """The backbone's last hidden states [batch, length, width], before any head."""
         # A mask of ones makes SDPA take its slower masked path.
         needed = getattr(self.backbone, "needs_mask", False) or not bool(attention_mask.all())
         mask = attention_mask if needed else None
-        if self.config.word_shapes and shape_ids is not None:
-            embedded = self.get_input_embeddings()(input_ids) + self.shapes(shape_ids)
-            output = self.backbone(inputs_embeds=embedded, attention_mask=mask)
-        else:
-            output = self.backbone(input_ids=input_ids, attention_mask=mask)
-        hidden: Tensor = output.last_hidden_state
+        shaped = self.config.word_shapes and shape_ids is not None
+        if not (shaped or self.config.virtual):
+            plain: Tensor = self.backbone(input_ids=input_ids, attention_mask=mask).last_hidden_state
+            return plain
+        embedded = self.get_input_embeddings()(input_ids)
+        if shaped:
+            embedded = embedded + self.shapes(shape_ids)
+        if self.config.virtual:
+            return read_after(self.virtual, self.config.virtual, self.backbone, embedded, mask)
+        hidden: Tensor = self.backbone(inputs_embeds=embedded, attention_mask=mask).last_hidden_state
         return hidden
 
     def loss(self, logits: Tensor, labels: Tensor, mask: Tensor | None = None) -> Tensor:

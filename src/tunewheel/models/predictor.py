@@ -45,9 +45,13 @@ class Predictor:
         return list(self.stream(rows))
 
     def stream(self, rows: Iterable[Row]) -> Iterator[Prediction]:
-        """Predict rows as they come, `CHUNK` at a time; rows that the task reads together are not parted."""
-        for chunk in self._chunks(rows):
-            yield from self._chunk(chunk)
+        """Predict rows as they come, `CHUNK` at a time."""
+        for chunk in self.chunks(rows):
+            yield from self.task.decode(chunk, *self._said(chunk))
+
+    def readings(self, rows: Sequence[Row]) -> list[npt.NDArray[Any]]:
+        """What the network says of each row, whatever its tokenizer (`Task.readings`)."""
+        return self.task.readings(rows, *self._said(rows))
 
     def vectors(self, rows: Iterable[Row]) -> npt.NDArray[np.float32]:
         """Sentence vectors [n, width]: the mean of the last hidden states over a row's own pieces.
@@ -56,8 +60,16 @@ class Predictor:
         window do not count. A text without a single piece is all zeros. Only the result grows with the rows.
         """
         width = self.network.backbone.config.hidden_size
-        parts = [self._vectors(chunk, width) for chunk in self._chunks(rows)]
+        parts = [self._vectors(chunk, width) for chunk in self.chunks(rows)]
         return np.concatenate(parts) if parts else np.zeros((0, width), dtype=np.float32)
+
+    def features(self, rows: Iterable[Row]) -> npt.NDArray[np.float32]:
+        """What the head sees of every window that holds a text's piece [windows, width], in order."""
+        found: list[npt.NDArray[np.float32]] = []
+        for chunk in self.chunks(rows):
+            seen = dict(self._outputs(self.task.encode(chunk, self.encoder), self.network.features))
+            found += [seen[i] for i in sorted(seen)]
+        return np.stack(found) if found else np.zeros((0, self.network.head.in_features), dtype=np.float32)
 
     def _vectors(self, rows: list[Row], width: int) -> npt.NDArray[np.float32]:
         windows = self.task.encode(rows, self.encoder)
@@ -69,7 +81,8 @@ class Predictor:
                 pieces[part.row] += length
         return (total / np.maximum(pieces, 1)).astype(np.float32)
 
-    def _chunks(self, rows: Iterable[Row]) -> Iterator[list[Row]]:
+    def chunks(self, rows: Iterable[Row]) -> Iterator[list[Row]]:
+        """Rows `CHUNK` at a time; those that the task reads together are not parted."""
         chunk: list[Row] = []
         for row in rows:
             if len(chunk) >= CHUNK and (len(chunk) >= 4 * CHUNK or not self.task.joins(chunk[-1], row)):
@@ -79,13 +92,14 @@ class Predictor:
         if chunk:
             yield chunk
 
-    def _chunk(self, rows: list[Row]) -> list[Prediction]:
+    def _said(self, rows: Sequence[Row]) -> tuple[_Once, list[Window], list[Any]]:
+        """The rows' windows and what the network says of each, with the encoder that remembers the rows."""
         once = _Once(self.encoder)
         windows = self.task.encode(rows, once)
         outputs: list[Any] = [self._nothing() for _ in windows]
         for i, output in self._outputs(windows, lambda **batch: self.network(**batch).logits):
             outputs[i] = self._inside(windows[i], output) if output.ndim == 2 else output
-        return self.task.decode(rows, once, windows, outputs)
+        return once, windows, outputs
 
     def _outputs(self, windows: Sequence[Window], compute: Callable[..., Any]) -> Iterator[tuple[int, Any]]:
         """Run ``compute`` on batches of like length; yields each window's place and its share of the result."""

@@ -20,7 +20,8 @@ class Recipe:
     anything else learns. patience: evaluations without a better dev score before
     stopping (0: never). eval_steps: updates between evaluations (None: once an epoch).
     checkpoint_seconds: how much work a killed run may lose at most. accumulation: batches an
-    update. word_shapes: a table for what a lower-casing tokenizer forgets. window: most tokens read at once.
+    update. word_shapes: a table for what a lower-casing tokenizer forgets. window: most tokens read at once (a language
+    model that writes reads a row whole). packing: its rows share a sequence without padding, each seeing itself alone.
     """
 
     epochs: int | None = None
@@ -41,6 +42,7 @@ class Recipe:
     head_first: bool = False
     word_shapes: bool | None = None
     window: int = 256
+    packing: bool = False
     eval_steps: int | None = None
     patience: int = 0
     checkpoint_seconds: float = 120.0
@@ -61,6 +63,7 @@ class Recipe:
         elif not pretrained:
             rate = 3e-3
         else:
-            rate = 2e-4 if width <= 400 else 5e-5 if width <= 800 else 2e-5
+            # zh-mini, 256 wide, on Resume: dev F1 86.9 at 2e-4, 90.0 at 1e-3.
+            rate = 1e-3 if width <= 256 else 2e-4 if width <= 400 else 5e-5 if width <= 800 else 2e-5
         chosen = precision if self.precision == "auto" else self.precision
         return replace(self, epochs=epochs, learning_rate=rate, batch_tokens=batch, precision=chosen)

@@ -77,7 +77,7 @@ class Apart(Predictor):
 
     def stream(self, rows: Iterable[Row]) -> Iterator[Prediction]:
         """Predict rows as they come."""
-        for chunk in self._chunks(rows):
+        for chunk in self.chunks(rows):
             sides = [self.pairs.sides(row) for row in chunk]
             place = {text: i for i, text in enumerate(dict.fromkeys(text for pair in sides for text in pair))}
             vectors = self.vectors({"text": text} for text in place)

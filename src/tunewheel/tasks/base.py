@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, Self
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from tunewheel.data.infer import TARGETS, Target
 from tunewheel.tasks.calibration import Claims
+from tunewheel.tasks.soft import whole_texts
 
 if TYPE_CHECKING:
     from tunewheel.tasks.prompts import Lang, Prompt
@@ -69,7 +70,8 @@ class Window:
 
     ``labels`` is an int (one label), a list of floats (several labels) or one int a piece (`IGNORED` where the loss
     must not look); None when the rows carry no labels. ``other`` is a second text that the network reads apart from
-    this one; the two stand in one batch, and ``labels`` are about both.
+    this one; the two stand in one batch, and ``labels`` are about both. ``soft`` is what a teacher says of the
+    window (`Task.soft_targets`), None where there is none.
     """
 
     ids: list[int]
@@ -77,6 +79,7 @@ class Window:
     parts: tuple[Part, ...]
     labels: int | list[int] | list[float] | None = None
     other: Window | None = None
+    soft: npt.NDArray[Any] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -84,12 +87,13 @@ class Head:
     """The output a task needs on top of a backbone: ``outputs`` numbers a sequence or a token, and their loss.
 
     At the level ``vector`` nothing stands on top: the pooled vectors of two texts are brought together or kept apart
-    (`tunewheel.models.contrast`).
+    (`tunewheel.models.contrast`). Level ``generate`` with loss ``clm`` is a language model's own head, which no task
+    adds (`Task.writes`).
     """
 
-    level: Literal["sequence", "token", "vector"]
+    level: Literal["sequence", "token", "vector", "generate"]
     outputs: int
-    loss: Literal["cross_entropy", "binary", "crf", "contrastive", "cosent", "both"]
+    loss: Literal["cross_entropy", "binary", "crf", "contrastive", "cosent", "both", "clm"]
     class_weights: tuple[float, ...] | None = None
 
 
@@ -137,6 +141,9 @@ class Task(ABC):
     calibrated_by: ClassVar[tuple[str, ...]] = ()
     """Keys of `config` that `fit` sets and that move confidences only, never an answer."""
 
+    writes: ClassVar[bool] = False
+    """Whether its answers are texts that a language model writes: it is then never read in windows."""
+
     labels: tuple[str, ...]
 
     @classmethod
@@ -182,6 +189,37 @@ class Task(ABC):
     @abstractmethod
     def table(self, scores: Scores) -> list[dict[str, Any]]:
         """Precision, recall, F1, support and predicted count of every label."""
+
+    def readings(
+        self,
+        rows: Sequence[Row],
+        encoder: Encoder,
+        windows: Sequence[Window],
+        outputs: Sequence[npt.NDArray[Any]],
+    ) -> list[npt.NDArray[Any]]:
+        """What outputs say of each row, whatever tokenizer read it: [units, outputs] a row, for a student to learn.
+
+        Log-probabilities, or for a binary head each label's log-odds; NaN where nothing was said. The unit is the whole
+        text. A task that labels tokens must say what its units are, here and in `soft_targets`; raises `TaskError` for
+        one that does not.
+        """
+        self._check_whole_texts()
+        return whole_texts(self.head(), len(rows), windows, outputs)
+
+    def soft_targets(
+        self,
+        rows: Sequence[Row],
+        encoder: Encoder,
+        windows: Sequence[Window],
+        readings: Sequence[npt.NDArray[Any]],
+    ) -> list[npt.NDArray[Any]]:
+        """Another network's `readings` of the rows as what their windows shall say: [outputs] or [pieces, outputs]."""
+        self._check_whole_texts()
+        return [readings[window.parts[0].row][0] for window in windows]
+
+    def _check_whole_texts(self) -> None:
+        if self.head().level != "sequence":
+            raise TaskError(f"task {self.name!r} labels tokens and does not say how a student learns from a teacher")
 
     def confusion(self, scores: Scores) -> npt.NDArray[Any] | None:
         """Counts [gold, predicted], or None where the task has none."""
@@ -256,6 +294,10 @@ class Task(ABC):
         ``predictions`` are this task's own for ``rows``. What stands under `calibrated_by` changes no answer.
         """
         return self
+
+    def unfitted(self) -> Self:
+        """The task as it was before `fit`."""
+        return type(self).from_config({**self.config(), **dict.fromkeys(self.calibrated_by)})
 
 
 def split_windows(length: int, room: int, stride: int) -> list[tuple[int, int]]:

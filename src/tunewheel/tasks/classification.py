@@ -33,6 +33,7 @@ from tunewheel.tasks.calibration import (
     temper_each,
 )
 from tunewheel.tasks.scope import FEWEST, ScopeScore, choose_score, scope_scores
+from tunewheel.tasks.soft import probabilities
 
 if TYPE_CHECKING:
     from tunewheel.tasks.prompts import Lang, Prompt
@@ -189,7 +190,7 @@ class Classification(Task):
         for window, logits in zip(windows, outputs, strict=True):
             part = window.parts[0]
             weight = max(1, part.stop - part.start)
-            total[part.row] += weight * _probabilities(logits, self.multi_label)
+            total[part.row] += weight * probabilities(logits, independent=self.multi_label)
             energy[part.row] += weight * np.logaddexp.reduce(np.asarray(logits, dtype=np.float64))
             size[part.row] += weight
         if self.multi_label:
@@ -416,6 +417,13 @@ class Classification(Task):
             found = self._fit_one(rows, predictions, temper(shown, undone))
         return type(self)(**{**self.config(), **found})
 
+    def unfitted(self) -> Self:
+        """The task without temperature, threshold and figure of scope."""
+        config = self.config()
+        for name in ("threshold", "temperature", "scope_score", "scope_threshold"):
+            del config[name]
+        return type(self)(**config)
+
     def _fit_several(self, rows: Sequence[Row], raw: npt.NDArray[Any]) -> dict[str, Any]:
         gold = np.array([self._target(row) for row in rows], dtype=bool)
         grid = np.arange(0.05, 0.96, 0.05)
@@ -438,11 +446,3 @@ class Classification(Task):
             if chosen:
                 found |= {"scope_score": chosen[0], "scope_threshold": chosen[1]}
         return found
-
-
-def _probabilities(logits: npt.NDArray[Any], multi_label: bool) -> npt.NDArray[np.float64]:
-    x = np.asarray(logits, dtype=np.float64)
-    if multi_label:
-        return 1 / (1 + np.exp(-x))
-    e = np.exp(x - x.max())
-    return np.asarray(e / e.sum())

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -28,30 +26,13 @@ from tunewheel.tasks.base import (
     split_windows,
 )
 from tunewheel.tasks.calibration import UNCALIBRATED, Claims, fit_platt, platt
+from tunewheel.tasks.words import first_pieces, piece_targets, told_apart, word_of_pieces, word_readings, words_of
 
 if TYPE_CHECKING:
     from tunewheel.tasks.prompts import Lang, Prompt
 
 STRIDE = 48
 """Pieces that neighbouring windows of a long text share: each is read with at least half of it on both sides."""
-
-Span = tuple[int, int]
-
-_WORD = re.compile(r"[^\W\d_\u3400-\u9fff\uf900-\ufaff]+|\d+|[^\s]", re.UNICODE)
-
-
-def words_of(row: Row) -> list[Span]:
-    """Character ranges of a row's words: its own ``tokens``, else runs of letters or digits and single characters.
-
-    A Chinese character is a word of its own.
-
-    >>> words_of({"text": "Pay 3元"})
-    [(0, 3), (4, 5), (5, 6)]
-    """
-    tokens = row.get("tokens")
-    if tokens is not None:
-        return [(token["start"], token["end"]) for token in tokens]
-    return [match.span() for match in _WORD.finditer(row["text"])]
 
 
 def entity_set(row: Mapping[str, Any]) -> set[tuple[int, int, str]]:
@@ -177,7 +158,7 @@ class Ner(Task):
 
     def _piece_labels(self, row: Row, pieces: Pieces) -> list[int]:
         """BIO label of every piece: 0 is O, 1 + 2·type is B, 2 + 2·type is I; `IGNORED` outside words."""
-        words = _told_apart(words_of(row), pieces)
+        words = told_apart(words_of(row), pieces)
         of_word = [0] * len(words)
         # Longest first: of overlapping spans BIO can hold one only.
         for start, end, label in sorted(entity_set(row), key=lambda e: (e[0] - e[1], e)):
@@ -188,7 +169,7 @@ class Ner(Task):
                     of_word[w] = code + 1
                 of_word[inside[0]] = code
         labels, previous = [], -1
-        for word in _word_of_pieces(words, pieces):
+        for word in word_of_pieces(words, pieces):
             code = IGNORED if word < 0 else of_word[word]
             if word == previous and code > 0 and code % 2:
                 code += 1  # B stands on the word's first piece only
@@ -204,6 +185,49 @@ class Ner(Task):
         outputs: Sequence[npt.NDArray[Any]],
     ) -> list[Prediction]:
         """Take each piece from the window that shows most of its surroundings, then read the words' BIO labels."""
+        encoded, best = self._assembled(rows, encoder, windows, outputs)
+        return [
+            {"entities": self._entities(row, pieces, logits)}
+            for row, pieces, logits in zip(rows, encoded, best, strict=True)
+        ]
+
+    def readings(
+        self,
+        rows: Sequence[Row],
+        encoder: Encoder,
+        windows: Sequence[Window],
+        outputs: Sequence[npt.NDArray[Any]],
+    ) -> list[npt.NDArray[Any]]:
+        """BIO log-probabilities of each row's words (`words_of`), whatever the tokenizer: [words, outputs] a row."""
+        encoded, best = self._assembled(rows, encoder, windows, outputs)
+        return [word_readings(words_of(r), p, x) for r, p, x in zip(rows, encoded, best, strict=True)]
+
+    def soft_targets(
+        self,
+        rows: Sequence[Row],
+        encoder: Encoder,
+        windows: Sequence[Window],
+        readings: Sequence[npt.NDArray[Any]],
+    ) -> list[npt.NDArray[Any]]:
+        """Each piece shall say what was read of the word it stands in, as `encode` has it for labels."""
+        encoded = encoder([row["text"] for row in rows])
+        by_row = [piece_targets(words_of(r), p, x) for r, p, x in zip(rows, encoded, readings, strict=True)]
+        targets = []
+        for window in windows:
+            target = np.full((len(window.ids), self.head().outputs), np.nan, dtype=np.float16)
+            for part in window.parts:
+                target[part.at : part.at + part.stop - part.start] = by_row[part.row][part.start : part.stop]
+            targets.append(target)
+        return targets
+
+    def _assembled(
+        self,
+        rows: Sequence[Row],
+        encoder: Encoder,
+        windows: Sequence[Window],
+        outputs: Sequence[npt.NDArray[Any]],
+    ) -> tuple[list[Pieces], list[npt.NDArray[Any]]]:
+        """Each row's pieces and what the window that shows most of their surroundings said of them."""
         encoded = encoder([row["text"] for row in rows])
         best = [np.zeros((len(p.ids), 1 + 2 * len(self.labels))) for p in encoded]
         margin = [np.full(len(p.ids), -1.0) for p in encoded]
@@ -216,17 +240,11 @@ class Ner(Task):
                 target = np.flatnonzero(better) + part.start
                 best[part.row][target] = logits[part.at : part.at + length][better]
                 margin[part.row][target] = seen[better]
-        return [
-            {"entities": self._entities(row, pieces, logits)}
-            for row, pieces, logits in zip(rows, encoded, best, strict=True)
-        ]
+        return encoded, best
 
     def _entities(self, row: Row, pieces: Pieces, logits: npt.NDArray[Any]) -> list[dict[str, Any]]:
-        words = _told_apart(words_of(row), pieces)
-        first: dict[int, int] = {}
-        for piece, word in enumerate(_word_of_pieces(words, pieces)):
-            if word >= 0:
-                first.setdefault(word, piece)
+        words = told_apart(words_of(row), pieces)
+        first = first_pieces(words, pieces)
         known = sorted(first)
         if not known:
             return []
@@ -377,35 +395,6 @@ def _extend(window: Window, ids: list[int], shapes: list[int], labels: Sequence[
     window.shapes += shapes
     if isinstance(window.labels, list):
         window.labels.extend(labels)
-
-
-def _told_apart(words: Sequence[Span], pieces: Pieces) -> list[Span]:
-    """The words, those that share a piece as one: no label could tell ``£`` from ``4`` in the piece ``£4``."""
-    starts = [start for start, _ in words]
-    joined: set[int] = set()
-    for start, end in pieces.offsets:
-        first = bisect_right(starts, start) - 1
-        if first < 0 or words[first][1] <= start:
-            first += 1
-        joined.update(range(first + 1, bisect_left(starts, end)))
-    found: list[Span] = []
-    for index, (start, end) in enumerate(words):
-        if index in joined:
-            found[-1] = (found[-1][0], end)
-        else:
-            found.append((start, end))
-    return found
-
-
-def _word_of_pieces(words: Sequence[Span], pieces: Pieces) -> list[int]:
-    """Index of the word that each piece starts in, or -1."""
-    starts = [start for start, _ in words]
-    found = []
-    for start, end in pieces.offsets:
-        # A byte-level tokenizer's piece may begin with the space before its word: its last character decides.
-        word = bisect_right(starts, max(start, end - 1)) - 1
-        found.append(word if word >= 0 and end > start and end - 1 < words[word][1] else -1)
-    return found
 
 
 def _bio(row: Row, entities: set[tuple[int, int, str]]) -> list[str]:

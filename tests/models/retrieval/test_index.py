@@ -116,6 +116,12 @@ def test_a_damaged_index_or_another_model_is_refused(tmp_path):
         Index(TEXTS).save(folder)
     with pytest.raises(RetrievalError, match="made without vectors"):
         Index.load(Index(TEXTS).save(tmp_path / "words"), Letters())
+    declared = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+    short = {**declared, "texts": dict(list(declared["texts"].items())[1:])}
+    (folder / "index.json").write_text(json.dumps(short), encoding="utf-8")
+    with pytest.raises(RetrievalError, match=f"{len(TEXTS) - 1:,} texts for {len(TEXTS):,} vectors"):
+        Index.load(folder, Letters())
+    (folder / "index.json").write_text(json.dumps(declared), encoding="utf-8")
     vectors = folder / "vectors.safetensors"
     vectors.write_bytes(vectors.read_bytes()[:-1] + b"x")
     with pytest.raises(RetrievalError, match="altered"):

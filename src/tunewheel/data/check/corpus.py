@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from tunewheel.data.divide import UNLABELLED
 from tunewheel.data.infer import PLAIN
+from tunewheel.data.names import ANSWERED
 
 if TYPE_CHECKING:
     from tunewheel.data.dataset import Dataset
@@ -24,7 +25,7 @@ Progress = Callable[[str, int, int], None]
 class Row(NamedTuple):
     """A row with its number; ``target`` is its label, its list of labels or of entities, None where it has none.
 
-    ``tokens`` are those of a file that came cut into tokens.
+    ``tokens`` are those of a file that came cut into tokens, ``answers`` the texts that answer its text.
     """
 
     number: int
@@ -33,6 +34,7 @@ class Row(NamedTuple):
     text: str
     target: Any
     tokens: Any = None
+    answers: tuple[str, ...] = ()
 
 
 class Corpus:
@@ -50,14 +52,16 @@ class Corpus:
 
     @cached_property
     def target(self) -> str | None:
-        """The column that holds the labels: ``label``, ``labels`` or ``entities``; None for plain text."""
+        """The column that holds the labels: ``label``, ``labels``, ``entities`` or ``answer``; None for plain text."""
         if self.dataset.task == PLAIN:
             return None
         if self.dataset.multi_label:
             return "labels"
         labelled = next((name for name in self.splits if name != UNLABELLED), self.splits[0])
         names = next(self.dataset.batches(labelled)).schema.names
-        return "label" if self.dataset.task != "ner" and "label" in names else "entities"
+        if self.dataset.task != "ner" and "label" in names:
+            return "label"
+        return "entities" if "entities" in names else "answer"
 
     @property
     def labelled(self) -> list[str]:
@@ -137,6 +141,8 @@ def _rows(batch: Any, split: str, target: str | None, number: int) -> Iterator[R
     labelled = split != UNLABELLED and target in batch.schema.names
     targets = batch.column(target).to_pylist() if labelled else repeat(None)
     tokens = batch.column("tokens").to_pylist() if "tokens" in batch.schema.names else repeat(None)
-    columns = zip(batch.column("id").to_pylist(), batch.column("text").to_pylist(), targets, tokens, strict=False)
-    for place, (name, text, found, own) in enumerate(columns):
-        yield Row(number + place, split, name, text, found, own)
+    written = [batch.column(name).to_pylist() for name in ANSWERED if name in batch.schema.names]
+    answers = zip(*written, strict=True) if written else repeat(())
+    columns = (batch.column("id").to_pylist(), batch.column("text").to_pylist(), targets, tokens, answers)
+    for place, (name, text, found, own, said) in enumerate(zip(*columns, strict=False)):
+        yield Row(number + place, split, name, text, found, own, tuple(each for each in said if isinstance(each, str)))

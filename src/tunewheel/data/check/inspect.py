@@ -98,6 +98,8 @@ def check(
     if sample < 2:
         raise CheckError(f"sample is a number of rows, at least 2, not {sample}")
     corpus = Corpus(dataset, near=near, progress=progress)
+    if corpus.target == "answer":
+        families = tuple(name for name in families if name not in OF_LABELS or name == "coverage")
     scanners, numbers = _scanners(families, corpus), Numbers()
     for row in corpus.rows("reading"):
         numbers.add(row)
@@ -108,7 +110,8 @@ def check(
         drafts += scanner.drafts()
     if "duplicates" in families:
         drafts += duplicates.repeats(corpus, numbers.array("texts"), numbers.array("answers"))
-        drafts += duplicates.conflicts(corpus, numbers.array("answers"))
+        # A prompt may well have several good answers; a text has one label.
+        drafts += duplicates.conflicts(corpus, numbers.array("answers")) if corpus.target != "answer" else ()
     counts = labels.counts if isinstance(labels := scanners.get("labels"), Labels) else {}
     doubts = Doubts(corpus, sample, seed) if set(families) & set(FAMILIES[8:]) else None
     if doubts:

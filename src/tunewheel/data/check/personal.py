@@ -22,7 +22,7 @@ class Personal:
 
     def add(self, row: Row) -> None:
         """Look at a row."""
-        found = Counter(each.kind for each in self._find(row.text))
+        found = Counter(each.kind for text in (row.text, *row.answers) for each in self._find(text))
         self.rows += bool(found)
         self.finds += found
         for kind in found:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
+from tunewheel.data.conversation import messages_of, rendered
 from tunewheel.data.editmap import EditMap
 from tunewheel.data.pairs import TAB, pair_of
 from tunewheel.data.problems import DataError, Problem
@@ -30,6 +31,9 @@ def normalised(row: Mapping[str, Any], *, simplified: bool = False) -> Row:
     >>> normalised(row)
     {'text': '付 给Anna', 'entities': [{'start': 3, 'end': 7, 'label': 'PER'}]}
     """
+    if row.get("messages"):
+        said = [{**each, "content": _plain(each["content"], simplified)} for each in messages_of(row)]
+        return {**row, "messages": said, "text": rendered(said)}
     spaced = _spaced_apart if pair_of(row) else _spaced
     steps = [_visible, _composed, spaced, *([_simplified] if simplified else [])]
     result = dict(row)
@@ -41,6 +45,10 @@ def normalised(row: Mapping[str, Any], *, simplified: bool = False) -> Row:
         if result["text"] == before:
             break
     return result if result["text"] else dict(row)
+
+
+def _plain(text: str, simplified: bool) -> str:
+    return str(normalised({"text": text}, simplified=simplified)["text"])
 
 
 def is_wordless(text: str) -> bool:

@@ -71,7 +71,9 @@ class Exact:
 
 
 def answer(row: Mapping[str, Any]) -> int:
-    """A number for what a row says is true of its text: equal for equal labels, or entities of equal surface."""
+    """A number for what a row says is true of its text: equal for equal labels, answers or entities' surfaces."""
+    if row.get("answer") is not None:
+        return hash64(canonical_json([row["answer"], row.get("rejected")]))
     if row.get("entities") is not None:
         spans = [[e["label"], near_key(row["text"][e["start"] : e["end"]])] for e in row["entities"]]
         return hash64(canonical_json(spans))

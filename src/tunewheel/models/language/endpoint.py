@@ -216,11 +216,13 @@ class Endpoint:
 
     @cached_property
     def _client(self) -> OpenAI:
-        from openai import OpenAI
+        from openai import Omit, OpenAI
 
         # Ours are the retries, so that each is paid from the budget; servers on this machine want no key at all.
         key = os.environ.get(KEY) or "none"
-        return OpenAI(api_key=key, base_url=self.url, timeout=self._timeout, max_retries=0)
+        # The client would send what stands in variables that were meant for another server.
+        nobody: Any = {"OpenAI-Organization": Omit(), "OpenAI-Project": Omit()}
+        return OpenAI(api_key=key, base_url=self.url, timeout=self._timeout, max_retries=0, default_headers=nobody)
 
     def _scrubbed(self, said: str) -> str:
         """What a server said, short, without the key that it may have repeated."""

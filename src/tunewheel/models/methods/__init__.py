@@ -7,16 +7,41 @@ from importlib import import_module
 from importlib.metadata import entry_points
 
 from tunewheel.models.methods.base import Adaptation, Job, Method, MethodError, Refusal
-from tunewheel.tasks import task_class
+from tunewheel.tasks import Task, task_class
 
-__all__ = ["Adaptation", "Job", "Method", "MethodError", "Refusal", "check_pair", "method_class", "method_names"]
+__all__ = [
+    "Adaptation",
+    "Job",
+    "Method",
+    "MethodError",
+    "Refusal",
+    "check_pair",
+    "check_unlabelled",
+    "method_class",
+    "method_names",
+    "refusal",
+]
 
 _OURS = {
-    "full": "engine:Full",
-    "head": "engine:HeadOnly",
+    "zero-shot": "zero_shot:ZeroShot",
     "prompt": "prompting:ZeroShot",
     "few-shot": "prompting:FewShot",
+    "tfidf": "tfidf:Tfidf",
+    "head": "engine:HeadOnly",
+    "setfit": "setfit:SetFit",
+    "lora": "peft:Lora",
+    "dora": "peft:Dora",
+    "rslora": "peft:RsLora",
+    "qlora": "qlora:QLora",
+    "ia3": "peft:Ia3",
+    "prefix": "peft:Prefix",
+    "prompt-tuning": "peft:PromptTuning",
+    "p-tuning": "peft:PTuning",
+    "full": "engine:Full",
+    "self-training": "self_training:SelfTraining",
+    "gan-bert": "gan:GanBert",
     "bi-encoder": "bi_encoder:BiEncoder",
+    "dpo": "writing:Dpo",
 }
 
 
@@ -43,12 +68,34 @@ def method_class(name: str) -> type[Method]:
     raise MethodError(f"no method {name!r} (there are {', '.join(method_names())}){hint}")
 
 
+def refusal(method: type[Method], task: type[Task]) -> Refusal | None:
+    """Why a method is of no use for a task, by its own word or because the task writes; None where it works."""
+    # What a method inherits is the road, not that it leads here.
+    if task.writes and not vars(method).get("writes", False):
+        return method.refuses(task) or Refusal(
+            "its answers are texts, which this method does not teach to write", "full"
+        )
+    return method.refuses(task)
+
+
 def check_pair(method: str, task: str) -> type[Method]:
     """The class of ``method``; raises `MethodError`, before any work, where it is of no use for the task."""
     found = method_class(method)
-    refusal = found.refuses(task_class(task))
-    if refusal:
+    refused = refusal(found, task_class(task))
+    if refused:
         raise MethodError(
-            f"method {method!r} is of no use for task {task!r}: {refusal.reason}; use {refusal.nearest!r}"
+            f"method {method!r} is of no use for task {task!r}: {refused.reason}; use {refused.nearest!r}"
         )
     return found
+
+
+def check_unlabelled(method: str, given: bool) -> None:
+    """Raise `MethodError`, before any work, for texts without labels that are lacking, or that nothing would read."""
+    use = method_class(method).unlabelled
+    if use == "needed" and not given:
+        raise MethodError(
+            f"method {method!r} learns from texts without labels too; name a file of them: --unlabelled FILE"
+        )
+    if use == "unused" and given:
+        readers = [name for name in method_names() if method_class(name).unlabelled != "unused"]
+        raise MethodError(f"method {method!r} makes no use of texts without labels; {', '.join(readers)} do")

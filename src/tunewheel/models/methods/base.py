@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self
 
 from tunewheel.models.recipe import Recipe
 from tunewheel.tasks import Row, Task
@@ -25,6 +25,16 @@ class Refusal(NamedTuple):
 
     reason: str
     nearest: str
+
+
+def whole_texts(task: type[Task]) -> bool:
+    """Whether a task labels texts as wholes, not places in them."""
+    return set(task.targets()) <= {"label", "labels"}
+
+
+def one_text(task: type[Task]) -> bool:
+    """Whether a task labels single whole texts, so that texts without labels are more of the same."""
+    return whole_texts(task) and not hasattr(task, "sides")
 
 
 @dataclass(frozen=True)
@@ -88,6 +98,12 @@ class Method(ABC):
     """One line for people: what it learns, and from what."""
     learns: ClassVar[bool] = True
     """Whether it needs labelled rows."""
+    based: ClassVar[bool] = True
+    """Whether it starts from a base."""
+    unlabelled: ClassVar[Literal["unused", "used", "needed"]] = "unused"
+    """What texts without labels are to it."""
+    writes: ClassVar[bool] = False
+    """Whether it can teach a language model to write (`Task.writes`); a subclass must say so anew."""
 
     @classmethod
     def refuses(cls, task: type[Task]) -> Refusal | None:

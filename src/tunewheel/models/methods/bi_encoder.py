@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, cast
 from pydantic import Field
 
 from tunewheel.models.backbones import Backbone
-from tunewheel.models.methods.base import Adaptation, Job, Refusal
-from tunewheel.models.methods.engine import Full
+from tunewheel.models.methods.base import Job, Refusal
+from tunewheel.models.methods.engine import Full, Ready
 from tunewheel.models.model import Model
 from tunewheel.models.recipe import Recipe
 from tunewheel.models.retrieval import Index, hard_negatives
@@ -46,10 +46,10 @@ class BiEncoder(Full):
             return None
         return Refusal("it compares two texts, and a row of this task holds one", "full")
 
-    def prepare(self, job: Job) -> Adaptation:
+    def ready(self, job: Job) -> Ready:
         """The base as it is: before it learns it answers by its own cosines."""
         shapes = bool(job.recipe.word_shapes)
-        return super().prepare(replace(job, recipe=replace(job.recipe, word_shapes=shapes)))
+        return super().ready(replace(job, recipe=replace(job.recipe, word_shapes=shapes)))
 
     def resolved(self, recipe: Recipe, backbone: Backbone, tokens: int) -> Recipe:
         """Large batches hold more texts to tell apart, and vectors that say something already want a lower rate."""

@@ -15,7 +15,7 @@ from tunewheel.models.methods.fitting import fitted
 from tunewheel.models.model import Model
 from tunewheel.models.neural import Neural
 from tunewheel.models.recipe import Recipe
-from tunewheel.tasks import Head, Row, Task
+from tunewheel.tasks import Head, Row, Task, Window
 
 if TYPE_CHECKING:
     from tunewheel.models.engine import Progress, Trained
@@ -28,19 +28,28 @@ class Full(Method):
 
     name: ClassVar[str] = "full"
     summary: ClassVar[str] = "every weight of the base learns"
+    writes: ClassVar[bool] = True
 
     def prepare(self, job: Job) -> Adaptation:
-        """Put a fresh head for the task on the base."""
+        """Put a fresh head for the task on the base; a language model that is to write keeps its own."""
+        if job.task.writes:
+            from tunewheel.models.methods.writing import prepare_writing
+
+            return prepare_writing(self, job)
+        return self.ready(job)
+
+    def ready(self, job: Job) -> Ready:
+        """The network with its fresh head."""
         import torch
         from transformers import set_seed
 
         from tunewheel.models.network import Network
 
         set_seed(job.recipe.seed)
-        backbone = load_backbone(job.base, (row["text"] for row in job.train))
+        backbone = self.backbone(job)
         self.check_base(backbone)
         shapes = _shapes(backbone, job.recipe.word_shapes)
-        encoder = TextEncoder(backbone.tokenizer, window=min(job.recipe.window, backbone.longest), shapes=shapes)
+        encoder = TextEncoder(backbone.tokenizer, window=min(job.recipe.window, self.longest(backbone)), shapes=shapes)
         tokens = sum(len(pieces.ids) for pieces in encoder([row["text"] for row in job.train]))
         recipe = self.resolved(job.recipe, backbone, tokens)
         set_seed(recipe.seed)
@@ -49,8 +58,20 @@ class Full(Method):
             network = network.to("cuda")
         return Ready(self, Model(self.body(network, encoder), job.task, job.origin), recipe)
 
+    def backbone(self, job: Job) -> Backbone:
+        """What is adapted; raises `tunewheel.models.BackboneError` where it cannot be loaded."""
+        return load_backbone(job.base, (row["text"] for row in job.train))
+
+    def windows(self, model: Model, train: Sequence[Row]) -> list[Window]:
+        """What is learned from."""
+        return self.body(model.network, model.encoder).windows(model.task, train)
+
     def check_base(self, backbone: Backbone) -> None:
         """Raise `MethodError` where the base is nothing that this method can adapt."""
+
+    def longest(self, backbone: Backbone) -> int:
+        """Most tokens of a text that the base reads at once under this method, special tokens included."""
+        return backbone.longest
 
     def resolved(self, recipe: Recipe, backbone: Backbone, tokens: int) -> Recipe:
         """The recipe for ``tokens`` training tokens an epoch."""
@@ -80,26 +101,40 @@ class Full(Method):
 
 
 @dataclass(frozen=True)
-class HeadOnly(Full):
-    """The base stays as it is; the head on top of it learns."""
+class Frozen(Full):
+    """What methods share that leave the base as it is: the base must say something, and what is new learns fast."""
 
-    name: ClassVar[str] = "head"
-    summary: ClassVar[str] = "the base stays as it is, the head on top of it learns"
+    rate: ClassVar[float]
+    """The learning rate where none is given."""
 
     def check_base(self, backbone: Backbone) -> None:
-        """A base of random weights says nothing that a head could use."""
+        """A base of random weights says nothing that could be built on."""
         if not backbone.pretrained:
             raise MethodError(f"method {self.name!r}: base {backbone.name!r} starts from random weights; use 'full'")
 
     def resolved(self, recipe: Recipe, backbone: Backbone, tokens: int) -> Recipe:
-        """A head alone learns with a far higher rate."""
-        usual = 1e-2 if recipe.learning_rate is None else recipe.learning_rate
+        """A part alone learns with a far higher rate."""
+        usual = self.rate if recipe.learning_rate is None else recipe.learning_rate
         return super().resolved(replace(recipe, learning_rate=usual), backbone, tokens)
 
     def changed(self, network: Network) -> Network:
         """Let nothing of the backbone learn."""
         network.backbone.requires_grad_(False)
         return network
+
+    def finished(self, network: Network) -> Network:
+        """All of it may learn again, if anyone goes on from it."""
+        network.requires_grad_(True)
+        return network
+
+
+@dataclass(frozen=True)
+class HeadOnly(Frozen):
+    """The base stays as it is; the head on top of it learns."""
+
+    name: ClassVar[str] = "head"
+    summary: ClassVar[str] = "the base stays as it is, the head on top of it learns"
+    rate: ClassVar[float] = 1e-2
 
 
 @dataclass(frozen=True)
@@ -109,6 +144,7 @@ class Ready(Adaptation):
     method: Full
     model: Model
     recipe: Recipe
+    unlabelled: Sequence[Row] = ()
 
     @property
     def untrained(self) -> Model:
@@ -148,6 +184,8 @@ class Ready(Adaptation):
             dev,
             recipe,
             folder,
+            unlabelled=self.unlabelled,
+            windows=self.method.windows(model, train),
             progress=progress,
             report_to=report_to,
             body=self.method.body(model.network, model.encoder),

@@ -108,13 +108,13 @@ def _continued_causal(base: str, recipe: PretrainRecipe) -> tuple[nn.Module, Any
         )
     except (OSError, ValueError) as error:
         raise BackboneError(f"base model {base!r} cannot be loaded: {str(error).splitlines()[0]}") from error
-    if _looks_ahead(model):
+    if looks_ahead(model):
         raise ValueError(f"base {base!r} sees what follows a token, so it would copy it: objective mlm is for encoders")
     longest = int(getattr(model.config, "max_position_embeddings", recipe.length))
     return Clm(model), tokenizer, replace(recipe, length=min(recipe.length, longest))
 
 
-def _looks_ahead(model: Any) -> bool:
+def looks_ahead(model: Any) -> bool:
     """Whether what is predicted after a token depends on the tokens behind it; no field of a config tells."""
     import torch
 

@@ -203,6 +203,10 @@ class Index:
         kept, probe = load_file(vectors), _read(reader, [_PROBE])
         if kept["probe"].shape != probe.shape or np.abs(kept["probe"] - probe).max() > _ALIKE:
             raise RetrievalError(f"{folder}: its vectors were made by another model; build it anew with this one")
+        if len(kept["vectors"]) != len(index):
+            raise RetrievalError(
+                f"{path} was altered: it has {len(index):,} texts for {len(kept['vectors']):,} vectors; build it anew"
+            )
         index._vectors = kept["vectors"] if len(index) else None
         return index
 

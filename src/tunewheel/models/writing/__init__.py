@@ -1,0 +1,1 @@
+"""Language models that write: how they are asked, how they answer, and how they learn to."""

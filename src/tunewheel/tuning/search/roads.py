@@ -1,0 +1,118 @@
+"""The roads that a search goes: each base with each method, what is the default there and what is worth searching."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, fields
+from typing import TYPE_CHECKING, Any
+
+from tunewheel.models.backbones import FROM_NOTHING, BackboneError
+from tunewheel.models.methods import MethodError, check_pair, method_class
+from tunewheel.models.recipe import Recipe
+from tunewheel.tuning.search.space import KEYS, OF_TASK, OPTION, Choice, Dimension, Range, Road, SpaceError
+
+if TYPE_CHECKING:
+    from tunewheel.data import Dataset
+    from tunewheel.models import Adaptation
+    from tunewheel.tuning.search.plan import Plan
+
+RANKS = Choice((4, 8, 16, 32))
+"""Of low-rank adapters: what is searched where a method has the option ``r``."""
+
+
+def survey(
+    plan: Plan,
+    dataset: Dataset,
+    bases: Sequence[str],
+    methods: Sequence[str],
+    search: Mapping[str, Dimension],
+    tell: Callable[[str, str], None],
+) -> list[Road]:
+    """Every base with every method, the first pair first; pairs that do not go together are told and left out.
+
+    ``search`` stands in place of what is usually searched. Raises `MethodError` or `BackboneError` where the first pair
+    is of no use, `SpaceError` where no road has what ``search`` names.
+    """
+    for method in methods:
+        check_pair(method, dataset.task)
+    found: list[Road] = []
+    pairs = [(base if method_class(method).based else "none", method) for base in bases for method in methods]
+    for base, method in dict.fromkeys(pairs):
+        try:
+            found.append(_road(plan, dataset, base, method, search))
+        except (MethodError, BackboneError) as error:
+            if not found:
+                raise
+            tell("space", f"without {method} on {base}: {error}")
+    strange = [key for key in search if not any(key in road.defaults for road in found)]
+    if strange:
+        there = sorted({key for road in found for key in road.defaults if key.startswith(OPTION)})
+        known = f"the options here are {', '.join(there)}" if there else "no method here has options"
+        raise SpaceError(f"{', '.join(strange)}: no such option; {known}")
+    return found
+
+
+def _road(plan: Plan, dataset: Dataset, base: str, method: str, search: Mapping[str, Dimension]) -> Road:
+    from tunewheel.tuning.search.objective import made_ready
+
+    built = check_pair(method, dataset.task)
+    ready = made_ready(plan, dataset, base, method, {})
+    own: list[Any] = [f for f in fields(built) if f.init]  # type: ignore[arg-type]
+    chosen = built.from_options(plan.options)
+    options = {OPTION + f.name: getattr(chosen, f.name) for f in own}
+    task = {key: plan.of_task[key] for key in OF_TASK if key in plan.of_task}
+    if task.get("crf", False) is None:
+        task["crf"] = base in FROM_NOTHING
+    defaults = {**{key: value for key, value in asdict(ready.recipe).items() if key in KEYS}, **task, **options}
+    usual = _usual(plan, ready, dataset, base, method)
+    asked = {key: dimension for key, dimension in search.items() if key in defaults}
+    dimensions = {**usual, **asked}
+    if "head_first" in asked and True in asked["head_first"].ends and not _labels_texts(dataset, plan):
+        raise SpaceError(f"head_first: for tasks that label whole texts, {dataset.task} labels tokens; leave it out")
+    return Road(base, method, defaults, dimensions)
+
+
+def _usual(plan: Plan, ready: Adaptation, dataset: Dataset, base: str, method: str) -> dict[str, Dimension]:
+    """What is worth searching on this road, around what was resolved for it; settings that were set stay."""
+    from tunewheel.models.methods.engine import Full
+
+    recipe, built = ready.recipe, check_pair(method, dataset.task)
+    found: dict[str, Dimension] = {}
+    if issubclass(built, Full):
+        rate, tokens, epochs = recipe.learning_rate or 1e-4, recipe.batch_tokens or 1024, recipe.epochs or 4
+        found = {
+            "learning_rate": Range(max(1e-9, rate / 8), min(10.0, rate * 8)),
+            "batch_tokens": Range(max(64, tokens // 4), tokens * 4, whole=True),
+            "epochs": Range(max(1, epochs // 3), epochs * 2, whole=True),
+            "weight_decay": Range(1e-4, 0.3),
+            "dropout": Range(0.0, 0.3),
+            "warmup": Range(0.0, 0.3),
+            "label_smoothing": Range(0.0, 0.2),
+        }
+        if _learns_below(ready):
+            found["layer_decay"] = Range(0.6, 1.0)
+            if base not in FROM_NOTHING and _labels_texts(dataset, plan):
+                found["head_first"] = Choice((False, True))
+        plain = Recipe()
+        found = {key: value for key, value in found.items() if getattr(plan.recipe, key) == getattr(plain, key)}
+    if any(field.name == "r" for field in fields(built)) and "r" not in plan.options:  # type: ignore[arg-type]
+        found[f"{OPTION}r"] = RANKS
+    return found
+
+
+def _learns_below(ready: Adaptation) -> bool:
+    """Whether anything of the backbone learns, so that its layers can differ in their rate."""
+    from tunewheel.models.neural import Neural
+
+    model = ready.untrained
+    if model is None or not isinstance(model.body, Neural):
+        return model is not None
+    return any(weight.requires_grad for weight in model.network.backbone.parameters())
+
+
+def _labels_texts(dataset: Dataset, plan: Plan) -> bool:
+    from tunewheel.tasks import task_class
+
+    if task_class(dataset.task).writes:
+        return False
+    return task_class(dataset.task).from_dataset(dataset, **plan.of_task).head().level == "sequence"

@@ -1,0 +1,61 @@
+"""The bundled Chinese base: whole, small enough, described, and knowing something."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors import safe_open
+
+import tunewheel.models.backbones as module
+from tunewheel.models import BackboneError, load_backbone
+from tunewheel.models.vectors import sentence_vectors
+
+FOLDER = Path(module.__file__).parent / "zh_mini"
+
+
+def test_it_is_whole_and_small():
+    base = load_backbone("zh-mini", ())
+    assert base.pretrained and base.longest == 256
+    assert 6_000_000 < base.parameters < 7_500_000
+    assert (FOLDER / "model.safetensors").stat().st_size <= 14_000_000
+    with safe_open(FOLDER / "model.safetensors", "pt") as weights:
+        assert {weights.get_slice(name).get_dtype() for name in weights.keys()} == {"F16"}  # noqa: SIM118
+    assert str(base.model.dtype) == "torch.float32"
+
+
+def test_a_chinese_character_is_a_token_of_its_own():
+    tokenizer = load_backbone("zh-mini", ()).tokenizer
+    text = "刷卡付了300块，ＡＰＰ没到账"
+    encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+    assert tokenizer.unk_token_id not in encoded["input_ids"]
+    assert encoded["offset_mapping"][:4] == [(0, 1), (1, 2), (2, 3), (3, 4)]
+
+
+def test_like_texts_are_nearer_than_others():
+    pairs = [
+        ("我的银行卡丢了", "银行卡不见了怎么办"),
+        ("明天会下雨吗", "明天天气怎么样"),
+        ("他在北京大学读书", "她在清华大学学习"),
+    ]
+    left, right = (sentence_vectors("zh-mini", texts) for texts in zip(*pairs, strict=True))
+    left, right = (x - np.concatenate([left, right]).mean(0) for x in (left, right))
+    cosines = (left / np.linalg.norm(left, axis=1)[:, None]) @ (right / np.linalg.norm(right, axis=1)[:, None]).T
+    assert cosines.argmax(1).tolist() == [0, 1, 2]
+
+
+def test_its_card_says_what_it_read_and_its_limits():
+    card = (FOLDER / "README.md").read_text(encoding="utf-8")
+    facts = json.loads((FOLDER / "pretrain.json").read_text(encoding="utf-8"))
+    for told in ("licence of the text", "## Limits", "## Loss on held-out text", f"{facts['counts']['train']:,}"):
+        assert told in card
+    assert facts["held"]["perplexity"] < 150
+
+
+def test_altered_weights_are_refused(tmp_path, monkeypatch):
+    altered = tmp_path / "models"
+    (altered / "zh_mini").mkdir(parents=True)
+    (altered / "zh_mini" / "model.safetensors").write_bytes(b"other")
+    monkeypatch.setattr(module, "__file__", str(altered / "backbones.py"))
+    with pytest.raises(BackboneError, match="reinstall with: pip install --force-reinstall tunewheel"):
+        load_backbone("zh-mini", ())
