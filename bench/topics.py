@@ -78,7 +78,7 @@ def measured(texts: list[str], labels: list[str], base: str | None) -> dict[str,
     found = tw.topics(dataset, base=base, seed=SEED)
     seconds = round(time.perf_counter() - started, 1)
     words = text_vectors(texts, seed=SEED)
-    own = words if found.by == "TF-IDF" else unit(sentence_vectors(found.by, texts))
+    own = words if found.by == "TF-IDF" else unit(sentence_vectors(found.by.split()[0], texts))
     known = dict(zip(texts, own, strict=True))
     told = find_topics(dataset, count=true, seed=SEED, vectors=lambda asked: np.stack([known[text] for text in asked]))
     return {

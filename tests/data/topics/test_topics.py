@@ -78,6 +78,24 @@ def test_texts_beyond_the_sample_are_told_by_it(found):
     assert told.mean() > 0.8 and (topics.confidence[told] > 0.5).mean() > 0.8
 
 
+def test_vectors_that_point_one_way_are_joined_by_those_of_words():
+    draw, heads = np.random.default_rng(0), {"elevator": 0, "radiator": 1, "rent": 2}
+    texts = [text for _, text in desk("en")]
+
+    def narrow(asked, lean=0.02):
+        vectors = np.full((len(asked), 16), 1.0) + draw.normal(0, 0.05, (len(asked), 16))
+        for vector, text in zip(vectors, asked, strict=True):
+            vector[next(at for word, at in heads.items() if word in text)] += lean
+        return vectors.astype(np.float32)
+
+    def wide(asked):
+        return narrow(asked, 20.0)
+
+    joined = gathered(texts, count=3, vectors=narrow, by="narrow", size=60)
+    assert joined.by == "narrow + TF-IDF" and {t.name.split()[0] for t in joined.topics} == set(heads)
+    assert gathered(texts, count=3, vectors=wide, by="wide").by == "wide"
+
+
 def test_as_many_topics_as_silhouettes_speak_for():
     rng = np.random.default_rng(0)
     heads = np.eye(8)

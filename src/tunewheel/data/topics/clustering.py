@@ -43,20 +43,24 @@ _BLOCK = 4096
 
 @dataclass(frozen=True)
 class Axes:
-    """Where vectors go before they are clustered: ``mean`` [width], principal ``axes`` [≤ `AXES`, width]."""
+    """Where vectors go before they are clustered: ``mean`` [width], principal ``axes`` [axes, width]."""
 
     mean: Floats
     axes: Floats
 
     @classmethod
-    def of(cls, vectors: Vectors, seed: int) -> Axes:
-        """The axes along which vectors [n, width] of length 1 differ most."""
+    def of(cls, vectors: Vectors, seed: int, *, most: int = AXES, evened: float = 0.0) -> Axes:
+        """The axes along which vectors [n, width] of length 1 differ most, ``most`` of them.
+
+        Each is divided by its deviation to the power of ``evened``: 0 leaves the axes as they are, 1 whitens.
+        """
         from sklearn.decomposition import PCA
 
         # Vectors that are all alike have no variance to share out, which scikit-learn divides by.
         with np.errstate(invalid="ignore", divide="ignore"):
-            found = PCA(min(AXES, *vectors.shape), random_state=seed).fit(vectors)
-        return cls(found.mean_.astype(np.float32), found.components_.astype(np.float32))
+            found = PCA(min(most, *vectors.shape), random_state=seed).fit(vectors)
+        axes = found.components_ / np.maximum(np.sqrt(found.explained_variance_), 1e-6)[:, None] ** evened
+        return cls(found.mean_.astype(np.float32), axes.astype(np.float32))
 
     def __call__(self, vectors: Vectors) -> Vectors:
         """The points [n, axes] of vectors, of length 1."""

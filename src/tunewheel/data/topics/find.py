@@ -83,7 +83,7 @@ def find_topics(
         topics=search.topics(order, sizes, texts),
         other=int((member == OTHER).sum()),
         agreement=search.firm.agreement,
-        by=by,
+        by=f"{by} + TF-IDF" if search.space.joined else by,
         seed=seed,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         member=member,

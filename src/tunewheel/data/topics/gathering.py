@@ -11,6 +11,7 @@ import numpy as np
 from tunewheel.data.check.corpus import Progress
 from tunewheel.data.features import Vectors, unit
 from tunewheel.data.topics.clustering import Axes, Floats, Numbers, Stability, centres, nearest, too_far
+from tunewheel.data.topics.joined import Joined, one_way
 from tunewheel.data.topics.topics import OTHER
 from tunewheel.data.topics.words import shared, told_words, topic_words
 
@@ -28,7 +29,10 @@ _THOUSANDTH = 1000
 
 
 class Space:
-    """The texts that topics are made of, with their ``vectors`` [n, width] and ``points`` [n, axes]."""
+    """The texts that topics are made of, with their ``vectors`` [n, width] and ``points`` [n, axes].
+
+    ``joined`` says whether TF-IDF stands beside what ``embed`` gave, for that points one way.
+    """
 
     def __init__(self, texts: Sequence[str], embed: Embed, seed: int, progress: Progress) -> None:
         self.texts, self.embed = texts, embed
@@ -37,6 +41,10 @@ class Space:
             blocks.append(unit(embed(texts[at : at + BLOCK])))
             progress("vectors", min(at + BLOCK, len(texts)), len(texts))
         self.vectors = np.concatenate(blocks)
+        self.joined = one_way(self.vectors)
+        if self.joined:
+            self.embed = joined = Joined(embed, texts, self.vectors, seed)
+            self.vectors = joined.beside(self.vectors, texts)
         self.axes = Axes.of(self.vectors, seed)
         self.points = self.axes(self.vectors)
 
