@@ -11,7 +11,7 @@ from tunewheel.models.twin import Twin, meanings
 from tunewheel.tasks.matching import Matching
 
 TASK = Matching(("not", "same"))
-QUICK = Recipe(epochs=12, batch_tokens=512, learning_rate=3e-3, precision="fp32")
+QUICK = Recipe(epochs=24, batch_tokens=512, learning_rate=3e-3, precision="fp32")
 SYNONYMS = [
     ("lost", "gone"), ("card", "plastic"), ("fee", "charge"), ("open", "start"), ("house", "home"),
     ("丢失", "不见"), ("费用", "价钱"), ("开户", "注册"), ("退款", "返还"), ("密码", "口令"),
@@ -57,15 +57,15 @@ def both(tiny_base, tmp_path_factory) -> tuple[float, Model]:
 @pytest.mark.parametrize("loss", ["contrastive", "cosent"])
 def test_either_loss_alone_brings_synonyms_together(loss, tiny_base, tmp_path):
     before, model = learned(tiny_base, tmp_path, loss=loss)
-    assert found(model) > max(0.8, before + 0.2)
+    assert found(model) > max(0.9, before + 0.2)
 
 
 def test_synonyms_of_both_languages_come_to_lie_together(both):
     before, model = both
-    assert found(model) > max(0.8, before + 0.2)
+    assert found(model) > max(0.9, before + 0.2)
     same, apart = TASK.pair("my 密码 please", "口令 again", together=True), TASK.pair("my card", "价钱", together=False)
     p, q = model.predict([same, apart])
-    assert p["similarity"] > q["similarity"] + 0.05 and p["score"] > q["score"]
+    assert p["similarity"] > q["similarity"] + 0.2 and p["score"] > q["score"]
 
 
 def test_a_saved_model_gives_the_same_vectors_and_answers(both, tmp_path):
