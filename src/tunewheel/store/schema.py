@@ -14,10 +14,12 @@ from sqlalchemy import (
     Column,
     DateTime,
     Dialect,
+    Float,
     ForeignKey,
     ForeignKeyConstraint,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -26,7 +28,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-REVISIONS = ("0001", "0002")
+REVISIONS = ("0001", "0002", "0003")
 """Every schema revision, oldest first; the last is what this code reads and writes."""
 
 
@@ -176,4 +178,58 @@ erasures = Table(
     Column("by", String, nullable=False),
     Column("at", Moment, nullable=False),
     Column("purged", Moment),
+)
+
+exports = Table(
+    "exports",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("number", Integer, nullable=False),
+    # a version's artifact is what was trained and never changes; what it was exported to is an artifact beside it
+    Column("artifact", String, nullable=False),
+    Column("summary", Document, nullable=False),
+    Column("created", Moment, nullable=False),
+    ForeignKeyConstraint(["name", "number"], ["versions.name", "versions.number"]),
+    Index(None, "name", "number"),
+)
+
+keys = Table(
+    "keys",
+    metadata,
+    Column("id", String, primary_key=True),
+    # of the secret; the secret itself is random, shown once and kept nowhere
+    Column("sha256", String, nullable=False),
+    Column("owner", String, nullable=False),
+    Column("scopes", Document, nullable=False),
+    # requests a minute
+    Column("rate", Integer),
+    Column("created", Moment, nullable=False),
+    Column("revoked", Moment),
+)
+
+exchanges = Table(
+    "exchanges",
+    metadata,
+    # sorts by time: `tunewheel.feedback.exchange_id`
+    Column("id", String, primary_key=True),
+    # not a foreign key: a folder that is not registered may be served, and a record may arrive late
+    Column("name", String, nullable=False),
+    Column("number", Integer),
+    Column("role", String, nullable=False),
+    Column("key", String),
+    # masked
+    Column("row", Document, nullable=False),
+    Column("prediction", Document, nullable=False),
+    Column("label", String),
+    Column("confidence", Float),
+    # 16-bit numbers
+    Column("vector", LargeBinary),
+    Column("language", String, nullable=False),
+    Column("characters", Integer, nullable=False),
+    Column("variant", String, nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("at", Moment, nullable=False),
+    CheckConstraint("role IN ('live', 'shadow')", name="role"),
+    Index(None, "name", "at"),
 )
