@@ -127,11 +127,15 @@ def random_weights(base: Path, folder: Path, seed: int) -> str:
 
 
 def label_of(base: str, folder: Path | None) -> str:
-    """What a base is called in rows and cells: a folder by its name and the beginning of its weights' sha256."""
+    """What a base is called in rows and cells: a folder by its name and the beginning of its weights' sha256.
+
+    Random weights have the architecture alone of it, which goes by its configuration's.
+    """
     if folder is None or base not in ("pretrained", "random"):
         return "TF-IDF, linear" if base == "linear" else base
-    with (folder / "model.safetensors").open("rb") as weights:
-        name = f"{folder.resolve().name} {hashlib.file_digest(weights, 'sha256').hexdigest()[:8]}"
+    told = "model.safetensors" if base == "pretrained" else "config.json"
+    with (folder / told).open("rb") as file:
+        name = f"{folder.resolve().name} {hashlib.file_digest(file, 'sha256').hexdigest()[:8]}"
     return name if base == "pretrained" else f"{name}, random weights"
 
 
