@@ -125,7 +125,7 @@ class _Page:
         yield f'<p class="soft">{self.say("comparison note")}</p>\n'
         lines = []
         for name, d in self.comparison.differences.items():
-            change = f"{100 * d.value:+.1f} [{100 * d.low:+.1f}, {100 * d.high:+.1f}]"
+            change = f"{100 * d.value:+z.1f} [{100 * d.low:+z.1f}, {100 * d.high:+z.1f}]"
             verdict = f'<span class="verdict {d.verdict}">{self.say(d.verdict)}</span>'
             shares = [f"{100 * d.before:.1f}", f"{100 * d.after:.1f}", change, f"{d.p:.3f}"]
             lines.append([self.metric(name), *shares, verdict])

@@ -48,7 +48,7 @@ def slices_section(page: Page) -> Iterator[str]:
     lines = []
     for part in slices:
         name, value = slice_name(part.name, part.value, page.lang)
-        gap = "–" if part.difference is None else f"{100 * part.difference:+.1f}"
+        gap = "–" if part.difference is None else f"{100 * part.difference:+z.1f}"
         p = "–" if part.p is None else f"{part.p:.3f}"
         figures = [percent(part.metrics[name]) for name in headline]
         lines.append([escape(f"{name}: {value}"), f"{part.rows:,}", *figures, gap, p, _badge(page, part.verdict)])
@@ -76,7 +76,7 @@ def robustness_section(page: Page) -> Iterator[str]:
         if each.differences:
             cells += [f"{100 * d.before:.1f} → {100 * d.after:.1f}" for d in each.differences.values()]
             first = each.differences[headline[0]]
-            cells.append(f"{100 * first.value:+.1f} [{100 * first.low:+.1f}, {100 * first.high:+.1f}]")
+            cells.append(f"{100 * first.value:+z.1f} [{100 * first.low:+z.1f}, {100 * first.high:+z.1f}]")
             lines.append([*cells, f"{first.p:.3f}", _badge(page, first.verdict)])
         else:
             lines.append([*cells, *["–"] * (len(headline) + 2), page.say("untouched")])

@@ -54,7 +54,7 @@ def comparison_view(comparison: Comparison) -> Group:
     table = _grid(4)
     for name, d in comparison.differences.items():
         change = Text.assemble(
-            (f"{d.value:+.3f}", "bold"), f" [{d.low:+.3f}, {d.high:+.3f}]", (f"  p {d.p:.3f}", "dim")
+            (f"{d.value:+z.3f}", "bold"), f" [{d.low:+z.3f}, {d.high:+z.3f}]", (f"  p {d.p:.3f}", "dim")
         )
         verdict = Text(d.verdict, _COLOUR[d.verdict])
         table.add_row(Text(_named(comparison.after, name)), Text(f"{d.before:.3f} → {d.after:.3f}"), change, verdict)
@@ -148,7 +148,7 @@ def _slices(report: Report) -> RenderableType:
     first = report.task.headline[0]
     table = _grid(4)
     for part in worse[:WORSE]:
-        gap = Text.assemble((f"{part.difference:+.3f}", "red"), (f"  p {part.p:.3f}", "dim"))
+        gap = Text.assemble((f"{part.difference:+z.3f}", "red"), (f"  p {part.p:.3f}", "dim"))
         table.add_row(
             Text(f"{part.name}: {part.value}"), Text(f"{part.rows:,} rows"), _figure(part.metrics[first]), gap
         )
@@ -169,7 +169,7 @@ def _robustness(report: Report) -> Table:
             table.add_row(name, "0", "", "", Text("no row changed", "dim"))
             continue
         d = each.differences[first]
-        change = Text.assemble((f"{d.value:+.3f}", "bold"), f" [{d.low:+.3f}, {d.high:+.3f}]")
+        change = Text.assemble((f"{d.value:+z.3f}", "bold"), f" [{d.low:+z.3f}, {d.high:+z.3f}]")
         verdict = Text(d.verdict, _COLOUR[d.verdict])
         table.add_row(name, f"{each.rows:,}", f"{d.before:.3f} → {d.after:.3f}", change, verdict)
     return table

@@ -204,7 +204,8 @@ class ByName(ByEntailment):
         # There is a vector a window, and a long description has several.
         windows = [len(self.model.task.encode([{"text": phrase}], self.model.encoder)) for phrase in phrases]
         labels = _means(_means(self._vectors(phrases), windows), [len(told) for told in self.phrases.values()])
-        texts = [row["text"] for row in (*train, *self.unlabelled)][:MOST] if self.method.adapt else []
+        texts = [row["text"] for row in (*train, *self.unlabelled)] if self.method.adapt else []
+        texts = texts[:: -(-len(texts) // MOST) or 1]  # spread over all: a file is often sorted by label
         seen = self._vectors(texts) if texts else labels
         several = self.model.task.head().loss == "binary"
         weight, bias = label_head(labels, seen, self.method.scale, several=several, rounds=ROUNDS if texts else 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Any
@@ -12,12 +13,16 @@ from tunewheel.models.backbones import BackboneError
 _HALF = "\ufffd"
 """What stands for a character of which only some bytes are there."""
 
+_MARK, _CLOSE = "\ue000", "\ue001"
+"""What a control token's name in somebody's text is carried through a template as: a number between these two."""
+
 
 class Chat:
     """Messages to token ids and back.
 
     A tokenizer that brings a chat template is used by it. Without one a causal model reads the messages each behind
-    its role, as `rendered` has several, then ``assistant:``; an encoder-decoder reads `rendered` alone.
+    its role, as `rendered` has several, then ``assistant:``; an encoder-decoder reads `rendered` alone. The name of a
+    control token in a message or an answer is read as the characters it is written in: only the template gives orders.
     """
 
     def __init__(self, tokenizer: Any, *, pairs: bool) -> None:
@@ -30,9 +35,10 @@ class Chat:
     def prompt(self, messages: Sequence[Message]) -> list[int]:
         """The ids that ask for the next answer, special tokens included."""
         if self.templated:
-            return self._ids(self._shown(messages, answered=False))
+            carried: list[Message] = [{**message, "content": self._carried(message["content"])} for message in messages]
+            return self._uncarried(self._shown(carried, answered=False))
         if self.pairs:
-            return list(self.tokenizer(rendered(messages)).input_ids)
+            return list(self.tokenizer(rendered(messages), split_special_tokens=True).input_ids)
         shown = "".join(f"{message['role']}: {message['content']}\n\n" for message in messages)
         first = [self.tokenizer.bos_token_id] if self.tokenizer.bos_token_id is not None else []
         return [*first, *self._ids(f"{shown}assistant:\n")]
@@ -40,7 +46,7 @@ class Chat:
     def answer(self, text: str) -> list[int]:
         """The ids of an answer, the one that ends it included."""
         if self.pairs:
-            return list(self.tokenizer(text_target=text).input_ids)
+            return list(self.tokenizer(text_target=text, split_special_tokens=True).input_ids)
         return [*self._ids(text), self.end]
 
     def text(self, ids: Sequence[int]) -> str:
@@ -68,13 +74,38 @@ class Chat:
         if self.templated:
             asked: list[Message] = [{"role": "user", "content": "a"}]
             whole = self._shown([*asked, {"role": "assistant", "content": "b"}], answered=True)
-            behind = self._ids(whole.rpartition("b")[2])
+            behind = self._ordered(whole.rpartition("b")[2])
             if behind and behind[0] in self.tokenizer.all_special_ids:
                 return behind[0]
         return int(self.tokenizer.eos_token_id)
 
     def _ids(self, text: str) -> list[int]:
+        return list(self.tokenizer(text, add_special_tokens=False, split_special_tokens=True).input_ids)
+
+    def _ordered(self, text: str) -> list[int]:
+        """The ids of a template's own text, control tokens among them."""
         return list(self.tokenizer(text, add_special_tokens=False).input_ids)
+
+    @cached_property
+    def _controls(self) -> list[str]:
+        """The names of all control tokens, a longer one before its beginnings; and the mark itself, to carry it too."""
+        added = self.tokenizer.added_tokens_decoder.values()
+        names = {*self.tokenizer.all_special_tokens, *(token.content for token in added)}
+        return [_MARK, *sorted(names, key=lambda name: (-len(name), name))]
+
+    def _carried(self, text: str) -> str:
+        """``text`` with a number in place of each control token's name."""
+        names = "|".join(map(re.escape, self._controls))
+        return re.sub(names, lambda found: f"{_MARK}{self._controls.index(found[0])}{_CLOSE}", text)
+
+    def _uncarried(self, shown: str) -> list[int]:
+        """The ids of what a template made of carried texts, parted only where a name stands."""
+        parts = re.split(f"{_MARK}([0-9]+){_CLOSE}", shown)
+        ids = self._ordered(parts[0])
+        for number, text in zip(parts[1::2], parts[2::2], strict=True):
+            ids += self._ids(self._controls[int(number)])
+            ids += self._ordered(text) if text else []
+        return ids
 
     def _shown(self, messages: Sequence[Message], *, answered: bool) -> str:
         from jinja2.exceptions import TemplateError

@@ -169,7 +169,7 @@ def gained(curve: Curve, lang: Lang = "en") -> str:
     gain = curve.gain
     if gain is None:
         return message("no curve", lang, least=POINTS)
-    shown = {name: f"{100 * value:+.1f}" for name, value in gain._asdict().items() if name != "rows"}
+    shown = {name: f"{100 * value:+z.1f}" for name, value in gain._asdict().items() if name != "rows"}
     return message("gain" if gain.claimed else "no gain", lang, method=curve.method, rows=f"{2 * gain.rows:,}", **shown)
 
 
@@ -185,7 +185,7 @@ def left_out(left: Left, minutes: float, lang: Lang = "en") -> str:
 def points(rung: Rung) -> str:
     """The difference from the best in points of a hundred."""
     d = rung.difference
-    return "" if d is None else f"{100 * d.value:+.1f} [{100 * d.low:+.1f}, {100 * d.high:+.1f}]"
+    return "" if d is None else f"{100 * d.value:+z.1f} [{100 * d.low:+z.1f}, {100 * d.high:+z.1f}]"
 
 
 def duration(seconds: float, lang: Lang = "en") -> str:

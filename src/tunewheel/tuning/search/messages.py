@@ -94,8 +94,8 @@ def verdict_line(tuned: Tuned, lang: Lang) -> str:
     difference = tuned.difference
     if difference is None:
         return message("defaults" if tuned.best.trial is tuned.defaults.trial else "unmeasured", lang)
-    points = {"change": f"{100 * difference.value:+.1f}"}
-    points |= {key: f"{100 * getattr(difference, key):+.1f}" for key in ("low", "high")}
+    points = {"change": f"{100 * difference.value:+z.1f}"}
+    points |= {key: f"{100 * getattr(difference, key):+z.1f}" for key in ("low", "high")}
     shares = {key: f"{100 * getattr(difference, key):.1f}" for key in ("before", "after")}
     return message(difference.verdict, lang, **points, **shares)
 
