@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from tunewheel.loop.reading import LoopError, default_name, read_revision, scope_of
 from tunewheel.loop.unlabelled import content_hash, texts_beside
 from tunewheel.models.backbones import FROM_NOTHING
-from tunewheel.models.methods import check_pair, check_unlabelled, method_class
+from tunewheel.models.methods import check_pair, check_recipe, check_unlabelled, method_class
 from tunewheel.models.recipe import Recipe
 from tunewheel.training import Say, Training, Turn
 
@@ -82,6 +82,7 @@ def train(
     >>> turn.model.predict(["my card was swallowed"])          # doctest: +SKIP
     """
     _check_trackers(report_to)
+    check_recipe(method, recipe or Recipe())
     given: dict[str, Any] = {
         **{"task": task, "text": text, "label": label, "format": format, "ends": ends, "dev": dev, "test": test},
         **{"group": group, "time": time, "on_error": on_error, "parent": parent, "base": base, "method": method},

@@ -6,9 +6,10 @@ import random
 import numpy as np
 import pytest
 
+import tunewheel as tw
 from tiny import entity_rows
 from tunewheel.models import MethodError, Model, ModelError, Recipe, prepare
-from tunewheel.models.methods import check_pair
+from tunewheel.models.methods import check_pair, check_recipe
 from tunewheel.models.methods.tfidf import Examples
 from tunewheel.tasks.classification import Classification
 from tunewheel.tasks.ner import Ner
@@ -196,3 +197,17 @@ def test_a_row_a_label_is_enough_to_begin_with(tmp_path):
     train = [{"text": f"{label} please", "label": label} for label in (f"thing{i:02}" for i in range(30))]
     model = trained(Classification([row["label"] for row in train]), train, [], tmp_path)
     assert [p["label"] for p in model.predict(["where is thing07", "thing21"])] == ["thing07", "thing21"]
+
+
+def test_settings_that_nothing_would_go_by_are_refused():
+    check_recipe("tfidf", Recipe(seed=3))
+    with pytest.raises(MethodError, match="'tfidf' has no use for epochs, precision; leave them out"):
+        check_recipe("tfidf", Recipe(epochs=3, precision="bf16"))
+    with pytest.raises(MethodError, match="'setfit' has no use for head_first; leave it out"):
+        check_recipe("setfit", Recipe(head_first=True, epochs=1))
+    with pytest.raises(MethodError, match="no use for learning_rate"):
+        tw.train(
+            tw.Dataset.from_rows({"train": rows(ENGLISH, FILLERS["en"], 9)}),
+            method="tfidf",
+            recipe=Recipe(learning_rate=1e-3),
+        )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import entry_points
 
 from tunewheel.models.methods.base import Adaptation, Job, Method, MethodError, Refusal
+from tunewheel.models.recipe import Recipe
 from tunewheel.tasks import Task, task_class
 
 __all__ = [
@@ -16,6 +18,7 @@ __all__ = [
     "MethodError",
     "Refusal",
     "check_pair",
+    "check_recipe",
     "check_unlabelled",
     "method_class",
     "method_names",
@@ -99,3 +102,13 @@ def check_unlabelled(method: str, given: bool) -> None:
     if use == "unused" and given:
         readers = [name for name in method_names() if method_class(name).unlabelled != "unused"]
         raise MethodError(f"method {method!r} makes no use of texts without labels; {', '.join(readers)} do")
+
+
+def check_recipe(method: str, recipe: Recipe) -> None:
+    """Raise `MethodError`, before any work, for settings that differ from the defaults and that nothing would go by."""
+    used, plain = method_class(method).settings, Recipe()
+    changed = [field.name for field in fields(Recipe) if getattr(recipe, field.name) != getattr(plain, field.name)]
+    idle = [name for name in changed if used is not None and name not in used]
+    if idle:
+        names = ", ".join(idle)
+        raise MethodError(f"method {method!r} has no use for {names}; leave {'it' if len(idle) == 1 else 'them'} out")

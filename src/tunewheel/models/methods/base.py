@@ -102,6 +102,8 @@ class Method(ABC):
     """Whether it starts from a base."""
     unlabelled: ClassVar[Literal["unused", "used", "needed"]] = "unused"
     """What texts without labels are to it."""
+    settings: ClassVar[frozenset[str] | None] = None
+    """The fields of `Recipe` that it goes by; None: all."""
     writes: ClassVar[bool] = False
     """Whether it can teach a language model to write (`Task.writes`); a subclass must say so anew."""
 

@@ -46,6 +46,7 @@ class ZeroShot(Method):
     name: ClassVar[str] = "prompt"
     summary: ClassVar[str] = "a language model is told the task in words; nothing learns"
     learns: ClassVar[bool] = False
+    settings: ClassVar[frozenset[str] | None] = frozenset({"seed"})
 
     endpoint: str | None = None
     lang: Literal["auto", "en", "zh"] = "auto"

@@ -39,6 +39,12 @@ class SetFit(Full):
 
     name: ClassVar[str] = "setfit"
     summary: ClassVar[str] = "for few rows a label: the base learns which texts belong together, then the head"
+    # No checkpoint is chosen on dev, and the head is fitted last.
+    settings: ClassVar[frozenset[str] | None] = frozenset(Recipe.__dataclass_fields__) - {
+        "head_first",
+        "eval_steps",
+        "patience",
+    }
 
     @classmethod
     def refuses(cls, task: type[Task]) -> Refusal | None:

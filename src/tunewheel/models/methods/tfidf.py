@@ -48,6 +48,7 @@ class Tfidf(Method):
     name: ClassVar[str] = "tfidf"
     summary: ClassVar[str] = "no base: a linear model learns from counted words and characters, in seconds"
     based: ClassVar[bool] = False
+    settings: ClassVar[frozenset[str] | None] = frozenset({"seed"})
 
     @classmethod
     def refuses(cls, task: type[Task]) -> Refusal | None:

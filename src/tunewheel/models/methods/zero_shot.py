@@ -76,6 +76,7 @@ class ZeroShot(Method):
     summary: ClassVar[str] = "nothing learns from labels: a text gets the label whose name or description is nearest"
     learns: ClassVar[bool] = False
     unlabelled: ClassVar[Literal["unused", "used", "needed"]] = "used"
+    settings: ClassVar[frozenset[str] | None] = frozenset({"seed", "window"})
 
     descriptions: dict[str, str | list[str]] | None = None
     template: str | list[str] | None = None
