@@ -13,6 +13,7 @@ from tunewheel.evaluation.comparison import Comparison, Verdict
 from tunewheel.evaluation.figures import Calibration
 from tunewheel.evaluation.intervals import SMALL, Interval
 from tunewheel.evaluation.messages import message, metric_name
+from tunewheel.evaluation.protection import promise
 from tunewheel.evaluation.report import Report
 
 WEAKEST = 10
@@ -30,6 +31,8 @@ def report_view(report: Report) -> Group:
         parts.append(_indent(Text(believed(report.calibration), "dim")))
     if report.seen_rows:
         parts.append(_indent(_clean(report)))
+    if report.protection:
+        parts.append(_indent(_privacy(report)))
     parts.append(_indent(Text(resolution(report), "dim")))
     few = small_sample(report)
     if few:
@@ -121,6 +124,22 @@ def _clean(report: Report) -> RenderableType:
     for name in report.task.headline:
         table.add_row(Text(f"clean {_named(report, name)}"), _figure(report.clean[name]))
     return Group(Text(f"{seen}; the clean part ({report.clean_rows:,} rows):", "dim"), table)
+
+
+def _privacy(report: Report) -> RenderableType:
+    """The guarantee, what it cost, and what an attack finds."""
+    found = report.protection
+    assert found is not None
+    table = _grid(3)
+    for name, d in found.cost.items():
+        change = f"{d.value:+.3f} [{d.low:+.3f}, {d.high:+.3f}]"
+        verdict = Text(d.verdict, _COLOUR[d.verdict])
+        table.add_row(Text(f"{_named(report, name)} by privacy {d.before:.3f} → {d.after:.3f}"), Text(change), verdict)
+    for whose, attack in (("", found.attack), (", without privacy", found.unprotected)):
+        if attack:
+            few = _figure(attack.tpr) if attack.tpr else Text("too few rows")
+            table.add_row(Text(f"membership AUC{whose}"), _figure(attack.auc), Text.assemble("TPR at 1 % FPR ", few))
+    return Group(Text(f"differential privacy: {promise(found.spent)}"), table)
 
 
 def _labels(report: Report) -> RenderableType:
