@@ -61,7 +61,8 @@ def train(
     class_weights: Annotated[str | None, typer.Option(help="balanced: rare labels weigh more.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of splits, heads, batches and dropout.")] = None,
     dp_epsilon: Annotated[
-        float | None, typer.Option(metavar="ε", help="Differential privacy of the weights: the most to spend, such as 8.")
+        float | None,
+        typer.Option(metavar="ε", help="Differential privacy of the weights: spend so much, such as 8."),
     ] = None,
     dp_delta: Annotated[
         float | None, typer.Option(metavar="δ", help="Chance of a worse leak; 1 / units^1.1 by default.")

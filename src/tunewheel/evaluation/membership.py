@@ -1,8 +1,8 @@
 """Can it be told from a model's losses which rows it learned from? The simplest attack, as a check.
 
-Source: Yeom et al. (2018), "Privacy Risk in Machine Learning: Analyzing the Connection to Overfitting": a row whose
+Sources: Yeom et al. (2018), "Privacy Risk in Machine Learning: Analyzing the Connection to Overfitting": a row whose
 loss is low is taken for one that was learned from. Carlini et al. (2022), "Membership Inference Attacks From First
-Principles", for the rate of true alarms at few false ones: what a leak of some rows shows up in, where the area does not.
+Principles", for the rate of true alarms at few false ones: a leak of some rows shows there, where the area does not.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ _AT_ONCE = 50
 class Attack:
     """How well rows learned from (``members``) are told from ``others`` by their loss: 0.5 is chance, 1 always.
 
-    ``tpr`` is the share of members found where 1 % of the others are taken for some; None for fewer than `FEWEST` others.
+    ``tpr`` is the share of members found where 1 % of the others are taken for some; None for fewer than `FEWEST`
+    others.
     """
 
     members: int
@@ -60,7 +61,7 @@ def attack(
     resamples: int = 400,
     seed: int = 13,
 ) -> Attack:
-    """Attack by the losses [n] of rows learned from and [m] of others of the same kind; what is not finite is left out.
+    """Attack by the losses of rows learned from [n] and of others of their kind [m]; what is not finite is left out.
 
     ``units`` [n] numbers whose the members are, which are then resampled together. Raises `EvaluationError` where a kind
     has no rows.
@@ -83,9 +84,11 @@ def attack(
     drawn = list(_draws(whose, len(outside), rng, resamples))
     smaller = min(int(whose.max()) + 1, len(outside))
     auc = [areas(scores, positive, weights).roc for weights in (once, *drawn)]
-    enough = len(outside) >= FEWEST
-    tpr = [found_at(scores, positive, weights) for weights in (once, *drawn)] if enough else None
-    return Attack(len(inside), len(outside), _interval(auc, smaller), tpr and _interval(tpr, smaller))
+    found = _interval(auc, smaller)
+    if len(outside) < FEWEST:
+        return Attack(len(inside), len(outside), found, None)
+    tpr = [found_at(scores, positive, weights) for weights in (once, *drawn)]
+    return Attack(len(inside), len(outside), found, _interval(tpr, smaller))
 
 
 def found_at(scores: Array, positive: Array, weights: Array, share: float = FPR) -> Array:

@@ -51,9 +51,9 @@ class Protection:
     def from_dict(cls, stored: Mapping[str, Any]) -> Self:
         """Read what `as_dict` gave."""
         own = ("membership", "membership_unprotected", "tpr_bound", "cost")
-        attacks = (stored[key] and Attack.from_dict(stored[key]) for key in own[:2])
+        mine, plain = (Attack.from_dict(stored[key]) if stored[key] else None for key in own[:2])
         cost = {n: Difference(**{k: v for k, v in d.items() if k != "verdict"}) for n, d in stored["cost"].items()}
-        return cls({key: value for key, value in stored.items() if key not in own}, *attacks, cost)
+        return cls({key: value for key, value in stored.items() if key not in own}, mine, plain, cost)
 
 
 def promise(spent: Mapping[str, Any]) -> str:
@@ -63,7 +63,7 @@ def promise(spent: Mapping[str, Any]) -> str:
     'ε 7.99 at δ 1e-05 for each of 900 units (row), noise 0.8 × clip 1'
     """
     return (
-        f"ε {spent['epsilon']:.3g} at δ {spent['delta']:.2g} for each of {spent['units']:,} units ({spent['unit']}), "
+        f"ε {spent['epsilon']:.4g} at δ {spent['delta']:.2g} for each of {spent['units']:,} units ({spent['unit']}), "
         f"noise {spent['noise_multiplier']:.3g} × clip {spent['clip']:g}"
     )
 
@@ -76,7 +76,7 @@ def protection_section(page: Page) -> Iterator[str]:
     spent = found.spent
     yield f"<h2>{page.say('privacy')}</h2>\n"
     unit = message("unit row" if spent["unit"] == "row" else "unit column", page.lang, column=spent["unit"])
-    shown = {"epsilon": f"{spent['epsilon']:.3g}", "delta": f"{spent['delta']:.2g}", "units": f"{spent['units']:,}"}
+    shown = {"epsilon": f"{spent['epsilon']:.4g}", "delta": f"{spent['delta']:.2g}", "units": f"{spent['units']:,}"}
     yield f"<p>{page.say('privacy note', **shown, unit=unit)}</p>\n"
     facts = {
         "noise": f"{spent['noise_multiplier']:.4g}",
@@ -108,7 +108,12 @@ def _cost(page: Page, found: Protection) -> Iterator[str]:
 def _attacks(page: Page, found: Protection) -> Iterator[str]:
     told = {"protected": found.attack, "unprotected": found.unprotected}
     lines = [
-        [page.say(name), percent(each.auc), percent(each.tpr) if each.tpr else "–", f"{each.members:,} / {each.others:,}"]
+        [
+            page.say(name),
+            percent(each.auc),
+            percent(each.tpr) if each.tpr else "–",
+            f"{each.members:,} / {each.others:,}",
+        ]
         for name, each in told.items()
         if each
     ]
@@ -116,4 +121,6 @@ def _attacks(page: Page, found: Protection) -> Iterator[str]:
         return
     yield f"<h3>{page.say('membership')}</h3>\n"
     yield f'<p class="soft">{page.say("membership note", bound=f"{100 * found.bound:.1f}")}</p>\n'
-    yield html_table([page.say(key) for key in ("model", "attack auc", "attack tpr", "attack rows")], lines, numbers=range(1, 4))
+    yield html_table(
+        [page.say(key) for key in ("model", "attack auc", "attack tpr", "attack rows")], lines, numbers=range(1, 4)
+    )

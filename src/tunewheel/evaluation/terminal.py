@@ -130,16 +130,19 @@ def _privacy(report: Report) -> RenderableType:
     """The guarantee, what it cost, and what an attack finds."""
     found = report.protection
     assert found is not None
-    table = _grid(3)
+    costs, attacks = _grid(4), _grid(3)
     for name, d in found.cost.items():
-        change = f"{d.value:+.3f} [{d.low:+.3f}, {d.high:+.3f}]"
-        verdict = Text(d.verdict, _COLOUR[d.verdict])
-        table.add_row(Text(f"{_named(report, name)} by privacy {d.before:.3f} → {d.after:.3f}"), Text(change), verdict)
-    for whose, attack in (("", found.attack), (", without privacy", found.unprotected)):
-        if attack:
-            few = _figure(attack.tpr) if attack.tpr else Text("too few rows")
-            table.add_row(Text(f"membership AUC{whose}"), _figure(attack.auc), Text.assemble("TPR at 1 % FPR ", few))
-    return Group(Text(f"differential privacy: {promise(found.spent)}"), table)
+        change = Text(f"{d.value:+.3f} [{d.low:+.3f}, {d.high:+.3f}]")
+        cells = (Text(_named(report, name)), Text(f"{d.before:.3f} → {d.after:.3f}"), change)
+        costs.add_row(*cells, Text(d.verdict, _COLOUR[d.verdict]))
+    whose = {"with privacy": found.attack, "without": found.unprotected}
+    told = {name: attack for name, attack in whose.items() if attack}
+    attacks.add_row(Text("membership", "dim"), Text("AUC", "dim"), Text("found at 1 % false alarms", "dim"))
+    for name, attack in told.items():
+        attacks.add_row(Text(name), _figure(attack.auc), _figure(attack.tpr) if attack.tpr else Text("too few rows"))
+    lines: list[RenderableType] = [Text(f"differential privacy: {promise(found.spent)}")]
+    lines += [Text("what it costs:", "dim"), costs] if found.cost else []
+    return Group(*lines, *([attacks] if told else []))
 
 
 def _labels(report: Report) -> RenderableType:

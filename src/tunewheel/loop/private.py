@@ -1,4 +1,4 @@
-"""`train` under differential privacy: what it refuses, what stays out of the model's folder, and what its report adds."""
+"""`train` under differential privacy: what it refuses, what the model's folder leaves out, what its report adds."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tunewheel.training import Training, Turn
 
 if TYPE_CHECKING:
     from tunewheel.data import Dataset
-    from tunewheel.evaluation import Comparison, Report
+    from tunewheel.evaluation import Report
     from tunewheel.evaluation.membership import Attack
     from tunewheel.models import Adaptation, Model, Progress, Trained
     from tunewheel.tasks import Task
@@ -33,7 +33,7 @@ class PrivateTraining(Training):
         """As `Training.run`; trackers are refused, since the losses of the training rows would leave through them."""
         if report_to:
             raise LoopError(
-                f"--report-to {', '.join(report_to)}: the training losses it would be sent are not private; leave it out"
+                f"--report-to {', '.join(report_to)}: the training losses that go there are not private; leave it out"
             )
         return super().run(progress, report_to, again=again)
 
@@ -70,7 +70,7 @@ class PrivateTraining(Training):
         spent = dict(model.origin.privacy)
         if not self.privacy.beside:
             return Protection(spent, self._attacked(model))
-        self.say("beside", "the same without privacy, to tell what it costs; it is not kept (--no-dp-compare leaves it out)")
+        self.say("beside", "the same without privacy, to tell what it costs; not kept (--no-dp-compare to do without)")
         plain = self._without_privacy(key)
         beside = self._evaluated(plain, f"{self.name} without privacy", key)
         cost = compare(beside, report).differences if beside else {}
@@ -82,8 +82,7 @@ class PrivateTraining(Training):
         train = list(self.dataset["train"])
         dev = list(self.dataset["dev"]) if "dev" in self.dataset.splits else []
         recipe = replace(self.recipe, precision="fp32")
-        options = {"method": self.method, "options": self.method_options}
-        ready = prepare(self.task, self.base, train, recipe, **options)
+        ready = prepare(self.task, self.base, train, recipe, method=self.method, options=self.method_options)
         model, _ = ready.train(train, dev, self._folder(key) / "without-privacy", progress=self.progress)
         return model
 

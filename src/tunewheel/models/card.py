@@ -84,8 +84,8 @@ def _privacy(spent: Mapping[str, Any]) -> str:
     drawn = f"{100 * spent['sample_rate']:.3g} % of {spent['units']:,} units an update"
     return f"""## Privacy
 
-(ε = {spent["epsilon"]:.4g}, δ = {spent["delta"]:.3g})-differential privacy of the weights, for {whose}: DP-SGD (Abadi et
-al. 2016) with Poisson sampling of {drawn}, {spent["updates"]:,} updates, each unit's gradient cut to norm
+(ε = {spent["epsilon"]:.4g}, δ = {spent["delta"]:.3g})-differential privacy of the weights, for {whose}: DP-SGD (Abadi
+et al. 2016) with Poisson sampling of {drawn}, {spent["updates"]:,} updates, each unit's gradient cut to norm
 {spent["clip"]:g}, noise multiplier {spent["noise_multiplier"]:.4g}, counted by Opacus's {spent["accountant"].upper()}
 accountant (neighbours: {spent["neighbours"]}).
 

@@ -36,7 +36,7 @@ class ModelError(ValueError):
 class Origin:
     """Where a model comes from: all that its folder declares beside task and files.
 
-    ``privacy`` is what was promised and spent (`tunewheel.models.private.accounting.Plan.told`), empty without a promise.
+    ``privacy`` is what was promised and spent (`tunewheel.models.private.accounting.Plan.told`), empty without.
     """
 
     method: str

@@ -89,9 +89,7 @@ def planned(privacy: Privacy, train: Sequence[Row], epochs: int) -> Plan:
         raise MethodError(f"dp_batch={batch}: there are {units:,} units; draw fewer at a time")
     batches = max(1, round(units / batch))
     noise, accountant = noise_for(privacy.epsilon, delta, 1 / batches, batches * epochs)
-    return Plan(
-        privacy.epsilon, delta, privacy.unit, privacy.clip, units, batches, epochs, noise, accountant
-    )
+    return Plan(privacy.epsilon, delta, privacy.unit, privacy.clip, units, batches, epochs, noise, accountant)
 
 
 @lru_cache(maxsize=32)

@@ -34,8 +34,8 @@ class UnitGradients:
         self.clip = clip
         self.learning = [p for p in network.parameters() if p.requires_grad]
         self.sums = {p: torch.zeros_like(p) for p in self.learning}
-        self._dense: dict[nn.Parameter, Tensor] = {}
-        self._sparse: dict[nn.Parameter, list[tuple[Tensor, Tensor]]] = {}
+        self._dense: dict[Tensor, Tensor] = {}
+        self._sparse: dict[Tensor, list[tuple[Tensor, Tensor]]] = {}
         self._unit: Tensor | None = None
         self._units = 0
 
@@ -43,7 +43,8 @@ class UnitGradients:
     def at_once(self) -> int:
         """Units whose gradients are held at once; those of word tables take room only where a word stands."""
         tables = {p for m in self.network.modules() if isinstance(m, nn.Embedding) for p in m.parameters()}
-        return max(1, FLOATS // max(1, sum(p.numel() for p in self.learning if p not in tables)))
+        floats: int = sum(p.numel() for p in self.learning if p not in tables)
+        return max(1, FLOATS // max(1, floats))
 
     def add(self, parts: Sequence[tuple[dict[str, Tensor], Sequence[int]]], units: int) -> float:
         """Add the clipped gradients of ``units`` whole units; return the sum of their windows' losses.
@@ -57,7 +58,7 @@ class UnitGradients:
                 labels = batch["labels"]
                 logits = self.network(**{name: value for name, value in batch.items() if name != "labels"}).logits
                 loss = window_losses(self.network, logits, labels).sum()
-                loss.backward()
+                loss.backward()  # type: ignore[no-untyped-call]
                 lost += loss.item()
         self._clip()
         return lost
@@ -121,7 +122,7 @@ class UnitGradients:
         if not output.requires_grad:
             output = output.detach().requires_grad_()
         taken: Callable[..., None] = self._table if isinstance(layer, nn.Embedding) else self._layer
-        output.register_hook(partial(taken, layer, read, self._unit))
+        output.register_hook(partial(taken, layer, read, self._unit))  # type: ignore[no-untyped-call]
         return output
 
     def _layer(self, layer: nn.Module, read: Tensor, unit: Tensor, back: Tensor) -> None:
@@ -152,7 +153,7 @@ class UnitGradients:
 def _merged(found: Sequence[tuple[Tensor, Tensor]], rows: int) -> tuple[Tensor, Tensor]:
     """What stands for the same unit and row of a table, added up."""
     place, values = torch.cat([p for p, _ in found]), torch.cat([v for _, v in found])
-    merged, to = place.unique(return_inverse=True)
+    merged, to = torch.unique(place, return_inverse=True)
     return merged, torch.zeros(len(merged), values.shape[1], device=values.device).index_add_(0, to, values)
 
 
@@ -164,8 +165,8 @@ def check_layers(network: Network) -> None:
         plain = type(module) in _KNOWN and not (isinstance(module, nn.LayerNorm) and module.bias is None)
         if own and not plain:
             raise MethodError(
-                f"dp_epsilon: {name or 'the network'} ({type(module).__name__}) is no layer whose gradient is known unit "
-                "by unit (linear, layer norm with a bias, embedding); use another base, or method 'head'"
+                f"dp_epsilon: {name or 'the network'} ({type(module).__name__}) is no layer whose gradient is known "
+                "unit by unit (linear, layer norm with a bias, embedding); use another base, or method 'head'"
             )
         for p in own:
             if id(p) in owners and owners[id(p)] != type(module).__name__:

@@ -40,4 +40,4 @@ def row_losses(model: Model, rows: Sequence[Row]) -> npt.NDArray[np.float64]:
             for row in owners:
                 total[row] += loss
                 count[row] += 1
-    return np.divide(total, count, out=np.full(len(rows), np.nan), where=count > 0)
+    return np.asarray(np.divide(total, count, out=np.full(len(rows), np.nan), where=count > 0))
