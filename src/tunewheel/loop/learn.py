@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from tunewheel.loop.private import PrivateTraining, check_data, private_settings
+from tunewheel.loop.private import PrivateTraining, check_data, check_trackers, private_settings
 from tunewheel.loop.reading import LoopError, default_name, read_revision, scope_of
 from tunewheel.loop.unlabelled import content_hash, texts_beside
 from tunewheel.models.backbones import FROM_NOTHING
@@ -88,6 +88,7 @@ def train(
     >>> turn = tw.train("tickets.jsonl", base="minilm")        # doctest: +SKIP
     >>> turn.model.predict(["my card was swallowed"])          # doctest: +SKIP
     """
+    check_trackers(privacy, report_to)
     _check_trackers(report_to)
     given: dict[str, Any] = {
         **{"task": task, "text": text, "label": label, "format": format, "ends": ends, "dev": dev, "test": test},

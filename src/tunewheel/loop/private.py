@@ -29,14 +29,6 @@ class PrivateTraining(Training):
     privacy: Privacy
     progress: Progress | None = None
 
-    def run(self, progress: Progress | None, report_to: Sequence[str], *, again: bool) -> Turn:
-        """As `Training.run`; trackers are refused, since the losses of the training rows would leave through them."""
-        if report_to:
-            raise LoopError(
-                f"--report-to {', '.join(report_to)}: the training losses that go there are not private; leave it out"
-            )
-        return super().run(progress, report_to, again=again)
-
     def _declared(self) -> dict[str, Any]:
         return {"privacy": self.privacy}
 
@@ -129,6 +121,13 @@ def check_data(dataset: Dataset, privacy: Privacy) -> None:
             f"dp_unit={privacy.unit}: {len(shared):,} of its values stand in dev as well as in train, and dev rows are "
             f"not protected; divide anew by it (--group {privacy.unit} --parent none), or do without dev (--set dev=0)"
         )
+
+
+def check_trackers(privacy: Privacy | None, report_to: Sequence[str]) -> None:
+    """Raise `LoopError` where the losses of the training rows would leave through a tracker."""
+    if privacy and report_to:
+        names = ", ".join(report_to)
+        raise LoopError(f"--report-to {names}: the training losses that go there are not private; leave it out")
 
 
 def refuse_private(verb: str, given: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""The promise: figures that others published, the least noise that keeps it, draws by chance, a secret that is none of ours."""
+"""The promise: figures that others published, the least noise that keeps it, draws by chance, a secret of its own."""
 
 import stat
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Private training: it learns, it goes on exactly, its noise is nobody's to take off, and what would tell is refused."""
+"""Private training: it learns, goes on exactly, has noise that nobody can take off, and refuses what would tell."""
 
 from dataclasses import replace
 
@@ -33,6 +33,12 @@ def ready_for(base, *, noise=None, recipe=RECIPE, task=TASK, rows=ROWS, batches=
     return replace(ready, plan=replace(plan, batches=batches) if batches else plan)
 
 
+@pytest.fixture
+def secret(monkeypatch):
+    """A run's secret that repeats, for tests of what it learns."""
+    monkeypatch.setattr(accounting.secrets, "randbits", lambda bits: 987654321987654321)
+
+
 def weights(model):
     return model.network.state_dict()
 
@@ -41,14 +47,14 @@ def same(one, other):
     return all(torch.equal(value, weights(other)[name]) for name, value in weights(one).items())
 
 
-def test_with_little_noise_it_learns_and_tells_what_it_spent(tiny_base, tmp_path):
-    ready = ready_for(tiny_base, noise=0.05, batches=4, recipe=replace(RECIPE, epochs=8))
+def test_with_little_noise_it_learns_and_tells_what_it_spent(tiny_base, tmp_path, secret):
+    ready = ready_for(tiny_base, noise=0.02, batches=4, recipe=replace(RECIPE, epochs=12))
     model, told = ready.train(ROWS, ROWS[:30], tmp_path / "run")
     assert told.dev["accuracy"] == 1.0
-    assert told.updates == 32 and told.tokens > 0
+    assert told.updates == 48 and told.tokens > 0
     spent = model.origin.privacy
-    assert (spent["updates"], spent["sample_rate"], spent["expected_batch"]) == (32, 0.25, 16)
-    assert spent["epsilon"] == accounting.epsilon(0.05, 0.25, 32, spent["delta"], "rdp")
+    assert (spent["updates"], spent["sample_rate"], spent["expected_batch"]) == (48, 0.25, 16)
+    assert spent["epsilon"] == accounting.epsilon(0.02, 0.25, 48, spent["delta"], "rdp")
     loaded = Model.load(model.save(tmp_path / "model"))
     assert loaded.origin.privacy == spent
     card = (tmp_path / "model" / "README.md").read_text("utf-8")
@@ -65,23 +71,19 @@ def test_parts_on_a_base_that_stays_learn_privately_too(tiny_base, tmp_path, met
     assert torch.isfinite(after["head.weight"]).all()
 
 
-def test_entities_and_pairs_learn_privately_too(tiny_base, tmp_path):
+def test_entities_and_pairs_learn_privately_too(tiny_base, tmp_path, secret):
     rows = entity_rows(60)
     ready = ready_for(
         tiny_base, noise=0.05, batches=4, recipe=replace(RECIPE, epochs=12), task=Ner(("person",)), rows=rows
     )
     _, told = ready.train(rows, rows[:20], tmp_path / "ner")
     assert told.dev["f1"] > 0.8
-    texts = ["my card is gone", "what is my balance", "card lost", "balance please"]
+    says, asks = ("my card is gone", "where is my card"), ("what is my balance", "balance please")
     pairs = [
-        {
-            "id": str(i),
-            "text": f"{texts[i % 4]}\t{texts[i // 4 % 4]}",
-            "label": ("no", "yes")[i % 4 % 2 == i // 4 % 4 % 2],
-        }
+        {"id": str(i), "text": f"{says[i % 2]}\t{(says, asks)[i % 4 // 2][i % 2]}", "label": ("yes", "no")[i % 4 // 2]}
         for i in range(64)
     ]
-    ready = ready_for(tiny_base, noise=0.05, batches=4, task=Matching(("no", "yes"), "yes"), rows=pairs)
+    ready = ready_for(tiny_base, noise=0.05, batches=4, task=Matching(("no", "yes")), rows=pairs)
     _, told = ready.train(pairs, pairs[:16], tmp_path / "pairs")
     assert told.updates == 16
 
@@ -93,15 +95,14 @@ def test_the_same_settings_give_other_noise_each_time(tiny_base, tmp_path):
     assert not same(one, other)
 
 
-def test_a_run_that_was_cut_off_goes_on_with_the_noise_it_would_have_had(tiny_base, tmp_path, monkeypatch):
-    monkeypatch.setattr(accounting.secrets, "randbits", lambda bits: 987654321987654321)
+def test_a_run_that_was_cut_off_goes_on_with_the_noise_it_would_have_had(tiny_base, tmp_path, monkeypatch, secret):
     recipe = replace(RECIPE, checkpoint_seconds=0.0)
     whole, _ = ready_for(tiny_base, recipe=recipe, batches=5).train(ROWS, ROWS[:10], tmp_path / "whole")
     step = PrivateEngine.training_step
 
     for cut_at in (7, 13):
 
-        def stopped(self, *told, **named):
+        def stopped(self, *told, cut_at=cut_at, **named):
             if self.state.global_step == cut_at:
                 raise InterruptedError
             return step(self, *told, **named)
@@ -162,8 +163,8 @@ def test_what_is_held_at_once_changes_nothing_but_rounding(tiny_base, tmp_path, 
 def test_layers_that_share_their_weights_are_one_gradient():
     torch.manual_seed(3)
     config = AlbertConfig(
-        vocab_size=50, embedding_size=8, hidden_size=16, num_hidden_layers=3, num_attention_heads=2, intermediate_size=32,
-        hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
+        vocab_size=50, embedding_size=8, hidden_size=16, num_hidden_layers=3, num_attention_heads=2,
+        intermediate_size=32, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
     )  # fmt: skip
     network = Network.on(AlbertModel(config), Head("sequence", 2, "cross_entropy"))
     network.dropout.p = 0.0
