@@ -61,10 +61,10 @@ def attack(
     resamples: int = 400,
     seed: int = 13,
 ) -> Attack:
-    """Attack by the losses of rows learned from [n] and of others of their kind [m]; what is not finite is left out.
+    """Attack by the losses of rows learned from [n] and of others [m]; what is not finite is left out.
 
-    ``units`` [n] numbers whose the members are, which are then resampled together. Raises `EvaluationError` where a kind
-    has no rows.
+    ``units`` [n] numbers whose the members are, which are then resampled together. Raises `EvaluationError` where a
+    kind has no rows.
 
     >>> found = attack([0.1, 0.2, 0.3, 0.4], [0.3, 0.5, 0.6])
     >>> f"{found.auc.value:.3f}"
