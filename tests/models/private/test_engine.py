@@ -160,6 +160,29 @@ def test_what_is_held_at_once_changes_nothing_but_rounding(tiny_base, tmp_path, 
         torch.testing.assert_close(value, weights(other)[name], rtol=1e-4, atol=1e-5)
 
 
+def test_the_engine_cuts_all_windows_of_a_unit_together_and_sees_every_layer(tiny_base, tmp_path, monkeypatch):
+    """Two long rows of one customer, 20 windows and more, in small batches; attention does not pass its layers by."""
+    rows = [{**row, "who": f"c{i}"} for i, row in enumerate(ROWS[:10])]
+    rows += [{"id": f"l{i}", "text": "where is my card " * 80, "label": "lost", "who": "loud"} for i in range(2)]
+    seen, noisy = [], UnitGradients.noisy
+
+    def noted(self, *told):
+        names = {p: name for name, p in self.network.named_parameters()}
+        seen.append({names[p]: total.clone() for p, total in self.sums.items()})
+        noisy(self, *told)
+
+    monkeypatch.setattr(UnitGradients, "noisy", noted)
+    monkeypatch.setattr("tunewheel.models.private.engine.draw", lambda *told: [10])
+    recipe = replace(RECIPE, epochs=1, batch_tokens=64, window=24)
+    ready = prepare(TASK, str(tiny_base), rows, recipe, privacy=Privacy(8.0, unit="who", clip=0.01))
+    assert sum(len(window.ids) > 1 for window in ready.model.body.windows(TASK, rows[10:])) >= 20
+    ready.train(rows, [], tmp_path)
+    (sums,) = seen
+    norm = torch.stack([total.norm() for total in sums.values()]).norm().item()
+    assert norm == pytest.approx(0.01, rel=1e-3)
+    assert sums["backbone.encoder.layer.0.attention.self.query.weight"].any()
+
+
 def test_layers_that_share_their_weights_are_one_gradient():
     torch.manual_seed(3)
     config = AlbertConfig(
