@@ -14,7 +14,7 @@ from tunewheel.models.private import Privacy, accounting
 from tunewheel.models.private.clipping import UnitGradients
 from tunewheel.models.private.engine import PrivateEngine
 from tunewheel.models.private.losses import row_losses
-from tunewheel.models.private.privacy import check_private
+from tunewheel.models.private.privacy import check_private, settled
 from tunewheel.tasks import Head
 from tunewheel.tasks.classification import Classification
 from tunewheel.tasks.matching import Matching
@@ -238,6 +238,12 @@ def test_nothing_is_resolved_by_the_rows(tiny_base):
     long = ready_for(tiny_base, recipe=Recipe(window=48), rows=[{**r, "text": r["text"] * 20} for r in ROWS])
     assert short.recipe == long.recipe
     assert short.recipe.precision == "fp32"
+
+
+def test_what_would_learn_noise_at_ten_times_the_rate_is_off_unless_asked_for():
+    assert settled(Recipe()).word_shapes is False
+    assert settled(Recipe(word_shapes=True)).word_shapes is True
+    assert settled(Recipe()).max_grad_norm == 0.0
 
 
 def test_losses_of_rows_are_the_networks_own(tiny_base):

@@ -48,16 +48,14 @@ class Full(Method):
 
         from tunewheel.models.network import Network
 
-        set_seed(job.recipe.seed)
+        asked = settled(job.recipe) if job.privacy else job.recipe
+        set_seed(asked.seed)
         backbone = self.backbone(job)
         self.check_base(backbone)
-        shapes = _shapes(backbone, job.recipe.word_shapes)
-        encoder = TextEncoder(backbone.tokenizer, window=min(job.recipe.window, self.longest(backbone)), shapes=shapes)
-        if job.privacy:
-            recipe, tokens = settled(job.recipe), 0
-        else:
-            recipe, tokens = job.recipe, sum(len(p.ids) for p in encoder([row["text"] for row in job.train]))
-        recipe = self.resolved(recipe, backbone, tokens)
+        shapes = _shapes(backbone, asked.word_shapes)
+        encoder = TextEncoder(backbone.tokenizer, window=min(asked.window, self.longest(backbone)), shapes=shapes)
+        tokens = 0 if job.privacy else sum(len(p.ids) for p in encoder([row["text"] for row in job.train]))
+        recipe = self.resolved(asked, backbone, tokens)
         set_seed(recipe.seed)
         network = self.changed(Network.on(backbone.model, self.head(job.task), word_shapes=SHAPES if shapes else 0))
         if torch.cuda.is_available():
