@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+    from sqlalchemy import Connection, RowMapping
 
 Role = Literal["live", "shadow"]
 
@@ -21,9 +22,9 @@ _DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's: without I, L, O and
 class Exchange:
     """One row that was asked, and what one version answered.
 
-    ``vector`` is the projected sentence vector (`tunewheel.feedback.projection`), None of a model that has none; `label`
-    and `confidence` are those of the answer, where it has such; ``seconds`` is what the request took. A ``shadow``
-    answer was recorded alone, and given to nobody.
+    ``vector`` is the projected sentence vector (`tunewheel.feedback.projection`), None of a model that has none;
+    `label` and `confidence` are those of the answer, where it has such; ``seconds`` is what the request took. A
+    ``shadow`` answer was recorded alone, and given to nobody.
     """
 
     id: str
@@ -66,3 +67,76 @@ def exchange_id(at: datetime | None = None) -> str:
     moment = at or datetime.now(UTC)
     number = int(moment.timestamp() * 1000) << 80 | secrets.randbits(80)
     return "".join(_DIGITS[number >> shift & 31] for shift in range(125, -1, -5))
+
+
+def list_exchanges(
+    connection: Connection,
+    name: str,
+    *,
+    role: Role = "live",
+    since: datetime | None = None,
+    until: datetime | None = None,
+    after: str | None = None,
+    limit: int | None = 100,
+) -> list[Exchange]:
+    """Recorded exchanges of a model in the order of their ids, which is that of time.
+
+    Args:
+        connection: to the workspace's database.
+        name: the model.
+        role: given answers, or shadow ones.
+        since: only what was answered at that moment or later.
+        until: only what was answered before.
+        after: begin behind this id.
+        limit: how many at most; None gives all.
+    """
+    from sqlalchemy import select
+
+    from tunewheel.store.schema import exchanges
+
+    query = select(exchanges).where(exchanges.c.name == name, exchanges.c.role == role)
+    if since is not None:
+        query = query.where(exchanges.c.at >= since)
+    if until is not None:
+        query = query.where(exchanges.c.at < until)
+    if after is not None:
+        query = query.where(exchanges.c.id > after)
+    rows = connection.execute(query.order_by(exchanges.c.id).limit(limit)).mappings()
+    return [_exchange(row) for row in rows]
+
+
+def find_exchanges(connection: Connection, ids: Sequence[str]) -> dict[str, Exchange]:
+    """The exchanges of these ids that are recorded, by id."""
+    from sqlalchemy import select
+
+    from tunewheel.store.schema import exchanges
+
+    found: dict[str, Exchange] = {}
+    listed = sorted(set(ids))
+    for start in range(0, len(listed), 500):
+        query = select(exchanges).where(exchanges.c.id.in_(listed[start : start + 500]))
+        found |= {row["id"]: _exchange(row) for row in connection.execute(query).mappings()}
+    return found
+
+
+def count_exchanges(
+    connection: Connection, name: str, *, since: datetime | None = None, until: datetime | None = None
+) -> int:
+    """How many exchanges of a model are recorded."""
+    from sqlalchemy import func, select
+
+    from tunewheel.store.schema import exchanges
+
+    query = select(func.count()).select_from(exchanges).where(exchanges.c.name == name)
+    if since is not None:
+        query = query.where(exchanges.c.at >= since)
+    if until is not None:
+        query = query.where(exchanges.c.at < until)
+    return int(connection.scalar(query) or 0)
+
+
+def _exchange(row: RowMapping) -> Exchange:
+    import numpy as np
+
+    own = {name: row[name] for name in Exchange.__dataclass_fields__ if name != "vector"}
+    return Exchange(**own, vector=None if row["vector"] is None else np.frombuffer(row["vector"], dtype=np.float16))
