@@ -145,7 +145,7 @@ def percentiles(values: Array, units: int, level: float = LEVEL) -> tuple[float,
 
 
 def _student(freedom: int, level: float) -> float:
-    """Student's upper point, 2.5 % at 0.95 (Abramowitz & Stegun 26.7.5): 3 % short at two degrees, 0.2 % from five on."""
+    """Student's upper point, 2.5 % at 0.95 (Abramowitz & Stegun 26.7.5): 3 % short at two degrees, 0.2 % from 5."""
     z = NormalDist().inv_cdf((1 + level) / 2)
     first = (z**3 + z) / 4
     second = (5 * z**5 + 16 * z**3 + 3 * z) / 96

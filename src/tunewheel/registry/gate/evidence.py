@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -28,10 +28,9 @@ SCHEMA = 1
 class Answers:
     """What one version answered to all rows of the evidence.
 
-    Where the metric is a share of rows and no row carries a document, ``right`` (bool [n]) says it all and ``scores`` is
-    empty. ``squared`` [n] is each
-    row's Brier score (nan: it has none), ``claims`` what was claimed how surely, ``seconds`` the time a row took in each
-    of several rounds; None where it is not known.
+    Where the metric is a share of rows and no row carries a document, ``right`` (bool [n]) says it all and ``scores``
+    is empty. ``squared`` [n] is each row's Brier score (nan: it has none), ``claims`` what was claimed how surely,
+    ``seconds`` the time a row took in each of several rounds; None where it is not known.
     """
 
     right: Array | None = None
@@ -92,8 +91,8 @@ class Evidence:
     """Answers of challenger, champion and best versions on the frozen test set, new data and earlier test sets.
 
     ``slices`` divide the rows of the frozen test set (their ``inside`` is bool over all rows); ``documents`` [n] number
-    rows that stand or fall together. ``uses`` counts earlier decisions on this test set. ``parity`` says whether what the
-    challenger was exported to answers as it does, None where there is no export. ``facts`` are for the reader.
+    rows that stand or fall together. ``uses`` counts earlier decisions on this test set. ``parity`` says whether what
+    the challenger was exported to answers as it does, None where there is no export. ``facts`` are for the reader.
     """
 
     metric: str

@@ -119,7 +119,7 @@ class _Looking:
         for rows in new:
             found = self._paired(champion, [rows.rows])[0]
             # Few rows: the score test alone is a little too ready there, the sign test never is.
-            sure = found.better < self.margins.alpha
+            sure = self.margins.new < 0 or found.better < self.margins.alpha
             yield self._proved("new", rows.name, champion, found, -self.margins.new, sure=sure)
 
     def _proved(self, kind: Kind, of: str, against: str, found: Paired, margin: float, *, sure: bool = True) -> Check:
@@ -194,8 +194,8 @@ class _Looking:
         before, after = self.before.squared, self.after.squared
         known = None if before is None or after is None else ~np.isnan(before[rows]) & ~np.isnan(after[rows])
         if before is not None and after is not None and known is not None and known.any():
-            figures = [self._by_unit(each, rows[known]) for each in (before, after)]
-            yield self._bounded("Brier score", paired_mean(*figures, self.margins.alpha), margin)
+            first, second = (self._by_unit(each, rows[known]) for each in (before, after))
+            yield self._bounded("Brier score", paired_mean(first, second, self.margins.alpha), margin)
         if self.before.claims is not None and self.after.claims is not None:
             yield self._bounded("calibration error", self._errors(self.before.claims, self.after.claims), margin)
         elif known is None:

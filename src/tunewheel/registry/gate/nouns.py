@@ -26,7 +26,7 @@ class Margins:
     test: float = 0.005
     """Of the metric on the frozen test set, against the champion and against the best version ever."""
     new: float = 0.0
-    """Of the metric on new data: what the gain must exceed."""
+    """Of the metric on new data: what the gain must exceed; below 0, what may be lost there too."""
     earlier: float = 0.02
     """Of the metric on each earlier test set."""
     slices: float = 0.05
@@ -43,9 +43,11 @@ class Margins:
     def __post_init__(self) -> None:
         for name in ("test", "earlier", "slices", "calibration"):
             if not 0 < getattr(self, name) < 1:
-                raise GateError(f"margin {name} must lie between 0 and 1 (0.005 is half a point): {getattr(self, name)}")
-        if not 0 <= self.new < 1:
-            raise GateError(f"the gain on new data must be at least 0 and below 1 (0.01 is one point): {self.new}")
+                raise GateError(
+                    f"margin {name} must lie between 0 and 1 (0.005 is half a point): {getattr(self, name)}"
+                )
+        if not -1 < self.new < 1:
+            raise GateError(f"the gain on new data must lie between -1 and 1 (0.01 is one point): {self.new}")
         if self.latency < 1:
             raise GateError(f"latency is a multiple of the champion's time, at least 1: {self.latency}")
         if not 0 < self.alpha < 0.5 or not 0.5 <= self.power < 1:
@@ -56,8 +58,8 @@ class Margins:
 class Check:
     """One thing that was looked at.
 
-    ``state``: ``passed``; ``worse``, measurably and beyond the margin; ``open``, more rows would tell; ``small``, so few
-    rows that they decide nothing unless the loss is glaring; ``absent``, nothing to look at, as ``of`` says.
+    ``state``: ``passed``; ``worse``, measurably so; ``open``, more rows would tell; ``small``, so few rows that they
+    decide nothing unless the loss is glaring; ``absent``, nothing to look at, as ``of`` says.
 
     ``before`` and ``after`` are the figure of the other version and of the challenger, ``low`` and ``high`` the bounds
     of their difference, ``p`` the corrected probability of such a loss between equals. ``apart`` is the share of rows
@@ -113,14 +115,12 @@ class Decision:
 
     @property
     def needed(self) -> int | None:
-        """How many more rows the check that lacks most would take; None where nothing is open, or no number would do."""
-        lacking = [check.needed for check in self.checks if check.state == "open"]
-        known = [rows for rows in lacking if rows is not None]
-        return max(known) if lacking and len(known) == len(lacking) else None
+        """How many more rows the check that lacks most would take; None where it cannot be said, or nothing is open."""
+        return max((c.needed for c in self.checks if c.state == "open" and c.needed is not None), default=None)
 
     @property
     def error_rate(self) -> float:
-        """Bound of the chance that any of the decisions on this test set, this one too, passed a whole margin's loss."""
+        """Bound of the chance that a decision on this test set, any so far, passed a loss of a whole margin."""
         return min(1.0, (self.uses + 1) * self.margins.alpha)
 
     def reasons(self) -> tuple[Check, ...]:

@@ -74,12 +74,12 @@ def score_bounds(won: Array, lost: Array, rows: Array, alpha: float) -> tuple[Ar
     """
     z = NormalDist().inv_cdf(1 - alpha)
     # A gain seen from the other model is a loss: one search finds both.
-    w, l = np.concatenate([won, lost]).astype(np.float64), np.concatenate([lost, won]).astype(np.float64)
+    ours, theirs = (np.concatenate(pair).astype(np.float64) for pair in ((won, lost), (lost, won)))
     n = np.concatenate([rows, rows]).astype(np.float64)
-    below, above = np.full(len(w), -1.0), (w - l) / n
+    below, above = np.full(len(n), -1.0), (ours - theirs) / n
     for _ in range(_HALVINGS):
         middle = (below + above) / 2
-        far = score_statistic(w, l, n, middle) > z
+        far = score_statistic(ours, theirs, n, middle) > z
         below, above = np.where(far, middle, below), np.where(far, above, middle)
     half = len(won)
     return below[:half], -below[half:]

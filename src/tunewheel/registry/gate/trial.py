@@ -73,7 +73,7 @@ class Trial:
     ) -> Evidence:
         """Evidence of a challenger that is truly ``effect`` better on the rows there are.
 
-        ``rows`` are drawn, as many as there are by default; ``where`` gives parts of the rows (bool [n]) another effect.
+        ``rows`` are drawn, as many as there are by default; ``where`` gives parts of them (bool [n]) another effect.
         """
         evidence = self.evidence
         right = _right(evidence.answers[evidence.champion])

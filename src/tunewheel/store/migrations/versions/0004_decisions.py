@@ -27,7 +27,9 @@ def upgrade() -> None:
         sa.CheckConstraint("verdict IN ('promote', 'refuse', 'undecided')", name=op.f("ck_decisions_verdict")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_decisions")),
         sa.ForeignKeyConstraint(
-            ["name", "challenger"], ["versions.name", "versions.number"], name=op.f("fk_decisions_name_challenger_versions")
+            ["name", "challenger"],
+            ["versions.name", "versions.number"],
+            name=op.f("fk_decisions_name_challenger_versions"),
         ),
         sa.ForeignKeyConstraint(
             ["name", "champion"], ["versions.name", "versions.number"], name=op.f("fk_decisions_name_champion_versions")
