@@ -163,7 +163,7 @@ class _Looking:
     def _parts(
         self, kind: Kind, names: Sequence[tuple[str, str]], told: Sequence[Paired], margin: float
     ) -> Iterator[Check]:
-        """Parts of the rows: worse when measurably so after Holm's correction and beyond the margin at that.
+        """Parts of the rows: worse when measurably so after Holm's correction, and not shown to keep within the margin.
 
         A part must be shown to keep within the margin only where it has the rows for that: where a challenger just as
         good would be shown to, with the power asked for. Which part has them must not depend on the challenger's
@@ -173,12 +173,12 @@ class _Looking:
         for (of, against), found, p in zip(names, told, holm([each.worse for each in told]), strict=True):
             least = resolved(found.units, spread, self.margins.alpha, self.margins.power)
             state: State = "open"
-            if p < self.margins.alpha and found.value < -margin:
+            if found.low > -margin:
+                state = "passed"
+            elif p < self.margins.alpha:
                 state = "worse"
             elif found.units < MINIMUM or least > margin:
                 state = "small"
-            elif found.low > -margin:
-                state = "passed"
             needed = self._needed(found, margin) if state == "open" else None
             more = {"against": against, "margin": margin, "p": p, "needed": needed}
             yield self._check(kind, of, state, found, **more, resolves=least if state == "small" else None)
