@@ -1,11 +1,11 @@
-"""The gate on trial: does it let worse models through, does it hold better ones back, and on how many test rows?
+"""The gate on trial: does it let worse models through, hold better ones back, and with how many test rows?
 
-Perturbed predictions of a champion that is right on nine rows of ten, thousands of each kind, each kind's true difference
-known: better, equal, worse by 0.5 to 3 points; better but for one slice or one old test set; a loss of 0.4 points ten
-times over; what the score test and the percentile bootstrap do at the margin itself; promotions against test rows as a
-table and as docs/gate_power.svg. ``--trained 30`` trains as many linear classifiers on parts of BANKING77, some with
-spoilt labels, and lets the gate decide about each on many draws of 3,080 rows from 9,083: what a model is worth on those
-is known, and the rows on which two models differ are real. One core.
+Perturbed predictions of a champion that is right on nine rows of ten, thousands of each kind, the true difference known:
+better, equal, worse by 0.5 to 3 points; better but for one slice or one old test set; a loss of 0.4 points ten times
+over; what the score test and the percentile bootstrap do at the margin itself; promotions against test rows as a table
+and as docs/gate_power.svg. ``--trained 30`` trains as many linear classifiers on parts of BANKING77, some with spoilt
+labels, and lets the gate decide about each on many draws of 3,080 rows from 9,083: what a model is worth on those is
+known, and the rows on which two models differ are real. One core.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def kinds(runs: int) -> dict[str, Any]:
 
 
 def turns(rows: int, apart: float, runs: int, *, best: bool, loss: float = 0.004, seed: int = 13) -> dict[str, float]:
-    """Ten challengers in a row, each truly ``loss`` worse than the champion it was made from, on one frozen test set."""
+    """Ten challengers in a row, each truly ``loss`` worse than the champion it came from, on one frozen test set."""
     from tunewheel.registry.gate import Answers, Evidence, Gate, RowSet
     from tunewheel.tasks.classification import Classification
 
@@ -163,7 +163,7 @@ def draw(found: list[dict[str, Any]], path: Path) -> None:
 
 
 def population(data: Path, count: int, quick: bool) -> tuple[Any, list[Any], list[str]]:
-    """Who is right (bool, a model each) of a champion and ``count`` challengers, on the rows none of them learned from."""
+    """Who is right (bool, one a model) of a champion and ``count`` challengers, on rows none of them learned from."""
     from tunewheel.data import Dataset
     from tunewheel.models import prepare
     from tunewheel.settings import train_settings
