@@ -1,6 +1,6 @@
-"""The gate on trial: does it let worse models through, hold better ones back, and with how many test rows?
+"""The gate on trial: does it let worse models through, hold better ones back, and at how many rows?
 
-Perturbed predictions of a champion that is right on nine rows of ten, thousands of each kind, the true difference known:
+Perturbed predictions of a champion that is right on nine rows of ten, thousands of each kind, true difference known:
 better, equal, worse by 0.5 to 3 points; better but for one slice or one old test set; a loss of 0.4 points ten times
 over; what the score test and the percentile bootstrap do at the margin itself; promotions against test rows as a table
 and as docs/gate_power.svg. ``--trained 30`` trains as many linear classifiers on parts of BANKING77, some with spoilt
@@ -249,7 +249,7 @@ def main() -> None:
         row = f"{found['rows']:,} | {found['apart']:.1%} | {100 * found['margin']:g} | {cells}"
         finish("gate_levels", row, {"level": found}, record=keep)
     if not options.quick:
-        found = curves(max(500, runs // 2))
+        found = curves(max(500, runs // 4))
         if keep:
             draw(found, ROOT / "docs" / "gate_power.svg")
         for effect, apart in CURVES:

@@ -129,6 +129,20 @@ def test_nothing_forgotten_on_an_earlier_test_set(evidence, turned):
     assert [check.kind for check in decision.reasons()] == ["earlier"]
 
 
+def test_an_earlier_set_must_be_shown_to_lose_no_more_than_its_rows_rule_out(evidence, turned):
+    """Of 600 rows: margins below 3.6 points cannot be shown, so 3.6 has to be, unlike in a slice as small."""
+    old = np.arange(3000) < 600
+    earlier = RowSet("earlier", "test set of data 12ab", "o", np.flatnonzero(old), "a:1")
+    states = []
+    for gained, lost in ((20, 20), (30, 42), (8, 40)):
+        after = turned(turned(RIGHT, gained, lost, among=old), 150, 0, among=~old)
+        decision = Gate().decide(evidence(RIGHT, after, [earlier], [Part("when", "before", old)]))
+        states.append((of(decision, "earlier")[0].state, of(decision, "slice")[0].state))
+    assert states == [("passed", "passed"), ("open", "passed"), ("worse", "worse")]
+    [check] = of(Gate().decide(evidence(RIGHT, turned(RIGHT, 20, 20, among=old), [earlier])), "earlier")
+    assert check.resolves == pytest.approx(2.80 * 0.1**0.5 / 600**0.5, rel=0.01)
+
+
 def test_a_broken_slice_is_refused_whatever_the_rest_gains(evidence, turned):
     inside = np.arange(3000) % 15 == 1
     after = turned(turned(RIGHT, 0, 40, among=inside), 150, 0, among=~inside)

@@ -168,6 +168,7 @@ class _Looking:
         A part must be shown to keep within the margin only where it has the rows for that: where a challenger just as
         good would be shown to, with the power asked for. Which part has them must not depend on the challenger's
         errors, or more of them could open the gate: models are taken to differ in as many rows as the champion errs.
+        An earlier test set, of which no more rows can be had, must be shown to lose no more than its rows can rule out.
         """
         spread = self._expected()
         for (of, against), found, p in zip(names, told, holm([each.worse for each in told]), strict=True):
@@ -177,11 +178,14 @@ class _Looking:
                 state = "passed"
             elif p < self.margins.alpha:
                 state = "worse"
-            elif found.units < MINIMUM or least > margin:
+            elif found.units < MINIMUM or (kind == "slice" and least > margin):
                 state = "small"
-            needed = self._needed(found, margin) if state == "open" else None
+            elif found.low > -least:
+                state = "passed"
+            needed = self._needed(found, max(margin, least)) if state == "open" else None
             more = {"against": against, "margin": margin, "p": p, "needed": needed}
-            yield self._check(kind, of, state, found, **more, resolves=least if state == "small" else None)
+            shown = least if state != "worse" and found.low <= -margin and least > margin else None
+            yield self._check(kind, of, state, found, **more, resolves=shown)
 
     def _expected(self) -> float:
         """Standard deviation of one row's difference between two models as good as each other."""

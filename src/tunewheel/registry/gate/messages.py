@@ -64,8 +64,8 @@ TEXT: dict[str, tuple[str, str]] = {
     "Brier score": ("Brier score", "Brier 分数"),
     "calibration error": ("calibration error", "校准误差"),
     "resolves": (
-        "tells a glaring loss alone: so few rows rule out losses from {points} points on",
-        "行数过少，只能发现显著损失：仅能排除 {points} 个百分点以上的损失",
+        "so few rows rule out losses from {points} points on, no smaller ones",
+        "行数过少：只能排除 {points} 个百分点以上的损失",
     ),
     "apart": ("{share} of the rows right in one alone", "{share} 的行仅一方正确"),
     "uses": ("Use of this test set", "测试集的使用"),
@@ -77,8 +77,8 @@ TEXT: dict[str, tuple[str, str]] = {
     ),
     "used": (
         "Earlier decisions on this test set: {uses}. Each passes a challenger that loses a whole margin with "
-        "probability {alpha} at most; that any of {all} did so has probability {rate} at most. To keep that at {alpha}, "
-        "each would need alpha {share}; a fresh test set starts anew.",
+        "probability {alpha} at most; that any of {all} did so has probability {rate} at most. To keep that at "
+        "{alpha}, each would need alpha {share}; a fresh test set starts anew.",
         "此前已在该测试集上做过 {uses} 个决定。每次让损失达到容限者通过的概率至多为 {alpha}；"
         "{all} 次中至少一次出错的概率至多为 {rate}。若要总体保持 {alpha}，每次的 alpha 须为 {share}；"
         "换用新的测试集则重新计数。",
