@@ -173,6 +173,18 @@ def test_a_slice_too_small_to_decide_is_said_and_holds_nothing_back(evidence, tu
     assert often.resolves is None
 
 
+def test_errors_elsewhere_do_not_make_a_slice_too_small(evidence, turned):
+    """Were the rows that a slice needs told by how much the two models disagree, more errors would excuse it."""
+    inside = np.arange(3000) % 10 == 0
+    before = (np.arange(3000) // 10) % 10 > 0
+    verdicts = []
+    for lost in (0, 110):
+        after = turned(turned(before, 7, 16, among=inside), 270, lost, among=~inside)
+        decision = Gate(Margins(slices=0.055)).decide(evidence(before, after, slices=[Part("channel", "app", inside)]))
+        verdicts.append((decision.verdict, of(decision, "slice")[0].state))
+    assert verdicts == [("undecided", "open")] * 2
+
+
 def test_a_slice_with_rows_enough_must_be_shown_to_hold(evidence, turned):
     inside = np.arange(3000) < 1500
     after = turned(turned(RIGHT, 60, 95, among=inside), 120, 0, among=~inside)
