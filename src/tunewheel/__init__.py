@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tunewheel.loop.clean import clean
     from tunewheel.loop.collect import collect
     from tunewheel.loop.distill import distill
+    from tunewheel.loop.drift import drift
     from tunewheel.loop.forget import forget
     from tunewheel.loop.topics import topics
     from tunewheel.loop.tune import tune
@@ -46,6 +47,7 @@ _HOMES = {
     "collect": "tunewheel.loop",
     "compare": "tunewheel.evaluation",
     "distill": "tunewheel.loop",
+    "drift": "tunewheel.loop",
     "evaluate": "tunewheel.evaluation",
     "forget": "tunewheel.loop",
     "pretrain": "tunewheel.loop",
@@ -73,6 +75,7 @@ __all__ = [
     "collect",
     "compare",
     "distill",
+    "drift",
     "evaluate",
     "forget",
     "pretrain",

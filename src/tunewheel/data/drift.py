@@ -138,8 +138,8 @@ def label_drift(
 def fine_p(statistic: float, drawn: Floats, p: float) -> float:
     """The chance of a statistic so large, past what counting permutations can tell.
 
-    ``p`` itself where 20 of the ``drawn`` [permutations] reach the statistic; else the upper tail of the Pearson type III
-    curve (a shifted gamma) with their mean, variance and skewness, the usual curve for statistics that are sums of
+    ``p`` itself where 20 of the ``drawn`` [permutations] reach the statistic; else the upper tail of the Pearson type
+    III curve (a shifted gamma) with their mean, variance and skewness, the usual curve for statistics that are sums of
     squares (Berry & Mielke 1983, "Moment approximations as an alternative to the F test"). Never above ``p``'s own
     resolution, and 1 where all of the drawn are equal.
 

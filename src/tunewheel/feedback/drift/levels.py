@@ -1,4 +1,4 @@
-"""How small a p-value must be: for all tests of a window jointly, for looking often, and for a reference drawn unluckily.
+"""How small a p-value must be: for all tests of a window jointly, for looking often, and for an unlucky reference.
 
 Three things would make false alarms out of nothing, and each has its answer here.
 
@@ -35,8 +35,8 @@ def cautious(p: float, window: int, reference: int, *, sure: float = SURE) -> fl
 
     Of the variance of a difference between a window of n rows and a reference of m, the share ρ = n / (n + m) is the
     reference's and the same for all windows. The reference at the border of the unlucky ones moves every z-score by
-    zₛ√ρ, and what is left to chance is √(1 - ρ) wide: z becomes (z - zₛ√ρ) / √(1 - ρ). It never becomes larger, since the
-    average over references counts too. Exact for the mean of one feature; statistics made of many gather around
+    zₛ√ρ, and what is left to chance is √(1 - ρ) wide: z becomes (z - zₛ√ρ) / √(1 - ρ). It never becomes larger, since
+    the average over references counts too. Exact for the mean of one feature; statistics made of many gather around
     their own mean and need less.
 
     >>> f"{cautious(0.001, 500, 2000):.4f}", f"{cautious(0.001, 500, 10**9):.4f}"

@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from tunewheel.feedback.drift.estimate import Expected, expected_accuracy
 from tunewheel.feedback.drift.levels import RATE, cautious, holm, share, spread
 from tunewheel.feedback.drift.seen import DriftError, Seen, joined
 from tunewheel.feedback.drift.statistics import LEAST, LEAST_ROWS, Name, Reference, Statistic
@@ -66,7 +67,8 @@ class Check:
     """What was found in a block of ``windows`` windows, of which the one at ``place`` (0, 1 …) is the last.
 
     ``level`` is the rate of false alarms that this check may have, all its ``statistics`` together; ``fired`` names
-    those that drifted. An undecided one has too few rows: `LEAST_ROWS` are needed.
+    those that drifted, ``expected`` is the share right to be expected (`expected_accuracy`), on which no alarm goes. An
+    undecided one has too few rows: `LEAST_ROWS` are needed.
     """
 
     place: int
@@ -78,6 +80,7 @@ class Check:
     level: float
     statistics: tuple[Statistic, ...] = ()
     fired: tuple[Name, ...] = ()
+    expected: Expected | None = None
 
     @property
     def needed(self) -> int:
@@ -112,13 +115,14 @@ def cut_windows(
 def judge(reference: Reference, block: Seen, window: Window, windows: int, level: float) -> Check:
     """Compare a block of rows with the reference and say whether it drifted, at ``level`` for all tests together."""
     statistics = tuple(reference.statistics(block))
-    adjusted = {each.name: cautious(each.p, each.rows, each.reference) for each in statistics}
+    adjusted: dict[str, float] = {each.name: cautious(each.p, each.rows, each.reference) for each in statistics}
     certain = holm(adjusted, level)
     fired = tuple(each.name for each in statistics if certain[each.name] and each.effect >= LEAST[each.name])
     few = len(block) < LEAST_ROWS
     verdict: Verdict = "empty" if not len(block) else "drift" if fired else "undecided" if few else "calm"
     start, end = (datetime.fromtimestamp(moment, UTC) for moment in (window.start, window.end))
-    return Check(window.place, windows, start, end, len(block), verdict, level, statistics, fired)
+    sure = expected_accuracy(block, reference.seen)
+    return Check(window.place, windows, start, end, len(block), verdict, level, statistics, fired, sure)
 
 
 def watch(
