@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tunewheel.loop.clean import clean
     from tunewheel.loop.collect import collect
     from tunewheel.loop.distill import distill
+    from tunewheel.loop.drift import drift
     from tunewheel.loop.forget import forget
     from tunewheel.loop.gate import gate
     from tunewheel.loop.topics import topics
@@ -47,6 +48,7 @@ _HOMES = {
     "collect": "tunewheel.loop",
     "compare": "tunewheel.evaluation",
     "distill": "tunewheel.loop",
+    "drift": "tunewheel.loop",
     "evaluate": "tunewheel.evaluation",
     "forget": "tunewheel.loop",
     "gate": "tunewheel.loop",
@@ -75,6 +77,7 @@ __all__ = [
     "collect",
     "compare",
     "distill",
+    "drift",
     "evaluate",
     "forget",
     "gate",

@@ -13,6 +13,7 @@ from tunewheel.cli.clean import clean
 from tunewheel.cli.collect import collect
 from tunewheel.cli.compare import compare
 from tunewheel.cli.distill import distill
+from tunewheel.cli.drift import drift
 from tunewheel.cli.forget import forget
 from tunewheel.cli.gate import gate
 from tunewheel.cli.options import stderr
@@ -31,7 +32,7 @@ app = typer.Typer(
 for command in (
     *(learn.demo, collect, check, clean, topics, pretrain, learn.train, compare, tune, distill),
     *(score.evaluate, score.predict),
-    *(registry.models, registry.trace, gate, registry.promote, registry.rollback, forget),
+    *(drift, registry.models, registry.trace, gate, registry.promote, registry.rollback, forget),
 ):
     app.command()(command)
 
@@ -79,6 +80,7 @@ def _expected() -> tuple[type[Exception], ...]:
         "tunewheel.data.privacy.kinds": ("PrivacyError",),
         "tunewheel.data.problems": ("DataError",),
         "tunewheel.data.topics.topics": ("TopicsError",),
+        "tunewheel.feedback.drift.seen": ("DriftError",),
         "tunewheel.evaluation.intervals": ("EvaluationError",),
         "tunewheel.lineage.find": ("TraceError",),
         "tunewheel.loop": ("LoopError",),

@@ -5,6 +5,7 @@ from tunewheel.loop.clean import clean
 from tunewheel.loop.collect import collect
 from tunewheel.loop.compare import Compared, climb
 from tunewheel.loop.distill import distill
+from tunewheel.loop.drift import drift
 from tunewheel.loop.forget import Forgotten, forget
 from tunewheel.loop.gate import Gated, SelfTest, gate, self_test
 from tunewheel.loop.learn import default_base, train
@@ -27,6 +28,7 @@ __all__ = [
     "default_base",
     "default_name",
     "distill",
+    "drift",
     "evaluate",
     "forget",
     "gate",

@@ -29,7 +29,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-REVISIONS = ("0001", "0002", "0003", "0004")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005")
 """Every schema revision, oldest first; the last is what this code reads and writes."""
 
 
@@ -257,4 +257,31 @@ decisions = Table(
     ForeignKeyConstraint(["name", "champion"], ["versions.name", "versions.number"]),
     CheckConstraint("verdict IN ('promote', 'refuse', 'undecided')", name="verdict"),
     Index(None, "name", "test"),
+)
+
+drift_checks = Table(
+    "drift_checks",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    # not foreign keys: what is served need not be registered
+    Column("name", String, nullable=False),
+    Column("number", Integer),
+    # one reference and one way of cutting one version's traffic into windows
+    Column("watch", String, nullable=False),
+    Column("place", Integer, nullable=False),
+    Column("windows", Integer, nullable=False),
+    Column("start", Moment, nullable=False),
+    Column("end", Moment, nullable=False),
+    Column("rows", Integer, nullable=False),
+    Column("verdict", String, nullable=False),
+    Column("level", Float, nullable=False),
+    # figures only, no word of what was said
+    Column("figures", Document, nullable=False),
+    Column("fired", Document, nullable=False),
+    # the id of the last exchange that was looked at, where there was one
+    Column("last", String),
+    Column("at", Moment, nullable=False),
+    UniqueConstraint("watch", "place", "windows"),
+    CheckConstraint("verdict IN ('calm', 'drift', 'undecided', 'empty')", name="verdict"),
+    Index(None, "name", "number"),
 )
