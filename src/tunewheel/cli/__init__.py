@@ -13,6 +13,7 @@ from tunewheel.cli.clean import clean
 from tunewheel.cli.collect import collect
 from tunewheel.cli.compare import compare
 from tunewheel.cli.distill import distill
+from tunewheel.cli.feedback import feedback, suggest
 from tunewheel.cli.forget import forget
 from tunewheel.cli.options import stderr
 from tunewheel.cli.pretrain import pretrain
@@ -30,9 +31,10 @@ app = typer.Typer(
 for command in (
     *(learn.demo, collect, check, clean, topics, pretrain, learn.train, compare, tune, distill),
     *(score.evaluate, score.predict),
-    *(registry.models, registry.trace, registry.promote, registry.rollback, forget),
+    *(registry.models, registry.trace, registry.promote, registry.rollback, suggest, forget),
 ):
     app.command()(command)
+app.add_typer(feedback, name="feedback")
 
 
 def main() -> None:
@@ -79,6 +81,7 @@ def _expected() -> tuple[type[Exception], ...]:
         "tunewheel.data.problems": ("DataError",),
         "tunewheel.data.topics.topics": ("TopicsError",),
         "tunewheel.evaluation.intervals": ("EvaluationError",),
+        "tunewheel.feedback.given": ("FeedbackError",),
         "tunewheel.lineage.find": ("TraceError",),
         "tunewheel.loop": ("LoopError",),
         "tunewheel.models.backbones": ("BackboneError",),

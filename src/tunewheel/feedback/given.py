@@ -82,8 +82,8 @@ def give(
 ) -> Received:
     """Take feedback in, all that is well-formed in one transaction; the same ``key`` from anyone is taken once.
 
-    An item is ``{"exchange": id, "label": …}`` (or another of `ANSWERS`), a correction, with ``rating`` or ``outcome`` in
-    place of the label, or a row of the task with its labels, and ``exchange`` where it came of one. ``key`` makes it
+    An item is ``{"exchange": id, "label": …}`` (or another of `ANSWERS`), a correction, with ``rating`` or ``outcome``
+    in place of the label, or a row of the task with its labels, and ``exchange`` where it came of one. ``key`` makes it
     idempotent; without one the content is the key. ``at`` (ISO 8601) says when it was said.
 
     What the same source said before of the same exchange is superseded; what sources say against each other is left
