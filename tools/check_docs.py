@@ -128,6 +128,12 @@ MEANING = """
     slices: columns whose values the report scores apart; those with 2 to 12 values by default
     robustness: `typos`, `case`, `full_width`, `traditional` (extra `zh`), `punctuation`, `entities` or `all`: score the
         test rows so changed too
+    dp_epsilon: [differential privacy](privacy.md#differential-privacy) of the weights: the most to spend; off by default
+    dp_delta: chance of a worse leak; 1 / units^1.1 by default
+    dp_unit: the column whose equal values are protected together; each row alone by default
+    dp_clip: the norm that a unit's gradient is cut to
+    dp_batch: units that an update draws on average; a twentieth of all, at least 64, by default
+    dp_compare: train the same without privacy too, so that the report tells what it costs
     epochs: passes over the training rows; as many as about 600 updates need by default
     learning_rate: peak rate; 2e-4 up to 400 wide, 5e-5 up to 800, 2e-5 above, 3e-3 without pretraining by default
     batch_tokens: tokens a batch is filled to, padding counted in; 256 to 1,024 by the size of the data by default

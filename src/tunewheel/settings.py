@@ -6,14 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from tunewheel.data.annotations import Ends
 from tunewheel.data.readers.formats import Format
 from tunewheel.models.pretraining.recipe import PretrainRecipe
+from tunewheel.models.private import Privacy
 from tunewheel.models.recipe import Recipe
 
 _RECIPE = TypeAdapter(Recipe)
@@ -66,15 +67,38 @@ class TrainSettings(BaseModel):
     top_p: float = Field(1.0, gt=0, le=1)
     slices: Names | None = None
     robustness: Names = ()
+    dp_epsilon: float | None = Field(None, gt=0, le=1000)
+    dp_delta: float | None = Field(None, gt=0, lt=1)
+    dp_unit: str | None = None
+    dp_clip: float = Field(1.0, gt=0, le=1e6)
+    dp_batch: int | None = Field(None, ge=1)
+    dp_compare: bool = True
     recipe: Recipe = Recipe()
+
+    @model_validator(mode="after")
+    def _promised(self) -> Self:
+        """Privacy is promised by its ε; what else is said of it means nothing without."""
+        asked = [name for name in type(self).model_fields if name.startswith("dp_") and name in self.model_fields_set]
+        asked = [name for name in asked if getattr(self, name) is not None and name != "dp_epsilon"]
+        if self.dp_epsilon is None and any(getattr(self, n) != type(self).model_fields[n].default for n in asked):
+            raise ValueError(f"{', '.join(asked)}: without dp_epsilon nothing is private; give it too")
+        return self
+
+    @property
+    def privacy(self) -> Privacy | None:
+        """What is promised, or None."""
+        if self.dp_epsilon is None:
+            return None
+        return Privacy(self.dp_epsilon, self.dp_delta, self.dp_unit, self.dp_clip, self.dp_batch, self.dp_compare)
 
     def arguments(self) -> dict[str, Any]:
         """Keyword arguments for `tunewheel.train`."""
-        return {name: getattr(self, name) for name in type(self).model_fields}
+        plain = {name: getattr(self, name) for name in type(self).model_fields if not name.startswith("dp_")}
+        return plain | ({"privacy": self.privacy} if self.privacy else {})
 
     def flat(self) -> dict[str, Any]:
         """All settings at one level, as a settings file holds them."""
-        plain = {name: value for name, value in self.arguments().items() if name != "recipe"}
+        plain = {name: getattr(self, name) for name in type(self).model_fields if name != "recipe"}
         return {**plain, **asdict(self.recipe)}
 
 

@@ -144,11 +144,14 @@ class Training:
             method=self.method,
             options=self.method_options,
             unlabelled=[{"text": text} for text in self.unlabelled],
-            dataset=self.dataset.fingerprint,
-            parents=(self.dataset.parent,) if self.dataset.parent else (),
-            split=asdict(self.dataset.split),
             settings=self.settings,
+            **self._declared(),
         )
+
+    def _declared(self) -> dict[str, Any]:
+        """What the model's folder shall name of the data."""
+        parents = (self.dataset.parent,) if self.dataset.parent else ()
+        return {"dataset": self.dataset.fingerprint, "parents": parents, "split": asdict(self.dataset.split)}
 
     def _adapt(self, key: str, progress: Progress | None, report_to: Sequence[str]) -> Turn:
         from tunewheel.store import write_whole

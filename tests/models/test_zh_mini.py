@@ -8,7 +8,7 @@ import pytest
 from safetensors import safe_open
 
 import tunewheel.models.backbones as module
-from tunewheel.models import BackboneError, load_backbone
+from tunewheel.models import BackboneError, Recipe, load_backbone
 from tunewheel.models.vectors import sentence_vectors
 
 FOLDER = Path(module.__file__).parent / "zh_mini"
@@ -59,3 +59,11 @@ def test_altered_weights_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "__file__", str(altered / "backbones.py"))
     with pytest.raises(BackboneError, match="reinstall with: pip install --force-reinstall tunewheel"):
         load_backbone("zh-mini", ())
+
+
+def test_a_narrow_base_learns_faster_and_for_longer():
+    def settled(width):
+        recipe = Recipe().resolve(tokens=120_000, width=width, pretrained=True, precision="fp32")
+        return recipe.learning_rate, recipe.epochs
+
+    assert (settled(256), settled(384), settled(768)) == ((1e-3, 11), (2e-4, 6), (5e-5, 6))

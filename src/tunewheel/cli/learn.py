@@ -60,6 +60,21 @@ def train(
     learning_rate: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
     class_weights: Annotated[str | None, typer.Option(help="balanced: rare labels weigh more.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of splits, heads, batches and dropout.")] = None,
+    dp_epsilon: Annotated[
+        float | None,
+        typer.Option(metavar="ε", help="Differential privacy of the weights: spend so much, such as 8."),
+    ] = None,
+    dp_delta: Annotated[
+        float | None, typer.Option(metavar="δ", help="Chance of a worse leak; 1 / units^1.1 by default.")
+    ] = None,
+    dp_unit: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="Whose rows are protected together, such as a customer's; each alone."),
+    ] = None,
+    dp_compare: Annotated[
+        bool | None,
+        typer.Option("--dp-compare/--no-dp-compare", help="Train without privacy too, to tell what it costs."),
+    ] = None,
     settings: Annotated[Path | None, typer.Option(help="A YAML file of settings.")] = None,
     changes: Annotated[
         list[str] | None,
@@ -82,6 +97,7 @@ def train(
         **{"epochs": epochs, "learning_rate": learning_rate, "class_weights": class_weights, "seed": seed},
         **{"group": group, "time": time, "parent": parent, "on_error": on_error, "method": method},
         "unlabelled": unlabelled,
+        **{"dp_epsilon": dp_epsilon, "dp_delta": dp_delta, "dp_unit": dp_unit, "dp_compare": dp_compare},
     }
     resolved = train_settings(given, file=settings, changes=changes or ())
     turn = loop.train(
@@ -103,10 +119,13 @@ def train(
 def show_turn(turn: Turn) -> None:
     """Print what a turn made, its report and what it is compared with, and what to do next."""
     from tunewheel.display import headed
+    from tunewheel.evaluation.protection import promise
     from tunewheel.evaluation.terminal import comparison_view, report_view
 
     if turn.report:
         stdout.print(report_view(turn.report))
+    elif turn.model.origin.privacy:
+        headed(stdout, "privacy", promise(turn.model.origin.privacy))
     if turn.comparison:
         stdout.print(comparison_view(turn.comparison))
     if turn.champion:
@@ -142,5 +161,6 @@ def turn_dict(turn: Turn) -> dict[str, Any]:
         "champion": turn.champion.as_dict() if turn.champion else None,
         "seconds": trained.seconds if trained else None,
         "tokens_per_second": trained.tokens_per_second if trained else None,
+        "privacy": dict(turn.model.origin.privacy) or None,
         "folder": str(turn.folder),
     }

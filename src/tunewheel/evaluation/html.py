@@ -18,6 +18,7 @@ from tunewheel.evaluation.charts import (
 )
 from tunewheel.evaluation.intervals import SMALL, Interval
 from tunewheel.evaluation.messages import message, metric_name
+from tunewheel.evaluation.protection import protection_section
 from tunewheel.evaluation.sections import robustness_section, slices_section
 from tunewheel.evaluation.tables import percent as _percent
 from tunewheel.pages import Lang, section, shell
@@ -75,8 +76,8 @@ class _Page:
     def body(self) -> Iterator[str]:
         yield from self.header(self.say("title", model=self.report.model))
         yield from self.cards()
-        parts = (self.changes, self.clean, self.labels, self.slices, self.robustness, self.confusion, self.calibration)
-        yield from (section(part()) for part in (*parts, self.errors, self.colophon))
+        parts = (self.changes, self.privacy, self.clean, self.labels, self.slices, self.robustness, self.confusion)
+        yield from (section(part()) for part in (*parts, self.calibration, self.errors, self.colophon))
 
     def header(self, title: str) -> Iterator[str]:
         report = self.report
@@ -131,6 +132,9 @@ class _Page:
             lines.append([self.metric(name), *shares, verdict])
         heads = [self.say(key) for key in ("metric", "before", "after", "difference")]
         yield _table([*heads, "p", self.say("verdict")], lines, numbers=range(1, 5))
+
+    def privacy(self) -> Iterator[str]:
+        return protection_section(self)
 
     def clean(self) -> Iterator[str]:
         report = self.report

@@ -66,6 +66,44 @@ TEXT: dict[str, tuple[str, str]] = {
         "({near} of them differ in case, punctuation or width only.)",
         "（其中 {near} 条仅大小写、标点或全半角不同。）",
     ),
+    "privacy": ("Differential privacy", "差分隐私"),
+    "privacy note": (
+        "The weights are (ε = {epsilon}, δ = {delta})-differentially private for each {unit}; there are {units}.",
+        "模型权重对{unit}满足（ε = {epsilon}，δ = {delta}）差分隐私，共 {units} 个隐私单位。",
+    ),
+    "unit row": ("training row", "每条训练样本"),
+    "unit column": (
+        "value of “{column}”, with all its training rows together",
+        "“{column}”的每个取值（其全部训练样本合为一个单位）",
+    ),
+    "noise": ("noise multiplier σ", "噪声倍数 σ"),
+    "clip": ("clipping norm", "裁剪范数"),
+    "drawn": ("drawn for an update", "每次更新的抽样率"),
+    "private updates": ("updates", "更新次数"),
+    "accountant": ("accountant", "隐私核算"),
+    "privacy covers": (
+        "Covered are the training rows, as the weights tell of them. Dev rows, which chose the checkpoint and "
+        "calibrated it, the set of labels and the number of units are not; nor is this page, whose figures of the "
+        "training rows are exact.",
+        "受保护的是权重所能泄露的训练样本信息。用于选择检查点和校准的 dev 样本、标签集合以及单位数量不在保护之内；"
+        "本页也不在保护之内：其中关于训练样本的数字是精确值。",
+    ),
+    "privacy cost": ("What it costs in score", "隐私保护的代价"),
+    "protected": ("with privacy", "有隐私保护"),
+    "unprotected": ("without", "无隐私保护"),
+    "membership": ("Can it be told which rows it learned from?", "能否看出模型学过哪些样本？"),
+    "membership note": (
+        "A row of low loss is taken for one of train (Yeom et al. 2018), train against test rows; an AUC of 50 is "
+        "chance. At one false alarm in a hundred the guarantee lets no attack find more than {bound} % of them. This "
+        "attack is a simple one: that it finds nothing proves nothing. Where test differs from train otherwise (by "
+        "time), it finds that too.",
+        "损失低的样本被判为训练样本（Yeom 等，2018），以训练样本对测试样本；AUC 为 50 即等于随机猜测。"
+        "在 1% 误报率下，该保证使任何攻击最多找出 {bound}% 的训练样本。此攻击较为简单：找不到并不能证明安全。"
+        "若测试样本与训练样本另有差别（如时间不同），结果也会反映这种差别。",
+    ),
+    "attack auc": ("AUC", "AUC"),
+    "attack tpr": ("found at 1 % false alarms", "误报率 1% 时的检出率"),
+    "attack rows": ("train / test rows", "训练/测试样本数"),
     "all rows": ("all {n} rows", "全部 {n} 条"),
     "clean rows": ("{n} clean rows", "{n} 条干净样本"),
     "labels": ("F1 by label", "各标签 F1"),

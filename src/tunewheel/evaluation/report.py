@@ -19,6 +19,7 @@ from tunewheel.store.files import write_whole
 
 if TYPE_CHECKING:
     from tunewheel.evaluation.comparison import Comparison
+    from tunewheel.evaluation.protection import Protection
     from tunewheel.evaluation.robustness import Robustness
     from tunewheel.tasks import Scores, Task
 
@@ -52,7 +53,7 @@ class Report:
     may be believed (both as far as confidences are known). ``table`` has one dict a label: label, precision, recall,
     f1, support, predicted. ``confusion`` counts [gold, predicted]. ``scores`` and ``ids`` are the per-row record that
     `tunewheel.evaluation.compare` works on. ``slices`` are parts of the rows scored apart, ``robustness`` the scores
-    on changed rows.
+    on changed rows. ``protection`` tells of a private training.
     """
 
     task: Task
@@ -79,6 +80,7 @@ class Report:
     near_rows: int = 0
     figures: dict[str, Interval] = field(default_factory=dict)
     calibration: Calibration | None = None
+    protection: Protection | None = None
 
     @property
     def headline(self) -> dict[str, Interval]:
@@ -136,6 +138,7 @@ class Report:
             "facts": self.facts,
             "slices": [part.as_dict() for part in self.slices],
             "robustness": [found.as_dict() for found in self.robustness],
+            "privacy": self.protection and self.protection.as_dict(),
         }
 
     def save(
@@ -161,6 +164,7 @@ class Report:
     @classmethod
     def load(cls, folder: str | Path, *, task: Task | None = None) -> Self:
         """Read a report that `save` wrote; the task is built from its stored configuration unless given."""
+        from tunewheel.evaluation.protection import Protection
         from tunewheel.evaluation.robustness import Robustness
 
         source = Path(folder)
@@ -190,6 +194,7 @@ class Report:
             near_rows=stored.get("near_rows", 0),
             slices=[Slice.from_dict(part) for part in stored.get("slices", ())],
             robustness=[Robustness.from_dict(found) for found in stored.get("robustness", ())],
+            protection=Protection.from_dict(stored["privacy"]) if stored.get("privacy") else None,
             **{key: stored[key] for key in same},
         )
 

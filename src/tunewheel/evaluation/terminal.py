@@ -13,6 +13,7 @@ from tunewheel.evaluation.comparison import Comparison, Verdict
 from tunewheel.evaluation.figures import Calibration
 from tunewheel.evaluation.intervals import SMALL, Interval
 from tunewheel.evaluation.messages import message, metric_name
+from tunewheel.evaluation.protection import promise
 from tunewheel.evaluation.report import Report
 
 WEAKEST = 10
@@ -30,6 +31,8 @@ def report_view(report: Report) -> Group:
         parts.append(_indent(Text(believed(report.calibration), "dim")))
     if report.seen_rows:
         parts.append(_indent(_clean(report)))
+    if report.protection:
+        parts.append(_indent(_privacy(report)))
     parts.append(_indent(Text(resolution(report), "dim")))
     few = small_sample(report)
     if few:
@@ -121,6 +124,25 @@ def _clean(report: Report) -> RenderableType:
     for name in report.task.headline:
         table.add_row(Text(f"clean {_named(report, name)}"), _figure(report.clean[name]))
     return Group(Text(f"{seen}; the clean part ({report.clean_rows:,} rows):", "dim"), table)
+
+
+def _privacy(report: Report) -> RenderableType:
+    """The guarantee, what it cost, and what an attack finds."""
+    found = report.protection
+    assert found is not None
+    costs, attacks = _grid(4), _grid(3)
+    for name, d in found.cost.items():
+        change = Text(f"{d.value:+.3f} [{d.low:+.3f}, {d.high:+.3f}]")
+        cells = (Text(_named(report, name)), Text(f"{d.before:.3f} → {d.after:.3f}"), change)
+        costs.add_row(*cells, Text(d.verdict, _COLOUR[d.verdict]))
+    whose = {"with privacy": found.attack, "without": found.unprotected}
+    told = {name: attack for name, attack in whose.items() if attack}
+    attacks.add_row(Text("membership", "dim"), Text("AUC", "dim"), Text("found at 1 % false alarms", "dim"))
+    for name, attack in told.items():
+        attacks.add_row(Text(name), _figure(attack.auc), _figure(attack.tpr) if attack.tpr else Text("too few rows"))
+    lines: list[RenderableType] = [Text(f"differential privacy: {promise(found.spent)}")]
+    lines += [Text("what it costs:", "dim"), costs] if found.cost else []
+    return Group(*lines, *([attacks] if told else []))
 
 
 def _labels(report: Report) -> RenderableType:

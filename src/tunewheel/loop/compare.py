@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from tunewheel.loop.learn import NO_BASE, planned
+from tunewheel.loop.private import refuse_private
 from tunewheel.loop.reading import LoopError, default_name, read_revision
 from tunewheel.loop.unlabelled import content_hash, texts_beside
 from tunewheel.models.methods import method_class
@@ -103,6 +104,7 @@ def climb(
     from tunewheel.store import Workspace
     from tunewheel.tuning.climbing.ladder import usable
 
+    refuse_private("compare", options)
     if wrong := [key for key, usual in _FIXED.items() if options.pop(key, usual) != usual]:
         raise LoopError(f"{', '.join(wrong)}: not for compare, which tries every method with its own options")
     recipe, called = recipe or Usual(), register or name or default_name(data)

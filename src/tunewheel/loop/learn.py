@@ -8,10 +8,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from tunewheel.loop.private import PrivateTraining, check_data, check_trackers, private_settings
 from tunewheel.loop.reading import LoopError, default_name, read_revision, scope_of
 from tunewheel.loop.unlabelled import content_hash, texts_beside
 from tunewheel.models.backbones import FROM_NOTHING
 from tunewheel.models.methods import check_pair, check_recipe, check_unlabelled, method_class
+from tunewheel.models.private import Privacy
+from tunewheel.models.private.privacy import check_private
 from tunewheel.models.recipe import Recipe
 from tunewheel.training import Say, Training, Turn
 
@@ -52,6 +55,7 @@ def train(
     slices: Sequence[str] | None = None,
     robustness: Sequence[str] = (),
     recipe: Recipe | None = None,
+    privacy: Privacy | None = None,
     home: str | Path = ".tunewheel",
     database: str | None = None,
     report_to: Sequence[str] = (),
@@ -75,12 +79,16 @@ def train(
     ``max_new_tokens``, ``temperature`` and ``top_p`` say how a model that writes does so
     (`tunewheel.tasks.generation.Generation`).
 
+    With ``privacy`` the weights are differentially private for each row or customer of train
+    (`tunewheel.models.private.Privacy`); the report tells what was spent, what it cost, and what an attack finds.
+
     Raises `tunewheel.DataError` for bad input and `LoopError` for settings that do not fit it.
 
     >>> import tunewheel as tw
     >>> turn = tw.train("tickets.jsonl", base="minilm")        # doctest: +SKIP
     >>> turn.model.predict(["my card was swallowed"])          # doctest: +SKIP
     """
+    check_trackers(privacy, report_to)
     _check_trackers(report_to)
     check_recipe(method, recipe or Recipe())
     given: dict[str, Any] = {
@@ -95,6 +103,7 @@ def train(
         },
         **{"max_new_tokens": max_new_tokens, "temperature": temperature, "top_p": top_p},
         **{"crf": crf, "context": context, "slices": slices, "robustness": robustness, "recipe": recipe, "home": home},
+        "privacy": privacy,
     }
     training = planned(data, name=name, database=database, lang=lang, say=say, **given)
     return training.run(progress, report_to, again=again)
@@ -130,6 +139,7 @@ def planned(
     slices: Sequence[str] | None = None,
     robustness: Sequence[str] = (),
     recipe: Recipe | None = None,
+    privacy: Privacy | None = None,
     home: str | Path = ".tunewheel",
     database: str | None = None,
     lang: Literal["en", "zh"] = "en",
@@ -146,6 +156,7 @@ def planned(
     chosen = name or default_name(data)
     check_name(chosen)
     workspace = Workspace.open(home, database)
+    group = group or (privacy.unit if privacy else None)  # a customer's rows are to be protected all or none
     reading: dict[str, Any] = {
         **{"task": task, "text": text, "label": label, "format": format, "ends": ends, "dev": dev, "test": test},
         **{"seed": recipe.seed, "group": group, "time": time, "on_error": on_error},
@@ -171,12 +182,15 @@ def planned(
     }
     if unlabelled is not None:
         settings |= {"unlabelled": str(unlabelled), "unlabelled_sha256": content_hash(beside)}
-    return Training(
-        *(workspace, dataset, chosen, base, method, options or {}, of_task, settings, recipe, lang, say),
-        slices=slices,
-        robustness=robustness,
-        unlabelled=beside,
-    )
+    common = (workspace, dataset, chosen, base, method, options or {}, of_task, settings, recipe, lang, say)
+    report: dict[str, Any] = {"slices": slices, "robustness": robustness}
+    if privacy is None:
+        return Training(*common, **report, unlabelled=beside)
+    settings |= private_settings(privacy)
+    training = PrivateTraining(*common, **report, privacy=privacy)
+    check_private(method, training.task, base, recipe)
+    check_data(dataset, privacy)
+    return training
 
 
 NO_BASE = "none"

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from tunewheel.loop.learn import NO_BASE, check_wanted, default_base, task_options
+from tunewheel.loop.private import refuse_private
 from tunewheel.loop.reading import LoopError, default_name, read_revision
 from tunewheel.loop.unlabelled import content_hash, texts_beside
 from tunewheel.models.methods import check_unlabelled, method_class
@@ -19,6 +20,7 @@ from tunewheel.training import Say
 if TYPE_CHECKING:
     from tunewheel.data import Dataset
     from tunewheel.models import Progress
+    from tunewheel.models.private import Privacy
     from tunewheel.store import Workspace
     from tunewheel.tuning.search.plan import Plan, Sampler
     from tunewheel.tuning.search.result import Tuned
@@ -64,6 +66,7 @@ def tune(
     slices: Sequence[str] | None = None,
     robustness: Sequence[str] = (),
     recipe: Recipe | None = None,
+    privacy: Privacy | None = None,
     output: str | Path | None = None,
     home: str | Path = ".tunewheel",
     database: str | None = None,
@@ -101,6 +104,7 @@ def tune(
     from tunewheel.tuning.search.space import read_space
     from tunewheel.tuning.search.storage import MissingOptuna, check_optuna
 
+    refuse_private("tune", {"privacy": privacy})
     try:
         check_optuna()
     except MissingOptuna as error:

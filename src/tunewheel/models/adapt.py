@@ -7,6 +7,7 @@ from typing import Any
 
 from tunewheel.models.methods import Adaptation, Job, check_pair, check_unlabelled
 from tunewheel.models.model import Origin
+from tunewheel.models.private.privacy import Privacy, check_private
 from tunewheel.models.recipe import Recipe
 from tunewheel.tasks import Row, Task
 
@@ -24,15 +25,18 @@ def prepare(
     parents: Sequence[str] = (),
     split: Mapping[str, Any] | None = None,
     settings: Mapping[str, Any] | None = None,
+    privacy: Privacy | None = None,
 ) -> Adaptation:
     """Make ``base`` ready to be adapted to ``task`` by ``method``; ``recipe`` is resolved for rows and machine.
 
     ``options`` are the method's own, ``unlabelled`` rows of text alone for a method that reads such. The same seed
     gives the same beginning. Raises `MethodError` when the method does not go with the task or with what it is given,
     and `tunewheel.models.BackboneError` when the base cannot be loaded or has no use for the word shapes that the
-    recipe asks for.
+    recipe asks for. With ``privacy`` the weights keep its promise; what would break it is a `MethodError`.
     """
     check_unlabelled(method, bool(unlabelled))
     chosen = check_pair(method, task.name).from_options(options or {})
+    if privacy:
+        check_private(method, task, base, recipe)
     origin = Origin(method, base, dataset, tuple(parents), dict(split or {}), dict(settings or {}))
-    return chosen.prepare(Job(task, base, train, recipe, origin, unlabelled))
+    return chosen.prepare(Job(task, base, train, recipe, origin, unlabelled, privacy))

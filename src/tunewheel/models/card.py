@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tunewheel.models.model import Model
+    from tunewheel.models.model import Model, Origin
     from tunewheel.tasks import Task
 
 
@@ -34,10 +34,9 @@ model = tw.Model.load("path/to/this/folder")
 model.predict(["…"])
 ```
 
-{_labels(task)}## Data
+{_labels(task)}{_privacy(origin.privacy)}## Data
 
-Dataset fingerprint `{origin.dataset}`{"; parents " + ", ".join(origin.parents) if origin.parents else ""}.
-{_split(origin.split)}
+{_data(origin)}
 
 ## Dev scores
 
@@ -67,6 +66,33 @@ def _labels(task: Task) -> str:
     shown = ", ".join(f"`{label}`" for label in task.labels[:50])
     more = f" and {len(task.labels) - 50} more" if len(task.labels) > 50 else ""
     return f"## Labels\n\n{shown}{more}\n\n"
+
+
+def _data(origin: Origin) -> str:
+    """The rows, by their fingerprint; a private model names none, since guesses could be tried against it."""
+    if not origin.dataset and origin.privacy:
+        return "The rows are not named: the registry that the model comes from knows them."
+    parents = "; parents " + ", ".join(origin.parents) if origin.parents else ""
+    return f"Dataset fingerprint `{origin.dataset}`{parents}.\n{_split(origin.split)}"
+
+
+def _privacy(spent: Mapping[str, Any]) -> str:
+    """What is promised to those whose rows it learned from."""
+    if not spent:
+        return ""
+    whose = "every training row" if spent["unit"] == "row" else f"all training rows of one `{spent['unit']}` together"
+    drawn = f"{100 * spent['sample_rate']:.3g} % of {spent['units']:,} units an update"
+    return f"""## Privacy
+
+(ε = {spent["epsilon"]:.4g}, δ = {spent["delta"]:.3g})-differential privacy of the weights, for {whose}: DP-SGD (Abadi
+et al. 2016) with Poisson sampling of {drawn}, {spent["updates"]:,} updates, each unit's gradient cut to norm
+{spent["clip"]:g}, noise multiplier {spent["noise_multiplier"]:.4g}, counted by Opacus's {spent["accountant"].upper()}
+accountant (neighbours: {spent["neighbours"]}).
+
+Not covered: rows of dev, which chose the checkpoint and calibrated it; the set of labels; the number of units. Another
+model of the same rows spends its own ε on top.
+
+"""
 
 
 def _split(split: Mapping[str, Any]) -> str:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import nn
@@ -26,6 +27,9 @@ from tunewheel.models.probe import fit_head
 from tunewheel.models.quiet import quiet
 from tunewheel.models.recipe import Recipe
 from tunewheel.tasks import IGNORED, Row, Task, TaskError, Window
+
+if TYPE_CHECKING:
+    from tunewheel.models.private.accounting import Plan
 
 
 class Progress(Protocol):
@@ -74,6 +78,7 @@ def train_network(
     progress: Progress | None = None,
     report_to: Sequence[str] = (),
     body: Neural | None = None,
+    private: tuple[Plan, Sequence[int]] | None = None,
 ) -> Trained:
     """Train ``network`` in place on ``train`` and leave it with the weights that scored best on ``dev``.
 
@@ -83,6 +88,7 @@ def train_network(
     checkpoint and ends, on a processor, with the very weights of a run that was never stopped. Without dev rows the
     last weights are kept. ``unlabelled`` texts stand among the others with `IGNORED` as their label, for networks whose
     loss has a use for them. ``body`` says how the network reads and answers where that is not the task's own way.
+    ``private`` is what is promised of the rows' units, and the unit of each row (`tunewheel.models.private`).
     """
     keep_memory()
     body = body or Neural(network, encoder)
@@ -94,7 +100,9 @@ def train_network(
     network.label_smoothing = recipe.label_smoothing
     set_dropout(network, recipe.dropout, recipe.attention_dropout)
     on_processor = not torch.cuda.is_available()
-    plain = on_processor and not fuse_projections(network) and recipe.precision == "bf16"
+    # A joined product passes the layers by whose gradients are gathered unit by unit.
+    fused = private is None and fuse_projections(network)
+    plain = on_processor and not fused and recipe.precision == "bf16"
     if recipe.freeze_embeddings:
         network.get_input_embeddings().requires_grad_(False)
     remove_cut_off(folder)
@@ -103,7 +111,7 @@ def train_network(
         if network.config.level != "sequence":
             raise TaskError(f"head_first is for a head on whole texts, and for {task.name} there is none; leave it off")
         fit_head(network, encoder, windows)
-    trainer = _Engine(body, task, windows, list(dev), recipe, folder, progress, report_to)
+    trainer = _engine(private, folder)(body, task, windows, list(dev), recipe, folder, progress, report_to)
     begun = int(checkpoint.name.split("-")[1]) if checkpoint else 0
     if checkpoint:
         trainer.keeper.resume(checkpoint)
@@ -121,7 +129,20 @@ def train_network(
     return Trained(seconds, trainer.tokens, trainer.state.global_step, dev_scores, begun)
 
 
-class _Engine(Trainer):
+def _engine(private: tuple[Plan, Sequence[int]] | None, folder: Path) -> Callable[..., Engine]:
+    """What makes the engine: the plain one, or the private one with what its run began with."""
+    if private is None:
+        return Engine
+    from tunewheel.models.private.accounting import kept
+    from tunewheel.models.private.engine import PrivateEngine
+
+    plan, units = private
+    return partial(PrivateEngine, *kept(plan, folder), units)
+
+
+class Engine(Trainer):
+    """The field's Trainer with our batches, groups of weights and evaluation."""
+
     def __init__(
         self,
         body: Neural,
@@ -157,6 +178,7 @@ class _Engine(Trainer):
         self.remove_callback(PrinterCallback)
 
     def get_train_dataloader(self) -> DataLoader[Any]:
+        """Batches of like length, filled to the token budget."""
         lengths = [self.encoder.size(window) for window in self.windows]
         sampler = TokenBudget(lengths, self.recipe.batch_tokens or 1024, self.recipe.seed)
         loader: DataLoader[Any] = self.accelerator.prepare(
@@ -165,6 +187,7 @@ class _Engine(Trainer):
         return loader
 
     def create_optimizer(self, model: nn.Module | None = None) -> Any:
+        """The recipe's, over `parameter_groups`."""
         if self.optimizer is None:
             kind, options = self.get_optimizer_cls_and_kwargs(self.args, self.model)
             options.pop("lr", None)
@@ -172,6 +195,7 @@ class _Engine(Trainer):
         return self.optimizer
 
     def training_step(self, model: nn.Module, inputs: dict[str, Any], *rest: Any, **named: Any) -> torch.Tensor:
+        """Leave a batch's gradient on the weights, and count its tokens."""
         self.tokens += int(inputs["attention_mask"].sum())
         loss: torch.Tensor = super().training_step(model, inputs, *rest, **named)
         return loss

@@ -34,7 +34,10 @@ class ModelError(ValueError):
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a model comes from: all that its folder declares beside task and files."""
+    """Where a model comes from: all that its folder declares beside task and files.
+
+    ``privacy`` is what was promised and spent (`tunewheel.models.private.accounting.Plan.told`), empty without.
+    """
 
     method: str
     base: str
@@ -43,6 +46,7 @@ class Origin:
     split: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     dev: Mapping[str, float] = field(default_factory=dict)
+    privacy: Mapping[str, Any] = field(default_factory=dict)
     libraries: Mapping[str, str] = field(default_factory=library_versions)
     created: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
 

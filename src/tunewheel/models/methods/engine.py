@@ -14,12 +14,14 @@ from tunewheel.models.methods.base import Adaptation, Job, Method, MethodError
 from tunewheel.models.methods.fitting import fitted
 from tunewheel.models.model import Model
 from tunewheel.models.neural import Neural
+from tunewheel.models.private.privacy import settled, units_of
 from tunewheel.models.recipe import Recipe
 from tunewheel.tasks import Head, Row, Task, Window
 
 if TYPE_CHECKING:
     from tunewheel.models.engine import Progress, Trained
     from tunewheel.models.network import Network
+    from tunewheel.models.private.accounting import Plan
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class Full(Method):
     name: ClassVar[str] = "full"
     summary: ClassVar[str] = "every weight of the base learns"
     writes: ClassVar[bool] = True
+    private: ClassVar[bool] = True
 
     def prepare(self, job: Job) -> Adaptation:
         """Put a fresh head for the task on the base; a language model that is to write keeps its own."""
@@ -45,18 +48,26 @@ class Full(Method):
 
         from tunewheel.models.network import Network
 
-        set_seed(job.recipe.seed)
+        asked = settled(job.recipe) if job.privacy else job.recipe
+        set_seed(asked.seed)
         backbone = self.backbone(job)
         self.check_base(backbone)
-        shapes = _shapes(backbone, job.recipe.word_shapes)
-        encoder = TextEncoder(backbone.tokenizer, window=min(job.recipe.window, self.longest(backbone)), shapes=shapes)
-        tokens = sum(len(pieces.ids) for pieces in encoder([row["text"] for row in job.train]))
-        recipe = self.resolved(job.recipe, backbone, tokens)
+        shapes = _shapes(backbone, asked.word_shapes)
+        encoder = TextEncoder(backbone.tokenizer, window=min(asked.window, self.longest(backbone)), shapes=shapes)
+        tokens = 0 if job.privacy else sum(len(p.ids) for p in encoder([row["text"] for row in job.train]))
+        recipe = self.resolved(asked, backbone, tokens)
         set_seed(recipe.seed)
         network = self.changed(Network.on(backbone.model, self.head(job.task), word_shapes=SHAPES if shapes else 0))
         if torch.cuda.is_available():
             network = network.to("cuda")
-        return Ready(self, Model(self.body(network, encoder), job.task, job.origin), recipe)
+        model = Model(self.body(network, encoder), job.task, job.origin)
+        if job.privacy is None:
+            return Ready(self, model, recipe)
+        from tunewheel.models.private.accounting import planned
+        from tunewheel.models.private.clipping import check_layers
+
+        check_layers(network)
+        return Ready(self, model, recipe, plan=planned(job.privacy, job.train, recipe.epochs or 1))
 
     def backbone(self, job: Job) -> Backbone:
         """What is adapted; raises `tunewheel.models.BackboneError` where it cannot be loaded."""
@@ -134,6 +145,7 @@ class HeadOnly(Frozen):
 
     name: ClassVar[str] = "head"
     summary: ClassVar[str] = "the base stays as it is, the head on top of it learns"
+    private: ClassVar[bool] = True
     rate: ClassVar[float] = 1e-2
 
 
@@ -145,6 +157,8 @@ class Ready(Adaptation):
     model: Model
     recipe: Recipe
     unlabelled: Sequence[Row] = ()
+    plan: Plan | None = None
+    """What is promised, where the training is private."""
 
     @property
     def untrained(self) -> Model:
@@ -174,6 +188,7 @@ class Ready(Adaptation):
     ) -> tuple[Model, Trained]:
         """Train by the engine, choosing the checkpoint on ``dev``."""
         from tunewheel.models.engine import train_network
+        from tunewheel.models.private.accounting import kept
 
         model, recipe = self.model, self.recipe
         trained = train_network(
@@ -189,9 +204,12 @@ class Ready(Adaptation):
             progress=progress,
             report_to=report_to,
             body=self.method.body(model.network, model.encoder),
+            private=(self.plan, units_of(train, self.plan.unit)) if self.plan else None,
         )
         body = self.method.body(self.method.finished(model.network), model.encoder)
         origin = replace(model.origin, settings={**model.origin.settings, **asdict(recipe)}, dev=trained.dev)
+        if self.plan:
+            origin = replace(origin, privacy=kept(self.plan, folder)[0].told(trained.updates))
         return fitted(Model(body, model.task, origin), dev), trained
 
 

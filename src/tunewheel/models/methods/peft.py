@@ -154,6 +154,7 @@ class Lora(Adapter):
     """Matrices of low rank beside every linear layer."""
 
     name: ClassVar[str] = "lora"
+    private: ClassVar[bool] = True
     summary: ClassVar[str] = "matrices of low rank beside every linear layer of the base learn, and are merged into it"
     writes: ClassVar[bool] = True
     rate: ClassVar[float] = 2e-3
@@ -184,6 +185,7 @@ class RsLora(Lora):
     """LoRA scaled by the square root of its rank, for high ranks."""
 
     name: ClassVar[str] = "rslora"
+    private: ClassVar[bool] = True
     writes: ClassVar[bool] = True
     summary: ClassVar[str] = "LoRA whose scale falls with the root of its rank: for high ranks"
     usual: ClassVar[Mapping[str, Any]] = {"r": 8, "lora_alpha": 8, "target_modules": "all-linear"}

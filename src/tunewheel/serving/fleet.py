@@ -1,0 +1,111 @@
+"""Which versions are served: found in the registry or a folder, described without loading them, watched for moves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tunewheel.serving.errors import ServiceError
+
+if TYPE_CHECKING:
+    from tunewheel.registry import Version
+    from tunewheel.store import Workspace
+
+
+@dataclass(frozen=True)
+class Served:
+    """A version that answers, as whoever asks may know it."""
+
+    name: str
+    ref: str
+    number: int | None
+    alias: str | None
+    task: str
+    labels: tuple[str, ...]
+    variant: str
+    columns: tuple[str, ...]
+    writes: bool
+    folder: Path
+    since: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+
+@dataclass(frozen=True)
+class Target:
+    """What was asked to be served: a reference that may move, or a folder."""
+
+    name: str
+    reference: str
+    folder: Path | None = None
+
+    @property
+    def alias(self) -> str | None:
+        """The alias it follows; None where it is one version for good."""
+        if self.folder is not None or ":" in self.reference:
+            return None
+        return self.reference.partition("@")[2] or "champion"
+
+
+def targets_of(models: Sequence[str]) -> list[Target]:
+    """What the names on a command line mean; raises `ServiceError` where two would be served under one name."""
+    from tunewheel.registry.names import parse
+
+    found: dict[str, Target] = {}
+    for model in models:
+        folder = Path(model)
+        if (folder / "tunewheel.json").is_file():
+            target = Target(folder.resolve().name, str(folder), folder)
+        else:
+            target = Target(parse(model).name, model)
+        if target.name in found:
+            raise ServiceError(f"{found[target.name].reference} and {model} would both be served as {target.name!r}")
+        found[target.name] = target
+    if not found:
+        raise ServiceError("name at least one model to serve")
+    return list(found.values())
+
+
+def settled(target: Target, workspace: Workspace, variant: str) -> Served:
+    """The version that a target means now, every byte of it checked against its hash.
+
+    Raises `tunewheel.registry.RegistryError`, `tunewheel.store.ArtifactError` or `tunewheel.models.ModelError`.
+    """
+    from tunewheel.registry import Registry
+
+    if target.folder is not None:
+        return _served(target, target.folder, variant, None)
+    version = Registry(workspace).verify(target.reference)
+    return _served(target, version.path, variant, version)
+
+
+def pointers(workspace: Workspace, names: Iterable[str]) -> Mapping[tuple[str, str], int]:
+    """Where every alias of these names points, by one query."""
+    from sqlalchemy import select
+
+    from tunewheel.store.schema import aliases
+
+    with workspace.read() as connection:
+        rows = connection.execute(select(aliases).where(aliases.c.name.in_(list(names))))
+        return {(row.name, row.alias): row.number for row in rows}
+
+
+def _served(target: Target, folder: Path, variant: str, version: Version | None) -> Served:
+    from tunewheel.models.model import read_declaration
+    from tunewheel.tasks import load_task
+
+    declared: dict[str, Any] = read_declaration(folder)
+    task = load_task(declared["task"])
+    return Served(
+        name=target.name,
+        ref=version.ref if version else target.name,
+        number=version.number if version else None,
+        alias=target.alias,
+        task=task.name,
+        labels=tuple(getattr(task, "labels", ())),
+        variant="torch-fp32" if variant == "auto" else variant,
+        columns=("text",),
+        writes=task.writes,
+        folder=folder,
+    )

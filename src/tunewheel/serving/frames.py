@@ -1,0 +1,40 @@
+"""How the service and its workers talk: JSON objects, each behind its length, over a worker's standard streams."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import struct
+from typing import Any, BinaryIO
+
+_LENGTH = struct.Struct(">I")
+
+
+def pack(message: dict[str, Any]) -> bytes:
+    """A message as it travels; lone surrogates stay what they are, and NaN is refused with `ValueError`.
+
+    >>> pack({"id": 1})[4:]
+    b'{"id":1}'
+    """
+    body = json.dumps(message, separators=(",", ":"), allow_nan=False).encode("ascii")
+    return _LENGTH.pack(len(body)) + body
+
+
+def read_from(stream: BinaryIO) -> dict[str, Any] | None:
+    """The next message; None at the end of the stream."""
+    head = stream.read(_LENGTH.size)
+    if len(head) < _LENGTH.size:
+        return None
+    body = stream.read(_LENGTH.unpack(head)[0])
+    message: dict[str, Any] = json.loads(body)
+    return message
+
+
+async def receive(reader: asyncio.StreamReader) -> dict[str, Any] | None:
+    """The next message, without holding up the loop; None at the end of the stream."""
+    try:
+        head = await reader.readexactly(_LENGTH.size)
+        message: dict[str, Any] = json.loads(await reader.readexactly(_LENGTH.unpack(head)[0]))
+    except (asyncio.IncompleteReadError, ConnectionError):
+        return None
+    return message

@@ -1,0 +1,77 @@
+"""Models that answer with their own names, so that every answer tells who gave it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tunewheel as tw
+from tunewheel.serving.service import Event, Service
+from tunewheel.store import Workspace
+
+WORDS = ("card", "loan", "卡", "贷款")
+
+
+def rows_for(mark: str, n: int = 24) -> list[dict[str, str]]:
+    """Rows whose labels name the version that learns from them."""
+    return [{"id": f"{mark}{i}", "text": f"{WORDS[i % 4]} number {i}", "label": f"{mark}-{i % 2}"} for i in range(n)]
+
+
+@pytest.fixture(scope="session")
+def versions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folders of two linear models, ``a`` and ``b``, which load without torch."""
+    from tunewheel.models import Recipe, prepare
+    from tunewheel.tasks.classification import Classification
+
+    folder = tmp_path_factory.mktemp("versions")
+    for mark in ("a", "b"):
+        ready = prepare(Classification([f"{mark}-0", f"{mark}-1"]), "none", rows_for(mark), Recipe(), method="tfidf")
+        model, _ = ready.train(rows_for(mark), [], folder / f"run-{mark}")
+        model.save(folder / mark)
+    return folder
+
+
+@pytest.fixture
+def shop(versions: Path, tmp_path: Path) -> Iterator[tw.Registry]:
+    """A registry with ``tickets:1`` (a, the champion) and ``tickets:2`` (b)."""
+    with Workspace.open(tmp_path / "home") as workspace:
+        registry = tw.Registry(workspace)
+        for mark in ("a", "b"):
+            registry.register(
+                versions / mark,
+                name="tickets",
+                task="classification",
+                method="tfidf",
+                alias="champion" if mark == "a" else None,
+                why="made for a test",
+            )
+        yield registry
+
+
+class Running:
+    """A service on a loop, with everything it told."""
+
+    def __init__(self, service: Service, events: list[Event]) -> None:
+        self.service, self.events = service, events
+
+    def told(self, kind: str) -> list[dict[str, Any]]:
+        return [dict(event.fields) for event in self.events if event.kind == kind]
+
+
+def serve(work: Callable[[Running], Any], workspace: Workspace, *models: str, **options: Any) -> Any:
+    """Run ``work`` against a service with these models, and end it."""
+    events: list[Event] = []
+
+    async def run() -> Any:
+        service = Service(workspace, models, poll=0.05, tell=events.append, **options)
+        await service.start()
+        try:
+            return await work(Running(service, events))
+        finally:
+            await service.stop(drain=5)
+
+    return asyncio.run(run())
