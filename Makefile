@@ -51,6 +51,8 @@ bench: $(BIN)/.installed  ## measure speed and quality: make bench DATA=folder (
 	$(BIN)/python bench/stackfaq.py --data $(DATA)
 	$(BIN)/python bench/topics.py --data $(DATA)
 	$(BIN)/python bench/tuning.py --data $(DATA)
+	$(BIN)/python bench/gate.py
+	$(BIN)/python bench/gate.py --data $(DATA) --trained 30
 
 format: $(BIN)/.installed  ## put the code into shape
 	$(BIN)/ruff check --fix src tests bench tools examples

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tunewheel.loop.collect import collect
     from tunewheel.loop.distill import distill
     from tunewheel.loop.forget import forget
+    from tunewheel.loop.gate import gate
     from tunewheel.loop.topics import topics
     from tunewheel.loop.tune import tune
     from tunewheel.models import Model
@@ -48,6 +49,7 @@ _HOMES = {
     "distill": "tunewheel.loop",
     "evaluate": "tunewheel.evaluation",
     "forget": "tunewheel.loop",
+    "gate": "tunewheel.loop",
     "pretrain": "tunewheel.loop",
     "topics": "tunewheel.loop",
     "train": "tunewheel.loop",
@@ -75,6 +77,7 @@ __all__ = [
     "distill",
     "evaluate",
     "forget",
+    "gate",
     "pretrain",
     "topics",
     "train",

@@ -15,6 +15,7 @@ from tunewheel.cli.compare import compare
 from tunewheel.cli.distill import distill
 from tunewheel.cli.feedback import feedback, suggest
 from tunewheel.cli.forget import forget
+from tunewheel.cli.gate import gate
 from tunewheel.cli.options import stderr
 from tunewheel.cli.pretrain import pretrain
 from tunewheel.cli.topics import topics
@@ -31,7 +32,7 @@ app = typer.Typer(
 for command in (
     *(learn.demo, collect, check, clean, topics, pretrain, learn.train, compare, tune, distill),
     *(score.evaluate, score.predict),
-    *(registry.models, registry.trace, registry.promote, registry.rollback, suggest, forget),
+    *(registry.models, registry.trace, gate, registry.promote, registry.rollback, suggest, forget),
 ):
     app.command()(command)
 app.add_typer(feedback, name="feedback")
@@ -88,6 +89,7 @@ def _expected() -> tuple[type[Exception], ...]:
         "tunewheel.models.language.base": ("LanguageModelError",),
         "tunewheel.models.methods.base": ("MethodError",),
         "tunewheel.models.model": ("ModelError",),
+        "tunewheel.registry.gate.nouns": ("GateError",),
         "tunewheel.registry.names": ("RegistryError",),
         "tunewheel.settings": ("SettingsError",),
         "tunewheel.store.errors": ("StoreError", "ArtifactError", "LockedError", "SchemaError"),

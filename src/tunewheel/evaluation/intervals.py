@@ -132,21 +132,21 @@ def distribution(task: Task, scores: Scores, weights: Iterable[Array]) -> dict[s
     return {name: np.array([draw[name] for draw in draws]) for name in draws[0]}
 
 
-def percentiles(values: Array, units: int) -> tuple[float, float]:
-    """Borders of the middle 95 % of resamples of ``units`` rows or documents, drawn outwards for small samples.
+def percentiles(values: Array, units: int, level: float = LEVEL) -> tuple[float, float]:
+    """Borders of the middle ``level`` of resamples of ``units`` rows or documents, drawn outwards for small samples.
 
     The plain percentile interval is too narrow by the factor √((n − 1) / n) and by the normal's quantile standing where
     Student's belongs; Hesterberg's expanded percentiles make up for both. The k-th of r resamples stands for the share
     k / (r + 1) (Davison & Hinkley 1997, § 5.2.3).
     """
-    tail = NormalDist().cdf(-sqrt(units / max(1, units - 1)) * _student(max(1, units - 1)))
+    tail = NormalDist().cdf(-sqrt(units / max(1, units - 1)) * _student(max(1, units - 1), level))
     low, high = np.quantile(values, [tail, 1 - tail], method="weibull")
     return float(low), float(high)
 
 
-def _student(freedom: int) -> float:
-    """Student's upper 2.5 % point (Abramowitz & Stegun 26.7.5): 3 % short at two degrees, to 0.2 % from five on."""
-    z = NormalDist().inv_cdf((1 + LEVEL) / 2)
+def _student(freedom: int, level: float) -> float:
+    """Student's upper point, 2.5 % at 0.95 (Abramowitz & Stegun 26.7.5): 3 % short at two degrees, 0.2 % from 5."""
+    z = NormalDist().inv_cdf((1 + level) / 2)
     first = (z**3 + z) / 4
     second = (5 * z**5 + 16 * z**3 + 3 * z) / 96
     third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384

@@ -6,6 +6,7 @@ from tunewheel.loop.collect import collect
 from tunewheel.loop.compare import Compared, climb
 from tunewheel.loop.distill import distill
 from tunewheel.loop.forget import Forgotten, forget
+from tunewheel.loop.gate import Gated, SelfTest, gate, self_test
 from tunewheel.loop.learn import default_base, train
 from tunewheel.loop.pretraining import pretrain
 from tunewheel.loop.reading import LoopError, default_name, load, read_dataset, read_revision
@@ -16,7 +17,9 @@ from tunewheel.loop.tune import tune
 __all__ = [
     "Compared",
     "Forgotten",
+    "Gated",
     "LoopError",
+    "SelfTest",
     "check",
     "clean",
     "climb",
@@ -26,12 +29,14 @@ __all__ = [
     "distill",
     "evaluate",
     "forget",
+    "gate",
     "load",
     "predict",
     "pretrain",
     "read_dataset",
     "read_revision",
     "score_file",
+    "self_test",
     "topics",
     "train",
     "tune",

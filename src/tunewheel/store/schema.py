@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import (
     JSON,
+    Boolean,
     CheckConstraint,
     Column,
     DateTime,
@@ -28,7 +29,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-REVISIONS = ("0001", "0002", "0003", "0006")
+REVISIONS = ("0001", "0002", "0003", "0004", "0006")
 """Every schema revision, oldest first; the last is what this code reads and writes."""
 
 
@@ -233,6 +234,29 @@ exchanges = Table(
     CheckConstraint("role IN ('live', 'shadow')", name="role"),
     Index(None, "name", "at"),
 )
+
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("challenger", Integer, nullable=False),
+    Column("champion", Integer, nullable=False),
+    Column("verdict", String, nullable=False),
+    # fingerprint of the frozen test set: how often one was used is counted
+    Column("test", String, nullable=False),
+    # every check with its figures, margins and what else the decision says of itself
+    Column("evidence", Document, nullable=False),
+    # the per-row scores that it is decided by again; no text, no ids
+    Column("artifact", String, nullable=False),
+    Column("seed", Integer, nullable=False),
+    Column("promoted", Boolean, nullable=False),
+    Column("by", String, nullable=False),
+    Column("at", Moment, nullable=False),
+    ForeignKeyConstraint(["name", "challenger"], ["versions.name", "versions.number"]),
+    ForeignKeyConstraint(["name", "champion"], ["versions.name", "versions.number"]),
+    CheckConstraint("verdict IN ('promote', 'refuse', 'undecided')", name="verdict"),
+    Index(None, "name", "test"),
 
 leases = Table(
     "leases",

@@ -1,0 +1,459 @@
+"""`gate`: may a challenger replace the champion? And `self_test`: how often does the gate err on this very data?"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tunewheel.loop.reading import LoopError, read_dataset
+from tunewheel.training import Say
+
+if TYPE_CHECKING:
+    from tunewheel.data import Dataset
+    from tunewheel.evaluation.intervals import Array
+    from tunewheel.models import Model
+    from tunewheel.pages import Lang
+    from tunewheel.registry import Version
+    from tunewheel.registry.gate import Answers, Decision, Evidence, Margins, Rates, RowSet
+    from tunewheel.store import Workspace
+    from tunewheel.tasks import Row, Task
+
+TIMED, ROUND = 256, 32
+"""Rows that are timed, and how many at once."""
+
+EFFECTS = (-0.03, -0.02, -0.01, -0.005, 0.0, 0.01, 0.02, 0.03)
+"""True differences that a self-test tries."""
+
+APART = 0.08
+"""Rows that two versions are taken not to get right or wrong together where there is no second one to measure it."""
+
+
+@dataclass(frozen=True)
+class Gated:
+    """A decision as it was recorded, and its page."""
+
+    decision: Decision
+    page: Path
+
+
+@dataclass(frozen=True)
+class SelfTest:
+    """The gate's real rates on one champion's own test rows.
+
+    ``discordance`` was measured between the champion and ``measured`` (None: taken to be `APART`). ``rates`` has one
+    entry a true difference; for a metric that is no share of rows, only that of no difference.
+    """
+
+    champion: str
+    metric: str
+    rows: int
+    measured: str | None
+    discordance: float | None
+    rates: list[Rates]
+    margins: Margins
+
+    def as_dict(self) -> dict[str, Any]:
+        """The test as JSON values."""
+        return {**vars(self), "rates": [each.as_dict() for each in self.rates], "margins": vars(self.margins)}
+
+
+def gate(
+    challenger: str,
+    *,
+    against: str | None = None,
+    data: str | Path | Dataset | None = None,
+    metric: str | None = None,
+    slices: Sequence[str] | None = None,
+    margins: Margins | None = None,
+    parity: bool | None = None,
+    promote: bool = False,
+    seed: int = 13,
+    by: str | None = None,
+    home: str | Path = ".tunewheel",
+    database: str | None = None,
+    lang: Lang = "en",
+    say: Say = lambda heading, line: None,
+    **options: Any,
+) -> Gated:
+    """Compare a challenger with the champion, decide and record; move the alias only with ``promote``.
+
+    Args:
+        challenger: a registered version, ``name:3`` or ``name@alias``.
+        against: another version of the same name; its champion by default.
+        data: labelled rows that came since, none of which the challenger learned from. By default the test rows of the
+            challenger's data that the champion's does not have.
+        metric: the task's first headline figure by default.
+        slices: columns whose values are looked at apart; by default those with few values.
+        parity: whether what the challenger was exported to answers as it does, None where there is no export.
+        options: how ``data`` is read, as for `tunewheel.loop.evaluate`.
+
+    Raises:
+        LoopError: no champion, nothing to compare, or no test rows.
+    """
+    from tunewheel.registry.gate import Gate, record_decision
+    from tunewheel.registry.gate.page import write_html
+    from tunewheel.store import Workspace
+
+    workspace = Workspace.open(home, database)
+    asked = _Asked(workspace, *_two(workspace, challenger, against), metric, say)
+    evidence = asked.evidence(
+        data, slices, parity, {name: value for name, value in options.items() if value is not None}
+    )
+    decided = Gate(margins, seed=seed).decide(evidence)
+    decision = record_decision(workspace, decided, evidence, promote=promote, by=by)
+    name, number = asked.challenger.name, asked.challenger.number
+    page = write_html(decision, workspace.reports_dir / f"{name}-{number}-gate-{decision.id}.html", lang)
+    return Gated(decision, page)
+
+
+def self_test(
+    name: str,
+    *,
+    runs: int = 500,
+    rows: int | None = None,
+    metric: str | None = None,
+    margins: Margins | None = None,
+    seed: int = 13,
+    home: str | Path = ".tunewheel",
+    database: str | None = None,
+    say: Say = lambda heading, line: None,
+) -> SelfTest:
+    """Let the gate decide about challengers of known difference, made from the champion's answers to its test rows.
+
+    Each run draws the rows anew (``rows`` of them; as many as there are by default) and turns answers right or wrong in
+    as many rows as the champion and the version before it differ. Nothing is recorded.
+
+    Raises:
+        LoopError: no test rows; or a metric that is no share of rows, and no second version to swap answers with.
+    """
+    from tunewheel.registry import Registry
+    from tunewheel.registry.gate import Gate, Margins, Trial, measure
+    from tunewheel.store import Workspace
+
+    if runs < 1 or (rows is not None and rows < 1):
+        raise LoopError(f"runs and rows must be at least 1, got {runs} and {rows}")
+    workspace, margins = Workspace.open(home, database), margins or Margins()
+    registry = Registry(workspace)
+    champion = registry.resolve(name)
+    others = [v for v in registry.versions(champion.name) if v.number != champion.number and v.path.is_dir()]
+    other = max(others, key=lambda v: (v.number < champion.number, v.number), default=champion)
+    asked = _Asked(workspace, other, champion, metric, say)
+    evidence = asked.evidence(None, None, None, {})
+    # What a challenger's true difference from a third version or on other rows is, nobody knows.
+    sets = [replace(found, best=str(champion)) for found in evidence.sets if found.kind != "new"]
+    evidence = replace(evidence, sets=sets)
+    before, after = (evidence.answers[str(each)].right for each in (champion, other))
+    told = (str(champion), evidence.metric, len(evidence.test.rows), str(other) if others else None)
+    if before is None or after is None:
+        if not others:
+            raise LoopError(
+                f"{evidence.metric} is no share of rows: its self-test swaps answers of two versions, and "
+                f"{champion} is the only one; train another, or give --metric one of "
+                f"{', '.join(sorted(asked.task.proportions))}"
+            )
+        return SelfTest(*told, None, [_swapped(evidence, Gate(margins, resamples=400), runs, seed)], margins)
+    share = float(before.mean())
+    test = evidence.test.rows
+    apart = float((before[test] != after[test]).mean()) if others else min(APART, 2 * (1 - share))
+    trial = Trial(replace(evidence, challenger=str(champion)), apart)
+    possible = [effect for effect in EFFECTS if -share <= effect <= 1 - share]
+    found = measure(trial, Gate(margins, seed=seed), possible, runs=runs, rows=rows, seed=seed)
+    return SelfTest(*told, apart, found, margins)
+
+
+def _swapped(evidence: Evidence, gate: Any, runs: int, seed: int) -> Rates:
+    """A/A for any metric: the two versions' answers to a row, or document, change places on the toss of a coin."""
+    from tunewheel.registry.gate import Answers, Rates
+
+    rng = np.random.default_rng(seed)
+    pair = [evidence.answers[name].scores for name in (evidence.champion, evidence.challenger)]
+    n = len(next(iter(pair[0].values())))
+    units = np.arange(n) if evidence.documents is None else evidence.documents
+    counts = {"promote": 0, "refuse": 0, "undecided": 0}
+    for _ in range(runs):
+        swap = (rng.random(int(units.max()) + 1) < 0.5)[units]
+        mixed = [
+            {key: np.where(swap.reshape(-1, *[1] * (a.ndim - 1)), b, a) for key, a, b in _zipped(first, second)}
+            for first, second in (pair, pair[::-1])
+        ]
+        answers = {
+            name: Answers(scores=s) for name, s in zip((evidence.champion, evidence.challenger), mixed, strict=True)
+        }
+        alike = replace(evidence, answers=answers, slices=(), sets=[replace(evidence.test, best=evidence.champion)])
+        counts[gate.decide(alike).verdict] += 1
+    rows = len(evidence.test.rows)
+    return Rates(0.0, runs, rows, float("nan"), counts["promote"], counts["refuse"], counts["undecided"])
+
+
+def _zipped(first: Mapping[str, Array], second: Mapping[str, Array]) -> Iterable[tuple[str, Array, Array]]:
+    return ((key, first[key], second[key]) for key in first)
+
+
+def _two(workspace: Workspace, challenger: str, against: str | None) -> tuple[Version, Version]:
+    from tunewheel.registry import CHAMPION, Registry
+
+    registry = Registry(workspace)
+    new = registry.resolve(challenger)
+    if against is None and CHAMPION not in registry.aliases(new.name):
+        raise LoopError(f"{new.name} has no champion to compare {new} with; next: tunewheel promote {new}")
+    old = registry.resolve(against or f"{new.name}@{CHAMPION}")
+    if old.name != new.name:
+        raise LoopError(f"{new} and {old} are versions of two models; the gate compares versions of one name")
+    if old.number == new.number:
+        numbers = [v.ref for v in registry.versions(new.name) if v.number != new.number]
+        rest = (
+            f"name another: {', '.join(numbers[-3:])}"
+            if numbers
+            else f"train another: tunewheel train DATA --name {new.name}"
+        )
+        raise LoopError(f"{new} would be compared with itself; {rest}")
+    return new, old
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """Two versions of one name, and what is known of them here."""
+
+    workspace: Workspace
+    challenger: Version
+    champion: Version
+    metric: str | None
+    say: Say
+    _models: dict[str, Model] = field(default_factory=dict)
+
+    @cached_property
+    def task(self) -> Task:
+        """The task of the one that knows more labels: what the other does not know, it gets wrong."""
+        ours, theirs = self.model(self.champion).task, self.model(self.challenger).task
+        if ours.name != theirs.name:
+            raise LoopError(f"{self.champion} does {ours.name}, {self.challenger} does {theirs.name}: no comparison")
+        lost = set(ours.labels) - set(theirs.labels)
+        if lost and set(theirs.labels) - set(ours.labels):
+            raise LoopError(
+                f"{self.challenger} lacks labels that {self.champion} knows ({', '.join(sorted(lost)[:5])}), and "
+                "knows others: train it on data that has all of them"
+            )
+        return ours if lost else theirs
+
+    def model(self, version: Version) -> Model:
+        """The model, loaded once."""
+        from tunewheel.models import Model
+
+        if version.ref not in self._models:
+            self._models[version.ref] = Model.load(version.path)
+        return self._models[version.ref]
+
+    def evidence(
+        self,
+        data: str | Path | Dataset | None,
+        slices: Sequence[str] | None,
+        parity: bool | None,
+        options: dict[str, Any],
+    ) -> Evidence:
+        """Everything the gate looks at."""
+        from tunewheel.evaluation.intervals import number_documents
+        from tunewheel.evaluation.slices import Part
+        from tunewheel.registry.gate import Evidence, find_parts, uses_of
+
+        metric = self.metric or self.task.headline[0]
+        pool = _Pool(self.task)
+        sets = self._sets(pool, data, options)
+        if metric not in (known := self._reduced(sets, pool)):
+            raise LoopError(f"no metric {metric!r} for {self.task.name}; it has {', '.join(known)}")
+        sets = [replace(found, best=self._best(found, pool, metric)) for found in sets]
+        named = {v.ref: v for v in self._stood()} | {v.ref: v for v in (self.champion, self.challenger)}
+        wanted = dict.fromkeys([self.champion.ref, self.challenger.ref, *(found.best for found in sets)])
+        seconds = self._timed(pool.rows)
+        answers = {ref: self._answers(named[ref], pool.rows, metric, seconds.get(ref)) for ref in wanted}
+        test = sets[0]
+        parts = find_parts(self.task, [pool.rows[i] for i in test.rows], slices)
+        spread = [Part(p.name, p.value, _placed(p.inside, test.rows, len(pool.rows))) for p in parts]
+        return Evidence(
+            *(metric, self.task, self.challenger.ref, self.champion.ref, answers, sets, spread),
+            documents=number_documents(pool.rows),
+            uses=uses_of(self.workspace, self.champion.name, test.fingerprint),
+            parity=parity,
+            facts={"data": self.champion.dataset or "", "new": str(data) if isinstance(data, str | Path) else ""},
+        )
+
+    def _reduced(self, sets: Sequence[RowSet], pool: _Pool) -> list[str]:
+        rows = [pool.rows[i] for i in sets[0].rows[:1]]
+        return list(self.task.metrics(self.task.score(rows, self._predictions(self.champion, rows))))
+
+    def _sets(self, pool: _Pool, data: str | Path | Dataset | None, options: dict[str, Any]) -> list[RowSet]:
+        """The frozen test set, new data and earlier test sets, their rows in the pool."""
+        kept, learned = self._kept(self.champion), self._learned()
+        frozen = self._unseen(kept, "test", learned, f"the test set of {self.champion}")
+        if not frozen:
+            raise LoopError(f"the challenger {self.challenger} learned from every test row of {self.champion}")
+        sets = [pool.add("test", f"test set of {self.champion}", frozen)]
+        new = self._new(data, kept, learned, options)
+        if new:
+            sets.append(pool.add("new", "new data", new))
+        known = {sets[0].fingerprint}
+        for fingerprint in self._ancestors():
+            earlier = self._found(fingerprint)
+            if earlier is None or "test" not in earlier:
+                continue
+            rows = self._unseen(earlier, "test", learned, f"the earlier test set {fingerprint[:12]}")
+            if (
+                rows
+                and (found := pool.add("earlier", f"test set of data {fingerprint[:12]}", rows)).fingerprint
+                not in known
+            ):
+                known.add(found.fingerprint)
+                sets.append(found)
+        return sets
+
+    def _new(
+        self, data: str | Path | Dataset | None, kept: Dataset, learned: Dataset | None, options: dict[str, Any]
+    ) -> list[Row]:
+        """Rows that came since: those given, else the test rows of the challenger's data that the champion's lacks."""
+        if data is not None:
+            given = {"task": self.task.name, **options}
+            source = read_dataset(data, self.workspace, dev=0.0, test=0.0, **given)
+            split = "test" if "test" in source.splits else source.splits[0]
+            called = "the new data"
+        elif learned is not None and "test" in learned.splits and learned.fingerprint != kept.fingerprint:
+            source, split, called = learned, "test", "the challenger's test set"
+        else:
+            return []
+        before = {(row["text"], _json(self.task.truth(row))) for row in kept["test"]}
+        rows = self._unseen(source, split, learned, called)
+        fresh = [row for row in rows if (row["text"], _json(self.task.truth(row))) not in before]
+        if data is not None and not fresh:
+            raise LoopError(f"{data}: the challenger learned from every row, or each stands in the frozen test set")
+        return fresh
+
+    def _unseen(self, source: Dataset, split: str, learned: Dataset | None, called: str) -> list[Row]:
+        """The rows of a split but those whose text the challenger learned from."""
+        rows = list(source[split])
+        if learned is None or "train" not in learned.splits:
+            return rows
+        seen = source.overlap("train", split, of=learned)
+        if seen.any():
+            self.say("rows", f"{int(seen.sum()):,} of {called} left out: {self.challenger} learned from their text")
+        return [row for row, leaked in zip(rows, seen, strict=True) if not leaked]
+
+    def _kept(self, version: Version) -> Dataset:
+        found = self._found(version.dataset or "")
+        if found is None:
+            raise LoopError(f"the rows that {version} learned from are not kept in {self.workspace.home}: no test set")
+        if "test" not in found.splits:
+            raise LoopError(
+                f"the data of {version} has no test split: train on data with one (tunewheel train divides by default)"
+            )
+        return found
+
+    def _learned(self) -> Dataset | None:
+        found = self._found(self.challenger.dataset or "")
+        if found is None:
+            self.say("rows", f"what {self.challenger} learned from is not kept here: test rows it knows are not told")
+        return found
+
+    def _found(self, fingerprint: str) -> Dataset | None:
+        from tunewheel.registry import kept_dataset
+
+        return kept_dataset(self.workspace, fingerprint)
+
+    def _ancestors(self) -> list[str]:
+        from tunewheel.registry import Registry
+
+        lineage = Registry(self.workspace).lineage(self.champion.ref)
+        return [parent["fingerprint"] for parent in lineage["parents"]]
+
+    def _stood(self) -> list[Version]:
+        """The versions that ever were champion and still have their files, the challenger aside."""
+        from tunewheel.registry import CHAMPION, Registry
+
+        registry = Registry(self.workspace)
+        numbers = {move.number for move in registry.history(self.champion.name, CHAMPION)} - {self.challenger.number}
+        found = [v for v in registry.versions(self.champion.name) if v.number in numbers]
+        gone = [v.ref for v in found if v.artifact not in self.workspace.artifacts]
+        if gone:
+            self.say("best", f"the files of {', '.join(gone)} are gone: not compared with")
+        return [v for v in found if v.ref not in gone]
+
+    def _best(self, found: RowSet, pool: _Pool, metric: str) -> str:
+        """Which of all that ever were champion did best on these rows; the champion where none did better."""
+        rows = [pool.rows[i] for i in found.rows]
+        champion = self._value(self.champion, rows, metric)
+        others = [(self._value(v, rows, metric), v.ref) for v in self._stood() if v.number != self.champion.number]
+        value, ref = max(others, default=(champion, self.champion.ref))
+        return ref if value > champion else self.champion.ref
+
+    def _value(self, version: Version, rows: Sequence[Row], metric: str) -> float:
+        """The metric on these rows, from the version's report where that has them all."""
+        from tunewheel.evaluation import Report
+
+        if version.report is not None:
+            report = Report.load(version.report)
+            places = {key: place for place, key in enumerate(report.ids.tolist())}
+            at = [places.get(str(row.get("id")), -1) for row in rows]
+            if min(at) >= 0:
+                return report.task.metrics({key: array[at] for key, array in report.scores.items()})[metric]
+        return self.task.metrics(self.task.score(rows, self._predictions(version, rows)))[metric]
+
+    def _answers(self, version: Version, rows: Sequence[Row], metric: str, seconds: Array | None) -> Answers:
+        from tunewheel.registry.gate import Answers
+
+        self.say("predict", f"{version} on {len(rows):,} rows")
+        return Answers.of(self.task, metric, rows, self._predictions(version, rows), seconds)
+
+    def _predictions(self, version: Version, rows: Sequence[Row]) -> list[Any]:
+        return self.model(version).predict(rows)
+
+    def _timed(self, rows: Sequence[Row]) -> dict[str, Array]:
+        """Seconds a row of challenger and champion in turn, on the same rows; the first round warms up."""
+        rounds = [rows[at : at + ROUND] for at in range(0, min(len(rows), TIMED), ROUND)]
+        models = {v.ref: self.model(v).predict for v in (self.champion, self.challenger)}
+        spent: dict[str, list[float]] = {ref: [] for ref in models}
+        for some in rounds[:1] + rounds:
+            for ref, predict in models.items():
+                spent[ref].append(_seconds(predict, some))
+        return {ref: np.array(found[1:]) for ref, found in spent.items()}
+
+
+def _seconds(predict: Callable[[Sequence[Row]], Any], rows: Sequence[Row]) -> float:
+    start = perf_counter()
+    predict(rows)
+    return (perf_counter() - start) / len(rows)
+
+
+class _Pool:
+    """All rows that are looked at, each once."""
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self.rows: list[Row] = []
+        self._at: dict[tuple[str, str, str], int] = {}
+
+    def add(self, kind: Any, name: str, rows: Sequence[Row]) -> RowSet:
+        """The places of a set's rows, those new to the pool added to it."""
+        from tunewheel.registry.gate import RowSet, fingerprint
+
+        places = []
+        for row in rows:
+            key = (str(row.get("id")), row["text"], _json(self.task.truth(row)))
+            if key not in self._at:
+                self._at[key] = len(self.rows)
+                self.rows.append(row)
+            places.append(self._at[key])
+        return RowSet(kind, name, fingerprint(self.task, rows), np.array(places, dtype=np.int64), "")
+
+
+def _placed(inside: Array, rows: Array, total: int) -> Array:
+    found = np.zeros(total, dtype=bool)
+    found[rows[inside]] = True
+    return found
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
