@@ -257,6 +257,7 @@ decisions = Table(
     ForeignKeyConstraint(["name", "champion"], ["versions.name", "versions.number"]),
     CheckConstraint("verdict IN ('promote', 'refuse', 'undecided')", name="verdict"),
     Index(None, "name", "test"),
+)
 
 leases = Table(
     "leases",
