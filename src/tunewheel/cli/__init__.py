@@ -20,6 +20,7 @@ from tunewheel.cli.options import stderr
 from tunewheel.cli.pretrain import pretrain
 from tunewheel.cli.topics import topics
 from tunewheel.cli.tune import tune
+from tunewheel.cli.update import update
 
 __all__ = ["app", "main"]
 
@@ -32,7 +33,7 @@ app = typer.Typer(
 for command in (
     *(learn.demo, collect, check, clean, topics, pretrain, learn.train, compare, tune, distill),
     *(score.evaluate, score.predict),
-    *(registry.models, registry.trace, gate, registry.promote, registry.rollback, suggest, forget),
+    *(registry.models, registry.trace, gate, update, registry.promote, registry.rollback, suggest, forget),
 ):
     app.command()(command)
 app.add_typer(feedback, name="feedback")
