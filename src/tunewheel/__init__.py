@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tunewheel.loop.gate import gate
     from tunewheel.loop.topics import topics
     from tunewheel.loop.tune import tune
+    from tunewheel.loop.update import update
     from tunewheel.models import Model
     from tunewheel.models.retrieval import Index
     from tunewheel.registry import Registry, Version
@@ -56,6 +57,7 @@ _HOMES = {
     "topics": "tunewheel.loop",
     "train": "tunewheel.loop",
     "tune": "tunewheel.loop",
+    "update": "tunewheel.loop",
 }
 
 __all__ = [
@@ -85,6 +87,7 @@ __all__ = [
     "topics",
     "train",
     "tune",
+    "update",
 ]
 
 

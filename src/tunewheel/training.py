@@ -66,6 +66,8 @@ class Training:
     slices: Sequence[str] | None = None
     robustness: Sequence[str] = ()
     unlabelled: Sequence[str] = ()
+    promotes: bool = True
+    """Whether the first version of a name, or one that is better than its champion, comes in front."""
 
     def run(self, progress: Progress | None, report_to: Sequence[str], *, again: bool) -> Turn:
         """Do the work, or what is left of it; with ``again`` also where an equal run is done."""
@@ -247,7 +249,7 @@ class Training:
             run=key,
             metrics={name: interval.value for name, interval in report.metrics.items()} if report else {},
             report=folder / "report" if report else None,
-            alias=CHAMPION if champion is None or better else None,
+            alias=CHAMPION if self.promotes and (champion is None or better) else None,
             why=f"better than {champion} on the same test rows" if champion else "the first version",
         )
         return Turn(model, version, report, comparison, against, trained, _show(self.workspace, version))

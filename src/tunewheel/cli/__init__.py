@@ -14,12 +14,14 @@ from tunewheel.cli.collect import collect
 from tunewheel.cli.compare import compare
 from tunewheel.cli.distill import distill
 from tunewheel.cli.drift import drift
+from tunewheel.cli.feedback import feedback, suggest
 from tunewheel.cli.forget import forget
 from tunewheel.cli.gate import gate
 from tunewheel.cli.options import stderr
 from tunewheel.cli.pretrain import pretrain
 from tunewheel.cli.topics import topics
 from tunewheel.cli.tune import tune
+from tunewheel.cli.update import update
 
 __all__ = ["app", "main"]
 
@@ -32,9 +34,10 @@ app = typer.Typer(
 for command in (
     *(learn.demo, collect, check, clean, topics, pretrain, learn.train, compare, tune, distill),
     *(score.evaluate, score.predict),
-    *(drift, registry.models, registry.trace, gate, registry.promote, registry.rollback, forget),
+    *(drift, registry.models, registry.trace, suggest, update, gate, registry.promote, registry.rollback, forget),
 ):
     app.command()(command)
+app.add_typer(feedback, name="feedback")
 
 
 def main() -> None:
@@ -82,6 +85,7 @@ def _expected() -> tuple[type[Exception], ...]:
         "tunewheel.data.topics.topics": ("TopicsError",),
         "tunewheel.feedback.drift.seen": ("DriftError",),
         "tunewheel.evaluation.intervals": ("EvaluationError",),
+        "tunewheel.feedback.given": ("FeedbackError",),
         "tunewheel.lineage.find": ("TraceError",),
         "tunewheel.loop": ("LoopError",),
         "tunewheel.models.backbones": ("BackboneError",),

@@ -62,7 +62,7 @@ def gate(
     asked = [name for name in (challenger, self_test, again) if name is not None]
     if len(asked) != 1:
         raise typer.BadParameter("give a CHALLENGER, --self-test NAME or --again ID", param_hint="CHALLENGER")
-    margins = _margins(margin or [])
+    margins = margins_of(margin or [])
     place: dict[str, Any] = {"home": home, "database": database}
     common: dict[str, Any] = {"metric": metric, "margins": margins, "seed": seed, **place}
     say: dict[str, Any] = {"say": lambda heading, line: headed(stderr, heading, line)}
@@ -84,7 +84,8 @@ def gate(
         raise typer.Exit(EXIT[found.decision.verdict])
 
 
-def _margins(given: list[str]) -> Margins:
+def margins_of(given: list[str]) -> Margins:
+    """Margins as a command line names them."""
     from tunewheel.registry.gate import Margins
 
     values: dict[str, float] = {}

@@ -14,6 +14,7 @@ from tunewheel.loop.reading import LoopError, default_name, load, read_dataset, 
 from tunewheel.loop.score import evaluate, predict, score_file
 from tunewheel.loop.topics import topics
 from tunewheel.loop.tune import tune
+from tunewheel.loop.update import Updated, update
 
 __all__ = [
     "Compared",
@@ -21,6 +22,7 @@ __all__ = [
     "Gated",
     "LoopError",
     "SelfTest",
+    "Updated",
     "check",
     "clean",
     "climb",
@@ -42,4 +44,5 @@ __all__ = [
     "topics",
     "train",
     "tune",
+    "update",
 ]

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from tunewheel.loop.again import recorded_settings
 from tunewheel.loop.learn import train
 from tunewheel.loop.reading import LoopError
-from tunewheel.models.methods import method_class
-from tunewheel.models.recipe import Recipe
 from tunewheel.training import Say
 
 if TYPE_CHECKING:
@@ -262,30 +261,18 @@ class _Retraining:
         if record is None or rows is None:
             raise LoopError(f"{name}: the run of its champion is not recorded; train it again by hand")
         self.say("retrain", f"{name} on {dataset[:12]}, by the settings of the run {record.key}")
-        turn = train(
-            rows, **self._settings(record.settings, rows), lang=self.lang, progress=self.progress, say=self.say
-        )
+        given = recorded_settings(record.settings)
+        if "unlabelled" in given:
+            self.say("retrain", f"{given['unlabelled']} is read again: see that it holds nothing that was erased")
+        place: dict[str, Any] = {"home": self.workspace.home, "database": self.workspace.database}
+        shown: dict[str, Any] = {"lang": self.lang, "progress": self.progress, "say": self.say}
+        turn = train(rows, **given, **place, **shown, task=rows.task)
         worse = turn.champion is not None and next(iter(turn.champion.verdicts.values())) == "worse"
         if worse:
             self.say("champion", f"{turn.version} is measurably worse: promote it by hand, or train on more rows")
         else:
             registry.promote(turn.version.ref, alias=CHAMPION, why=f"trained without erased rows: {self.why}")
         return turn.version.ref
-
-    def _settings(self, recorded: Mapping[str, Any], rows: Dataset) -> dict[str, Any]:
-        """What `train` takes, as a run recorded it; the columns and splits are the dataset's by now."""
-        kept = (
-            *("name", "base", "method", "options", "unlabelled", "class_weights", "positive", "out_of_scope", "crf"),
-            *("text", "context", "slices", "robustness", "max_new_tokens", "temperature", "top_p"),
-        )
-        recipe = {each.name: recorded[each.name] for each in fields(Recipe) if each.name in recorded}
-        given = {name: recorded[name] for name in kept if name in recorded}
-        if not method_class(recorded.get("method", "full")).based:
-            given.pop("base", None)
-        if "unlabelled" in given:
-            self.say("retrain", f"{given['unlabelled']} is read again: see that it holds nothing that was erased")
-        place = {"home": self.workspace.home, "database": self.workspace.database}
-        return {**given, **place, "task": rows.task, "recipe": Recipe(**recipe)}
 
 
 def _without(holding: Holding) -> Dataset | None:

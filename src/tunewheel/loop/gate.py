@@ -74,6 +74,7 @@ def gate(
     margins: Margins | None = None,
     parity: bool | None = None,
     promote: bool = False,
+    also: Callable[[Any, Decision], None] = lambda connection, decision: None,
     seed: int = 13,
     by: str | None = None,
     home: str | Path = ".tunewheel",
@@ -92,6 +93,7 @@ def gate(
         metric: the task's first headline figure by default.
         slices: columns whose values are looked at apart; by default those with few values.
         parity: whether what the challenger was exported to answers as it does, None where there is no export.
+        also: called in the transaction that records the decision, with its connection and the decision.
         options: how ``data`` is read, as for `tunewheel.loop.evaluate`.
 
     Raises:
@@ -107,7 +109,7 @@ def gate(
         data, slices, parity, {name: value for name, value in options.items() if value is not None}
     )
     decided = Gate(margins, seed=seed).decide(evidence)
-    decision = record_decision(workspace, decided, evidence, promote=promote, by=by)
+    decision = record_decision(workspace, decided, evidence, promote=promote, by=by, also=also)
     name, number = asked.challenger.name, asked.challenger.number
     page = write_html(decision, workspace.reports_dir / f"{name}-{number}-gate-{decision.id}.html", lang)
     return Gated(decision, page)

@@ -29,7 +29,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
 """Every schema revision, oldest first; the last is what this code reads and writes."""
 
 
@@ -284,4 +284,57 @@ drift_checks = Table(
     UniqueConstraint("watch", "place", "windows"),
     CheckConstraint("verdict IN ('calm', 'drift', 'undecided', 'empty')", name="verdict"),
     Index(None, "name", "number"),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", String, primary_key=True),
+    # one more at every taking: work begun under an older one may write nothing
+    Column("token", Integer, nullable=False),
+    Column("holder", String, nullable=False),
+    Column("until", Moment, nullable=False),
+)
+
+turns = Table(
+    "turns",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("status", String, nullable=False),
+    Column("why", Document, nullable=False),
+    Column("settings", Document, nullable=False),
+    # what each step came to, by its name; a killed turn goes on behind the last
+    Column("steps", Document, nullable=False),
+    Column("started", Moment, nullable=False),
+    Column("updated", Moment, nullable=False),
+    Column("finished", Moment),
+    CheckConstraint("status IN ('running', 'promoted', 'refused', 'undecided', 'idle', 'failed')", name="status"),
+    Index(None, "name", "started"),
+)
+
+feedback = Table(
+    "feedback",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    # the giver's own: the same one twice is one
+    Column("key", String, nullable=False, unique=True),
+    Column("kind", String, nullable=False),
+    Column("name", String, nullable=False),
+    # not a foreign key: an exchange may be recorded late, or never
+    Column("exchange", String, index=True),
+    # masked
+    Column("row", Document),
+    Column("value", Document, nullable=False),
+    Column("source", String, nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("received", Moment, nullable=False),
+    Column("status", String, nullable=False),
+    Column("reason", Text),
+    Column("turn", ForeignKey(turns.c.id)),
+    CheckConstraint("kind IN ('correction', 'rating', 'outcome', 'row')", name="kind"),
+    CheckConstraint(
+        "status IN ('new', 'accepted', 'rejected', 'quarantined', 'superseded', 'consumed')", name="status"
+    ),
+    Index(None, "name", "status", "id"),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -26,9 +27,17 @@ def uses_of(workspace: Workspace, name: str, test: str) -> int:
 
 
 def record_decision(
-    workspace: Workspace, decision: Decision, evidence: Evidence, *, promote: bool = False, by: str | None = None
+    workspace: Workspace,
+    decision: Decision,
+    evidence: Evidence,
+    *,
+    promote: bool = False,
+    by: str | None = None,
+    also: Callable[[Connection, Decision], None] = lambda connection, decision: None,
 ) -> Decision:
     """Keep a decision and its evidence; with ``promote`` and that verdict move the champion in the same transaction.
+
+    ``also`` is called in it last, with the decision as recorded: what it writes stands or falls with the decision.
 
     Raises:
         GateError: the champion is another one by now; it has to be compared with.
@@ -55,7 +64,9 @@ def record_decision(
                 )
             why = f"the gate's decision {number}"
             moves.promote(connection, challenger.name, challenger.number or 0, CHAMPION, why=why, by=by)
-        return replace(decision, id=number, promoted=moving, by=by, at=at.isoformat(), artifact=artifact)
+        recorded = replace(decision, id=number, promoted=moving, by=by, at=at.isoformat(), artifact=artifact)
+        also(connection, recorded)
+        return recorded
 
     return workspace.transact(work)
 

@@ -1,0 +1,117 @@
+"""The command that turns the wheel: `tunewheel update`."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from tunewheel.cli.options import HOME, Database, Home, Json, Lang, print_json, stderr, stdout
+
+if TYPE_CHECKING:
+    from tunewheel.loop.update import Updated
+
+EXIT = {"promoted": 0, "idle": 0, "refused": 1, "undecided": 3}
+
+_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def update(
+    name: Annotated[str, typer.Argument(help="The model whose champion learns on.")],
+    every: Annotated[str | None, typer.Option(metavar="TIME", help="Turn so often, such as 12h or 7d.")] = None,
+    min_feedback: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Turn when there are so many new rows.")
+    ] = None,
+    once: Annotated[
+        bool, typer.Option("--once", help="Look for a reason once and end, for a scheduler of your own.")
+    ] = False,
+    disagree: Annotated[
+        Literal["review", "latest", "majority", "trust"], typer.Option(help="What is taken where people disagree.")
+    ] = "review",
+    automatic: Annotated[bool, typer.Option("--automatic", help="Learn from what nobody has looked at, too.")] = False,
+    trust: Annotated[
+        list[str] | None, typer.Option(metavar="SOURCE=WEIGHT", help="How much a source counts; 1 by default.")
+    ] = None,
+    margin: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=SHARE", help="What may be lost; as for `tunewheel gate`.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the gate's resampling.")] = 13,
+    home: Home = HOME,
+    database: Database = None,
+    lang: Lang = "en",
+    as_json: Json = False,
+) -> None:
+    """Learn on from feedback; the new version comes in front only if it is provably not worse.
+
+    Alone, one turn: ends with 0 (promoted, or nothing to learn), 1 (refused) or 3 (undecided). With --every or
+    --min-feedback it goes on turning whenever there is a reason, until it is stopped. Killed, the same command goes on.
+    """
+    from tunewheel import loop
+    from tunewheel.cli.gate import margins_of
+    from tunewheel.display import Bar, headed
+    from tunewheel.feedback.settling import Policy
+    from tunewheel.loop.update import When, keep_turning
+
+    policy = Policy(disagree=disagree, automatic=automatic, trust=_weights(trust or []))
+    when = When(min_feedback=min_feedback, every=None if every is None else span_of(every))
+    options: dict[str, Any] = {"policy": policy, "margins": margins_of(margin or []), "seed": seed, "lang": lang}
+    options |= {"home": home, "database": database, "progress": Bar(stderr)}
+    options["say"] = lambda heading, line: headed(stderr, heading, line)
+    if when and not once:
+        for updated in keep_turning(name, when, **options):
+            _show(updated, name, home, as_json)
+        return
+    updated = loop.update(name, when=when, **options)
+    _show(updated, name, home, as_json)
+    raise typer.Exit(EXIT[updated.status])
+
+
+def span_of(told: str) -> timedelta:
+    """A time as people write it.
+
+    >>> span_of("7d"), span_of("90m")
+    (datetime.timedelta(days=7), datetime.timedelta(seconds=5400))
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([mhdw])", told.strip())
+    if not found or not float(found[1]):
+        raise typer.BadParameter(f"{told}: expected a time such as 30m, 12h, 7d or 2w")
+    return timedelta(**{_UNITS[found[2]]: float(found[1])})
+
+
+def _weights(given: list[str]) -> dict[str, float]:
+    weights = {}
+    for each in given:
+        source, sign, weight = each.rpartition("=")
+        try:
+            weights[source] = float(weight)
+        except ValueError:
+            sign = ""
+        if not sign or not source or weights.get(source, -1) < 0:
+            raise typer.BadParameter(f"{each}: expected SOURCE=WEIGHT, a weight of at least 0", param_hint="--trust")
+    return weights
+
+
+def _show(updated: Updated, name: str, home: Path, as_json: bool) -> None:
+    from tunewheel.display import headed
+    from tunewheel.registry.gate.terminal import decision_view
+
+    if as_json:
+        decision = updated.decision.as_dict() if updated.decision else None
+        version = updated.version.ref if updated.version else None
+        told = {"status": updated.status, "why": dict(updated.why), "turn": updated.turn}
+        print_json({**told, "version": version, "decision": decision, "page": updated.page and str(updated.page)})
+        return
+    if updated.decision is not None:
+        stdout.print(decision_view(updated.decision))
+        headed(stdout, "page", str(updated.page))
+    if updated.status == "idle":
+        headed(stdout, "idle", str(updated.why.get("idle", "no reason to turn yet")))
+    elif updated.status == "promoted":
+        headed(stdout, "champion", f"{updated.version}; a service that follows it swaps within seconds")
+        headed(stdout, "next", f"tunewheel rollback {name}   should it disappoint")
+    else:
+        headed(stdout, "champion", f"stays; the feedback is kept for the next turn ({updated.status})")
+        headed(stdout, "next", f"tunewheel suggest {name}   names what is worth labelling")

@@ -1,0 +1,403 @@
+"""Feedback: what people say of answers, taken in once, masked, and counted by what became of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Literal
+
+from tunewheel.data.privacy import Masker
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, RowMapping
+
+    from tunewheel.store import Workspace
+
+Kind = Literal["correction", "rating", "outcome", "row"]
+Status = Literal["new", "accepted", "rejected", "quarantined", "superseded", "consumed"]
+
+ANSWERS = ("label", "labels", "entities", "answer", "score")
+"""What an answer may be called in a correction or a row; one of them stands there."""
+
+LATE = timedelta(days=90)
+"""How old an answer may be before what is said of it counts as late."""
+
+MOST_CHARACTERS = 100_000
+
+_CHUNK = 500  # parameters of one query
+
+
+class FeedbackError(ValueError):
+    """Feedback cannot be taken in; the message says which, why and what would do."""
+
+
+@dataclass(frozen=True)
+class Feedback:
+    """What one person or program said once.
+
+    A ``correction`` says what the answer should have been, a ``rating`` how good it was (``{"score": -1 … 1}``), an
+    ``outcome`` what came of it (``{"event": "escalated"}``), a ``row`` is a text with its labels.
+    """
+
+    id: int
+    key: str
+    kind: Kind
+    name: str
+    exchange: str | None
+    row: Mapping[str, Any] | None = field(hash=False)
+    value: Mapping[str, Any] = field(hash=False)
+    source: str
+    at: datetime
+    received: datetime
+    status: Status
+    reason: str | None
+    turn: int | None
+
+
+@dataclass
+class Received:
+    """What became of feedback: how many were new, and of these late, contradictory or of an unknown exchange."""
+
+    new: int = 0
+    repeated: int = 0
+    superseded: int = 0
+    late: int = 0
+    unknown: int = 0
+    contradictory: int = 0
+    refused: list[tuple[int, str]] = field(default_factory=list)
+    """Place of an item, counted from 1, and why it was not taken."""
+
+
+def give(
+    workspace: Workspace,
+    name: str,
+    items: Sequence[Mapping[str, Any]],
+    *,
+    source: str,
+    at: datetime | None = None,
+    vouched: bool = False,
+) -> Received:
+    """Take feedback in, all that is well-formed in one transaction; the same ``key`` from anyone is taken once.
+
+    An item is ``{"exchange": id, "label": …}`` (or another of `ANSWERS`), a correction, with ``rating`` or ``outcome``
+    in place of the label, or a row of the task with its labels, and ``exchange`` where it came of one. ``key`` makes it
+    idempotent; without one the content is the key. ``at`` (ISO 8601) says when it was said.
+
+    What the same source said before of the same exchange is superseded; what sources say against each other is left
+    for `tunewheel.feedback.settle`. Nothing is dropped for being late or of an unknown exchange: it is told in
+    ``reason``.
+
+    Args:
+        workspace: where it is kept.
+        name: the model that answered.
+        items: see above.
+        source: who says it: a person, a program, a file; an item's ``source`` names one behind it.
+        at: when, for items that do not say.
+        vouched: somebody who may decide stands behind it: it is accepted as it comes.
+
+    >>> import tempfile
+    >>> from tunewheel.store import Workspace
+    >>> with tempfile.TemporaryDirectory() as home, Workspace.open(home) as workspace:
+    ...     row = {"text": "my card is gone", "label": "lost"}
+    ...     twice = give(workspace, "tickets", [row, row, {"text": "no label"}], source="ann")
+    ...     twice.new, twice.repeated, twice.refused
+    (1, 1, [(3, 'it says neither label, labels, entities, answer or score, nor rating or outcome')])
+    """
+    masker, received = Masker(), Received()
+    taken: list[tuple[int, dict[str, Any]]] = []
+    moment = at or datetime.now(UTC)
+    for place, item in enumerate(items, 1):
+        try:
+            taken.append((place, _read(item, name, source, moment, masker)))
+        except FeedbackError as error:
+            received.refused.append((place, str(error)))
+
+    def work(connection: Connection) -> None:
+        _Store(connection, received, "accepted" if vouched else "new").take(taken)
+
+    if taken:
+        workspace.transact(work)
+    received.refused.sort()
+    return received
+
+
+def list_feedback(
+    connection: Connection,
+    name: str,
+    *,
+    statuses: Sequence[Status] = (),
+    kinds: Sequence[Kind] = (),
+    after: int = 0,
+    limit: int | None = 100,
+) -> list[Feedback]:
+    """Feedback on a model in the order it came, behind the id ``after``; ``limit`` None gives all."""
+    from sqlalchemy import select
+
+    from tunewheel.store.schema import feedback
+
+    query = select(feedback).where(feedback.c.name == name, feedback.c.id > after).order_by(feedback.c.id)
+    if statuses:
+        query = query.where(feedback.c.status.in_(statuses))
+    if kinds:
+        query = query.where(feedback.c.kind.in_(kinds))
+    rows = connection.execute(query if limit is None else query.limit(limit)).mappings()
+    return [_feedback(row) for row in rows]
+
+
+def count_feedback(connection: Connection, name: str) -> dict[str, int]:
+    """How much feedback on a model stands where, by status."""
+    from sqlalchemy import func, select
+
+    from tunewheel.store.schema import feedback
+
+    query = select(feedback.c.status, func.count()).where(feedback.c.name == name).group_by(feedback.c.status)
+    return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def decide(workspace: Workspace, ids: Sequence[int], status: Literal["accepted", "rejected"], *, by: str) -> int:
+    """Accept or reject feedback by hand; what was learned from already stays so. Returns how many changed."""
+    from sqlalchemy import update
+
+    from tunewheel.store.schema import feedback
+
+    def work(connection: Connection) -> int:
+        changed = 0
+        for some in _chunks(list(ids)):
+            where = feedback.c.id.in_(some) & feedback.c.status.in_(("new", "accepted", "rejected", "quarantined"))
+            values = {"status": status, "reason": f"{status} by {by}"}
+            changed += connection.execute(update(feedback).where(where).values(values)).rowcount
+        return changed
+
+    return workspace.transact(work)
+
+
+def amend(workspace: Workspace, one: int, value: Mapping[str, Any], *, by: str) -> None:
+    """Put another answer in place of what feedback says, and accept it.
+
+    Raises:
+        FeedbackError: there is no such feedback, it has been learned from, or the answer is none.
+    """
+    from sqlalchemy import select, update
+
+    from tunewheel.store.schema import feedback
+
+    def work(connection: Connection) -> None:
+        row = connection.execute(select(feedback).where(feedback.c.id == one)).mappings().first()
+        if row is None or row["status"] == "consumed":
+            raise FeedbackError(f"feedback {one} is {'learned from already' if row else 'not known'}")
+        text = (row["row"] or {}).get("text")
+        values = {"value": _answer(value, text), "status": "accepted", "reason": f"amended by {by}"}
+        connection.execute(update(feedback).where(feedback.c.id == one).values(values))
+
+    workspace.transact(work)
+
+
+def _read(item: Mapping[str, Any], name: str, source: str, moment: datetime, masker: Masker) -> dict[str, Any]:
+    """An item as the table holds it; raises `FeedbackError` saying what is wrong with it."""
+    if not isinstance(item, Mapping):
+        raise FeedbackError(f"expected an object, found {type(item).__name__}")
+    exchange, text = item.get("exchange"), item.get("text")
+    if exchange is not None and not (isinstance(exchange, str) and 0 < len(exchange) <= 64):
+        raise FeedbackError("exchange: expected the id that came with an answer")
+    if text is not None and not (isinstance(text, str) and len(text) <= MOST_CHARACTERS):
+        raise FeedbackError(f"text: expected a text of at most {MOST_CHARACTERS:,} characters")
+    kind, value, row = _said(item, exchange, text)
+    if row is not None:
+        masked, _ = masker.mask_row({**row, **value})
+        value = {key: masked[key] for key in value}
+        row = {key: masked[key] for key in row}
+    else:
+        free = ("answer", "event")  # what anybody may have written; labels are the model's
+        value = {key: masker.mask(told).text if key in free else told for key, told in value.items()}
+    behind = item.get("source")
+    if behind is not None and not (isinstance(behind, str) and 0 < len(behind) <= 200):
+        raise FeedbackError("source: expected a name of 1 to 200 characters")
+    source = f"{source}/{behind}" if behind else source
+    at = _moment(item.get("at"), moment)
+    content = json.dumps([source, name, exchange, kind, row, value], sort_keys=True, ensure_ascii=False)
+    key = item.get("key")
+    if key is not None and not (isinstance(key, str) and 0 < len(key) <= 200):
+        raise FeedbackError("key: expected a text of 1 to 200 characters")
+    return {
+        **{"key": key or hashlib.sha256(content.encode("utf-8", "replace")).hexdigest(), "kind": kind, "name": name},
+        **{"exchange": exchange, "row": row, "value": value, "source": source, "at": at},
+    }
+
+
+def _said(
+    item: Mapping[str, Any], exchange: str | None, text: str | None
+) -> tuple[Kind, dict[str, Any], dict[str, Any] | None]:
+    """Kind, value and, where it brings its own text, row of an item."""
+    told = [key for key in ("rating", "outcome", *ANSWERS) if key in item]
+    if not told:
+        raise FeedbackError(f"it says neither {', '.join(ANSWERS[:-1])} or {ANSWERS[-1]}, nor rating or outcome")
+    if exchange is None and text is None:
+        raise FeedbackError("it names neither the exchange it is about nor a text of its own")
+    if "rating" in told or "outcome" in told:
+        if len(told) > 1 or exchange is None:
+            raise FeedbackError(
+                f"{' and '.join(told)}: a rating or an outcome stands alone, with the exchange it is of"
+            )
+        return _remark(item[told[0]], told[0])
+    value = _answer({key: item[key] for key in told}, text)
+    if text is None:
+        return "correction", value, None
+    aside = {"exchange", "key", "at", "source", "id", *told}
+    return "row", value, {key: item[key] for key in item if key not in aside}
+
+
+def _remark(value: Any, told: str) -> tuple[Kind, dict[str, Any], None]:
+    if told == "outcome":
+        if not (isinstance(value, str) and 0 < len(value) <= 100):
+            raise FeedbackError("outcome: expected a word for what came of it, such as 'clicked' or 'escalated'")
+        return "outcome", {"event": value}, None
+    good = isinstance(value, int | float) and not isinstance(value, bool) and -1 <= value <= 1
+    if not good:
+        raise FeedbackError(f"rating: expected a number from -1 (bad) to 1 (good), found {value!r}")
+    return "rating", {"score": float(value)}, None
+
+
+def _answer(value: Mapping[str, Any], text: str | None) -> dict[str, Any]:
+    """The one answer in ``value``, checked; spans against ``text`` where it is known."""
+    named = [key for key in ANSWERS if key in value]
+    if len(named) != 1:
+        raise FeedbackError(f"expected one of {', '.join(ANSWERS)}, found {', '.join(named) or 'none'}")
+    told, key = value[named[0]], named[0]
+    match key:
+        case "label" | "answer":
+            good = isinstance(told, str) and bool(told.strip())
+        case "labels":
+            good = isinstance(told, list) and all(isinstance(label, str) and label.strip() for label in told)
+        case "score":
+            good = isinstance(told, int | float) and not isinstance(told, bool)
+        case _:
+            good = isinstance(told, list) and all(_is_span(span, text) for span in told)
+            told = [{key: span[key] for key in ("start", "end", "label")} for span in told] if good else told
+    if not good:
+        forms = {"labels": "a list of labels", "entities": "spans with start, end and label inside the text"}
+        raise FeedbackError(f"{key}: expected {forms.get(key, 'a number' if key == 'score' else 'a text')}")
+    return {key: told}
+
+
+def _is_span(span: Any, text: str | None) -> bool:
+    if not isinstance(span, Mapping) or not isinstance(span.get("label"), str):
+        return False
+    start, end = span.get("start"), span.get("end")
+    whole = all(isinstance(place, int) and not isinstance(place, bool) for place in (start, end))
+    return whole and 0 <= start < end and (text is None or end <= len(text))  # type: ignore[operator]
+
+
+def _moment(told: Any, otherwise: datetime) -> datetime:
+    if told is None:
+        return otherwise
+    try:
+        moment = told if isinstance(told, datetime) else datetime.fromisoformat(told)
+    except (TypeError, ValueError):
+        raise FeedbackError(f"at: expected a time such as 2026-01-31T12:00:00+00:00, found {told!r}") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+@dataclass
+class _Store:
+    """Items on their way into the table, in one transaction."""
+
+    connection: Connection
+    received: Received
+    status: Status
+
+    def take(self, items: list[tuple[int, dict[str, Any]]]) -> None:
+        """Store what is new, and count it all."""
+        from sqlalchemy import insert
+
+        from tunewheel.store.schema import feedback
+
+        now, known = datetime.now(UTC), self._known([item["key"] for _, item in items])
+        seen = self._seen([item["exchange"] for _, item in items if item["exchange"]])
+        for place, item in items:
+            if item["key"] in known:
+                if _same(known[item["key"]], item):
+                    self.received.repeated += 1
+                else:
+                    told = f"key {item['key']!r} was given for other feedback before"
+                    self.received.refused.append((place, told))
+                continue
+            values = {**item, "received": now, "status": self.status, "reason": self._reason(item, seen)}
+            if item["exchange"] and item["kind"] in ("correction", "row"):
+                values |= self._among_others(item)
+            self.connection.execute(insert(feedback).values(values))
+            known[item["key"]] = values
+            self.received.new += 1
+
+    def _known(self, keys: list[str]) -> dict[str, Mapping[str, Any]]:
+        from sqlalchemy import select
+
+        from tunewheel.store.schema import feedback
+
+        known: dict[str, Mapping[str, Any]] = {}
+        for some in _chunks(keys):
+            found = self.connection.execute(select(feedback).where(feedback.c.key.in_(some))).mappings()
+            known |= {row["key"]: row for row in found}
+        return known
+
+    def _seen(self, ids: list[str]) -> dict[str, datetime]:
+        """When the exchanges that are known were answered."""
+        from sqlalchemy import select
+
+        from tunewheel.store.schema import exchanges
+
+        seen: dict[str, datetime] = {}
+        for some in _chunks(ids):
+            query = select(exchanges.c.id, exchanges.c.at).where(exchanges.c.id.in_(some))
+            seen |= {row.id: row.at for row in self.connection.execute(query)}
+        return seen
+
+    def _reason(self, item: Mapping[str, Any], seen: Mapping[str, datetime]) -> str | None:
+        """What is odd about an item that is taken all the same, counted."""
+        if item["exchange"] and item["exchange"] not in seen:
+            self.received.unknown += 1
+            return "its exchange is not known (yet)"
+        if item["exchange"] and item["at"] - seen[item["exchange"]] > LATE:
+            self.received.late += 1
+            return f"said more than {LATE.days} days after the answer"
+        return None
+
+    def _among_others(self, item: Mapping[str, Any]) -> dict[str, Any]:
+        """Settle the item with what was said of the same exchange before; what of its values that changes.
+
+        Of one source the latest word counts, whatever order they come in; what was learned from stays so.
+        """
+        from sqlalchemy import select, update
+
+        from tunewheel.store.schema import feedback
+
+        same = feedback.c.exchange == item["exchange"], feedback.c.kind.in_(("correction", "row"))
+        standing = feedback.c.status.in_(("new", "accepted"))
+        query = select(feedback.c.id, feedback.c.source, feedback.c.value, feedback.c.at).where(*same, standing)
+        others = self.connection.execute(query).all()
+        self.received.contradictory += any(
+            row.source != item["source"] and row.value != item["value"] for row in others
+        )
+        own = [row for row in others if row.source == item["source"]]
+        earlier = [row.id for row in own if row.at <= item["at"]]
+        reason = f"{item['source']} said otherwise later"
+        if earlier:
+            values = {"status": "superseded", "reason": reason}
+            self.connection.execute(update(feedback).where(feedback.c.id.in_(earlier)).values(values))
+        self.received.superseded += len(own)
+        return {"status": "superseded", "reason": reason} if len(own) > len(earlier) else {}
+
+
+def _same(before: Mapping[str, Any], item: Mapping[str, Any]) -> bool:
+    return all(before[key] == item[key] for key in ("kind", "name", "exchange", "row", "value"))
+
+
+def _feedback(row: RowMapping) -> Feedback:
+    return Feedback(**{key: row[key] for key in Feedback.__dataclass_fields__})
+
+
+def _chunks(values: list[Any]) -> Iterator[list[Any]]:
+    for start in range(0, len(values), _CHUNK):
+        yield values[start : start + _CHUNK]

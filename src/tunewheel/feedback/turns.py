@@ -1,0 +1,95 @@
+"""Turns of the wheel on record: why one began, what each step came to, and how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, RowMapping
+
+Ended = Literal["promoted", "refused", "undecided", "failed"]
+
+
+@dataclass(frozen=True)
+class TurnRecord:
+    """One turn: ``why`` it began (feedback, drift, calendar, by hand), its ``settings``, and each step's outcome."""
+
+    id: int
+    name: str
+    status: Literal["running", "promoted", "refused", "undecided", "idle", "failed"]
+    why: Mapping[str, Any] = field(hash=False)
+    settings: Mapping[str, Any] = field(hash=False)
+    steps: Mapping[str, Any] = field(hash=False)
+    started: datetime
+    updated: datetime
+    finished: datetime | None
+
+
+def begin_turn(connection: Connection, name: str, why: Mapping[str, Any], settings: Mapping[str, Any]) -> TurnRecord:
+    """Record that a turn begins."""
+    from sqlalchemy import insert
+
+    from tunewheel.store.schema import turns
+
+    now = datetime.now(UTC)
+    values = {"name": name, "status": "running", "why": why, "settings": settings, "steps": {}}
+    key = connection.execute(insert(turns).values(**values, started=now, updated=now)).inserted_primary_key
+    return TurnRecord(int(key[0]) if key else 0, name, "running", why, settings, {}, now, now, None)
+
+
+def unfinished_turn(connection: Connection, name: str) -> TurnRecord | None:
+    """The turn that was begun and not ended: whoever holds the lease goes on with it."""
+    from sqlalchemy import select
+
+    from tunewheel.store.schema import turns
+
+    query = select(turns).where(turns.c.name == name, turns.c.status == "running").order_by(turns.c.id)
+    row = connection.execute(query).mappings().first()
+    return None if row is None else _turn(row)
+
+
+def list_turns(connection: Connection, name: str) -> list[TurnRecord]:
+    """All turns of a model, oldest first."""
+    from sqlalchemy import select
+
+    from tunewheel.store.schema import turns
+
+    rows = connection.execute(select(turns).where(turns.c.name == name).order_by(turns.c.id)).mappings()
+    return [_turn(row) for row in rows]
+
+
+def note_step(connection: Connection, turn: int, step: str, outcome: Mapping[str, Any]) -> None:
+    """Record what a step came to."""
+    _change(connection, turn, {step: outcome}, {})
+
+
+def end_turn(
+    connection: Connection, turn: int, status: Ended, outcome: Mapping[str, Any], consumed: Sequence[int] = ()
+) -> None:
+    """Record how a turn ended, and that the feedback with the ids ``consumed`` was learned from by it."""
+    from sqlalchemy import update
+
+    from tunewheel.store.schema import feedback
+
+    _change(connection, turn, {"end": outcome}, {"status": status, "finished": datetime.now(UTC)})
+    ids = list(consumed)
+    for start in range(0, len(ids), 500):
+        where = feedback.c.id.in_(ids[start : start + 500])
+        connection.execute(update(feedback).where(where).values(status="consumed", turn=turn))
+
+
+def _change(connection: Connection, turn: int, steps: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+    from sqlalchemy import select, update
+
+    from tunewheel.store.schema import turns
+
+    known = connection.scalar(select(turns.c.steps).where(turns.c.id == turn)) or {}
+    made = {**values, "steps": {**known, **steps}, "updated": datetime.now(UTC)}
+    connection.execute(update(turns).where(turns.c.id == turn).values(made))
+
+
+def _turn(row: RowMapping) -> TurnRecord:
+    return TurnRecord(**{name: row[name] for name in TurnRecord.__dataclass_fields__})
