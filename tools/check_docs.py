@@ -128,7 +128,8 @@ MEANING = """
     slices: columns whose values the report scores apart; those with 2 to 12 values by default
     robustness: `typos`, `case`, `full_width`, `traditional` (extra `zh`), `punctuation`, `entities` or `all`: score the
         test rows so changed too
-    dp_epsilon: [differential privacy](privacy.md#differential-privacy) of the weights: the most to spend; off by default
+    dp_epsilon: [differential privacy](privacy.md#differential-privacy) of the weights: the most to spend; off by
+        default
     dp_delta: chance of a worse leak; 1 / units^1.1 by default
     dp_unit: the column whose equal values are protected together; each row alone by default
     dp_clip: the norm that a unit's gradient is cut to

@@ -95,11 +95,11 @@ TEXT: dict[str, tuple[str, str]] = {
     "membership note": (
         "A row of low loss is taken for one of train (Yeom et al. 2018), train against test rows; an AUC of 50 is "
         "chance. At one false alarm in a hundred the guarantee lets no attack find more than {bound} % of them. This "
-        "attack is a simple one: that it finds nothing proves nothing. Where test differs from train otherwise (by "
-        "time), it finds that too.",
+        "attack is a simple one: that it finds nothing proves nothing. Where test differs from train otherwise (in "
+        "time, in its labels), it finds that too.",
         "损失低的样本被判为训练样本（Yeom 等，2018），以训练样本对测试样本；AUC 为 50 即等于随机猜测。"
         "在 1% 误报率下，该保证使任何攻击最多找出 {bound}% 的训练样本。此攻击较为简单：找不到并不能证明安全。"
-        "若测试样本与训练样本另有差别（如时间不同），结果也会反映这种差别。",
+        "若测试样本与训练样本另有差别（如时间、标签分布不同），结果也会反映这种差别。",
     ),
     "attack auc": ("AUC", "AUC"),
     "attack tpr": ("found at 1 % false alarms", "误报率 1% 时的检出率"),
