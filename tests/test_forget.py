@@ -11,6 +11,7 @@ from tiny import intent_rows
 from tunewheel import loop
 from tunewheel.data import Dataset
 from tunewheel.evaluation import Report, compare
+from tunewheel.loop.again import recorded_settings
 from tunewheel.registry import Registry, keep_dataset, kept_dataset
 from tunewheel.store import Workspace, fail_run, list_datasets, list_erasures, start_run
 
@@ -162,14 +163,10 @@ def test_the_champion_is_trained_again_without_the_rows(workplace):
     assert all(holding(workplace / "home", text) == [] for text in SAID.values())
 
 
-def test_a_retrained_champion_keeps_its_text_column_and_how_it_writes(workplace):
+def test_a_retrained_champion_keeps_its_text_column_and_how_it_writes():
     """`predict` looks for the column by its name; a writer cut at another length is another model."""
-    from tunewheel.loop.forget import _Retraining
-
     wanted = {"text": "body", "max_new_tokens": 7, "temperature": 0.5, "top_p": 0.9}
-    with Workspace.open(workplace / "home") as workspace:
-        rows = kept_dataset(workspace, list_datasets(workspace)[0].fingerprint)
-        again = _Retraining(workspace, None, "why", "en", None, print)._settings({**wanted, "method": "full"}, rows)
+    again = recorded_settings({**wanted, "method": "full"})
     assert {key: again.get(key) for key in wanted} == wanted
 
 
