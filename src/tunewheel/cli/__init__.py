@@ -14,8 +14,10 @@ from tunewheel.cli.collect import collect
 from tunewheel.cli.compare import compare
 from tunewheel.cli.distill import distill
 from tunewheel.cli.forget import forget
+from tunewheel.cli.keys import keys
 from tunewheel.cli.options import stderr
 from tunewheel.cli.pretrain import pretrain
+from tunewheel.cli.serve import serve
 from tunewheel.cli.topics import topics
 from tunewheel.cli.tune import tune
 
@@ -30,9 +32,10 @@ app = typer.Typer(
 for command in (
     *(learn.demo, collect, check, clean, topics, pretrain, learn.train, compare, tune, distill),
     *(score.evaluate, score.predict),
-    *(registry.models, registry.trace, registry.promote, registry.rollback, forget),
+    *(registry.models, registry.trace, registry.promote, registry.rollback, forget, serve),
 ):
     app.command()(command)
+app.add_typer(keys, name="keys")
 
 
 def main() -> None:
@@ -86,6 +89,8 @@ def _expected() -> tuple[type[Exception], ...]:
         "tunewheel.models.methods.base": ("MethodError",),
         "tunewheel.models.model": ("ModelError",),
         "tunewheel.registry.names": ("RegistryError",),
+        "tunewheel.serving.errors": ("ServiceError",),
+        "tunewheel.serving.keys": ("KeysError",),
         "tunewheel.settings": ("SettingsError",),
         "tunewheel.store.errors": ("StoreError", "ArtifactError", "LockedError", "SchemaError"),
         "tunewheel.tasks.base": ("TaskError",),

@@ -10,6 +10,7 @@ from tunewheel.loop.learn import default_base, train
 from tunewheel.loop.pretraining import pretrain
 from tunewheel.loop.reading import LoopError, default_name, load, read_dataset, read_revision
 from tunewheel.loop.score import evaluate, predict, score_file
+from tunewheel.loop.serve import serve
 from tunewheel.loop.topics import topics
 from tunewheel.loop.tune import tune
 
@@ -32,6 +33,7 @@ __all__ = [
     "read_dataset",
     "read_revision",
     "score_file",
+    "serve",
     "topics",
     "train",
     "tune",

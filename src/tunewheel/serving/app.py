@@ -107,7 +107,7 @@ class _Paths:
     async def predict(self, name: str, request: Request) -> Response:
         """One version answers all texts of a request; which, stands in the answer and in `X-Tunewheel-Version`."""
         note, headers, ask, body = await self._asked("predict", name, request)
-        ids = new_ids(len(ask.rows)) if self.recorder else None
+        ids = new_ids(len(ask.rows)) if self.recorder is not None else None
         given: list[Answered] = []
 
         async def work() -> Reply:
@@ -135,14 +135,19 @@ class _Paths:
             await pieces.close()
             raise
         assert served is not None  # or the service had not known the name either
-        ids = new_ids(1) if self.recorder else None
+        ids = new_ids(1) if self.recorder is not None else None
         note.version = served.ref
         done = {"model": name, "version": served.ref, "variant": served.variant, "exchange": ids[0] if ids else None}
         done["request"] = note.request
 
         def whole(text: str) -> None:
-            if self.recorder and ids:
-                common = {"name": name, "number": served.number, "variant": served.variant, "key": note.key}
+            if self.recorder is not None and ids:
+                common: dict[str, Any] = {
+                    "name": name,
+                    "number": served.number,
+                    "variant": served.variant,
+                    "key": note.key,
+                }
                 took = time.perf_counter() - note.began
                 self.recorder.record(exchanges(ids, ask.rows, [{"text": text}], seconds=took, **common))
 
@@ -222,7 +227,12 @@ class _Paths:
     async def _recorded(self, answered: Answered, ids: list[str], ask: Ask, note: Note) -> None:
         """Hand over what was asked and answered, once the answer is on its way."""
         assert self.recorder is not None
-        common = {"name": answered.name, "number": answered.number, "variant": answered.variant, "key": note.key}
+        common: dict[str, Any] = {
+            "name": answered.name,
+            "number": answered.number,
+            "variant": answered.variant,
+            "key": note.key,
+        }
         took = time.perf_counter() - note.began
         self.recorder.record(
             exchanges(ids, ask.rows, answered.predictions, vectors=answered.vectors, seconds=took, **common)

@@ -31,7 +31,7 @@ class Ask:
 
 
 class Bodies:
-    """Reads bodies of ``most`` bytes each; those under way hold ``held`` together, so that nobody can fill the memory."""
+    """Reads bodies of ``most`` bytes each; all under way hold ``held`` at most, so that nobody can fill the memory."""
 
     def __init__(self, most: int, held: int | None = None, slow: float = _SLOW) -> None:
         self.most, self.held, self.slow = most, held or 32 * most, slow

@@ -53,6 +53,7 @@ class Gate:
         self._app, self._logs, self._metrics = app, logs, metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -76,7 +77,7 @@ class Gate:
             await _refuse(refusal(error), note, sent)
         except Exception as error:
             if self._logs:
-                self._logs.error("unexpected", error, request=note.request, route=note.route, model=note.model)
+                self._logs.failed("unexpected", error, request=note.request, route=note.route, model=note.model)
             if not note.status:
                 message = "something unexpected happened here; the service's log says what, under this request's id"
                 await _refuse(Refused(500, "internal", message), note, sent)

@@ -81,7 +81,7 @@ class Guard:
                 away = False
             except StoreError as error:
                 if not away:
-                    logs.error("keys_not_read", error)
+                    logs.failed("keys_not_read", error)
                 away = True
 
     def admit(self, headers: Mapping[bytes, bytes], scope: str | None, *, rated: bool = False) -> Caller:

@@ -50,7 +50,7 @@ class Logs:
             return
         self._queue.put({"time": datetime.now(UTC), "level": level, "event": event, **fields})
 
-    def error(self, event: str, error: BaseException, **fields: Any) -> None:
+    def failed(self, event: str, error: BaseException, **fields: Any) -> None:
         """Have an exception written: its kind, its masked message and where it came from, but no values."""
         frames = traceback.extract_tb(error.__traceback__)[-8:]
         place = " > ".join(f"{os.path.basename(frame.filename)}:{frame.lineno} {frame.name}" for frame in frames)  # noqa: PTH119
@@ -97,7 +97,7 @@ class Forwarded(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record."""
         if record.exc_info and record.exc_info[1] is not None:
-            self._logs.error("server", record.exc_info[1])
+            self._logs.failed("server", record.exc_info[1])
         else:
             self._logs.write("server", record.levelname.lower(), message=record.getMessage())
 

@@ -38,7 +38,7 @@ def run(
     drain: float = 30.0,
     started: Callable[[str], None] = lambda url: None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT; then finish what is under way, for ``drain`` seconds at most. A second one ends at once.
+    """Serve until SIGTERM or SIGINT, then finish what is under way; a second one ends at once.
 
     Args:
         build: makes the service, given what it shall tell its events.

@@ -39,7 +39,7 @@ class Pieces:
         found: tuple[Served | None, str | None] = await self._unless_gone(begun())
         return found
 
-    async def next(self) -> str | None:
+    async def following(self) -> str | None:
         """The next piece; None at the end. Raises `Gone`, and what the service raises."""
         piece: str | None = await self._unless_gone(anext(self._pieces, None))
         return piece
@@ -85,6 +85,7 @@ class Events(Response):
         self.init_headers(headers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the answer as it is written."""
         note = scope[NOTE]
 
         async def say(event: str, value: Any) -> None:
@@ -99,7 +100,7 @@ class Events(Response):
             while piece is not None:
                 written.append(piece)
                 await say("piece", {"text": piece})
-                piece = await self._pieces.next()
+                piece = await self._pieces.following()
             await say("done", self._done)
             self._whole("".join(written))
         except (Gone, TimeoutError):
@@ -108,7 +109,7 @@ class Events(Response):
         except Exception as error:
             refused = refusal(error) if isinstance(error, ServiceError) else Refused(500, "internal", "unexpected")
             if not isinstance(error, ServiceError) and self._logs:
-                self._logs.error("unexpected", error, request=note.request, route=note.route, model=note.model)
+                self._logs.failed("unexpected", error, request=note.request, route=note.route, model=note.model)
             note.code = refused.code
             told = {"code": refused.code, "message": refused.message, "request": note.request}
             await say("error", {"error": told})
