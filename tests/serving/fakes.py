@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
@@ -147,15 +146,14 @@ def listening(app: Any) -> Iterator[str]:
     """The application on a real socket, served by uvicorn as `tunewheel serve` does."""
     import uvicorn
 
-    from tunewheel.serving.run import _config
+    from tunewheel.serving.run import _config, _listening, _url
 
-    listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(_config(app))
-    thread = threading.Thread(target=asyncio.run, args=(server.serve(sockets=[listener]),), daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join(10)
-
+    with _listening("127.0.0.1", 0) as listener:
+        server = uvicorn.Server(_config(app))
+        thread = threading.Thread(target=asyncio.run, args=(server.serve(sockets=[listener]),), daemon=True)
+        thread.start()
+        try:
+            yield _url(listener)
+        finally:
+            server.should_exit = True
+            thread.join(10)

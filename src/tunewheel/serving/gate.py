@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from dataclasses import dataclass, field
+from random import getrandbits
 from typing import TYPE_CHECKING
 
 from tunewheel.serving.errors import ServiceError
@@ -34,7 +34,7 @@ class Note:
     """What is known of a request while it is answered; nothing of what it says."""
 
     route: str = "other"
-    request: str = field(default_factory=lambda: secrets.token_hex(8))
+    request: str = field(default_factory=lambda: f"{getrandbits(64):016x}")
     began: float = field(default_factory=time.perf_counter)
     key: str | None = None
     model: str | None = None

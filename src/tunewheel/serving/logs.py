@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
-import queue
 import sys
 import threading
 import traceback
+from collections import deque
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
+
+from tunewheel.serving.problems import dumped
+
+if TYPE_CHECKING:
+    from tunewheel.data.privacy import Masker
 
 _MOST = 10_000  # lines that may wait; a reader that stalls costs lines, not answers
+_EVERY = 0.1  # seconds: waking the thread for each line would take the loop's time
 _LONGEST = 500  # characters of a message
 
 MASKED = ("message", "reason")
@@ -26,7 +31,7 @@ class Logs:
     Args:
         stream: where lines go; standard error by default.
 
-    >>> import io
+    >>> import io, json
     >>> out = io.StringIO()
     >>> logs = Logs(out)
     >>> logs.write("swap_refused", reason="cannot read li@example.com")
@@ -38,17 +43,18 @@ class Logs:
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stderr
-        self._queue: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+        self._waiting: deque[dict[str, Any]] = deque()
+        self._closing = threading.Event()
         self.lost = 0
         self._thread = threading.Thread(target=self._work, name="tunewheel-logs", daemon=True)
         self._thread.start()
 
     def write(self, event: str, level: str = "info", **fields: Any) -> None:
         """Have one line written; `MASKED` fields are masked first, fields that are None are left out."""
-        if self._queue.qsize() >= _MOST:
+        if len(self._waiting) >= _MOST:
             self.lost += 1
             return
-        self._queue.put({"time": datetime.now(UTC), "level": level, "event": event, **fields})
+        self._waiting.append({"time": datetime.now(UTC), "level": level, "event": event, **fields})
 
     def failed(self, event: str, error: BaseException, **fields: Any) -> None:
         """Have an exception written: its kind, its masked message and where it came from, but no values."""
@@ -58,32 +64,26 @@ class Logs:
 
     def close(self, timeout: float = 5.0) -> None:
         """Write what waits and end."""
-        self._queue.put(None)
+        self._closing.set()
         self._thread.join(timeout)
 
     def _work(self) -> None:
         from tunewheel.data.privacy import Masker
 
         masker = Masker()
-        open_ = True
-        while open_:
-            entries = [self._queue.get()]
-            while not self._queue.empty():
-                entries.append(self._queue.get())
-            open_ = None not in entries
-            lines = [_line(entry, masker.mask) for entry in entries if entry is not None]
+        ending = False
+        while not ending:
+            ending = self._closing.wait(_EVERY)
             if self.lost:
-                lines.append(
-                    _line(
-                        {"time": datetime.now(UTC), "level": "warning", "event": "lines_lost", "lines": self.lost},
-                        masker.mask,
-                    )
-                )
+                self.write("lines_lost", "warning", lines=self.lost)
                 self.lost = 0
+            lines = [_line(self._waiting.popleft(), masker) for _ in range(len(self._waiting))]
+            if not lines:
+                continue
             try:
                 self._stream.write("".join(lines))
                 self._stream.flush()
-            except (OSError, ValueError):  # whoever read is gone; answers go on
+            except (OSError, ValueError):  # whoever read them is gone; answers go on
                 self.lost += len(lines)
 
 
@@ -102,14 +102,11 @@ class Forwarded(logging.Handler):
             self._logs.write("server", record.levelname.lower(), message=record.getMessage())
 
 
-def _line(entry: Mapping[str, Any], mask: Any) -> str:
+def _line(entry: Mapping[str, Any], masker: Masker) -> str:
     told = {name: value for name, value in entry.items() if value is not None}
     told["time"] = told["time"].isoformat(timespec="milliseconds")
     for name in MASKED:
         if name in told:
             # Cut after masking: half a number is one that nobody finds any more.
-            told[name] = mask(str(told[name])).text[:_LONGEST]
-    return (
-        json.dumps(told, ensure_ascii=False, default=str, separators=(",", ":")).encode("utf-8", "replace").decode()
-        + "\n"
-    )
+            told[name] = masker.mask(str(told[name])).text[:_LONGEST]
+    return dumped(told).decode() + "\n"

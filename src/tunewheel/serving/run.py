@@ -145,11 +145,23 @@ def _config(app: Any) -> uvicorn.Config:
 def _listening(host: str, port: int) -> Iterator[socket.socket]:
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listener = socket.create_server(address[:2], family=family, backlog=2048)
+        # asyncio turns Nagle's algorithm off where a socket says that it is TCP's, which create_server's does not: a
+        # client that acknowledges late then waits 40 ms for each answer.
+        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     except (OSError, OverflowError) as error:
-        raise ServiceError(f"cannot listen on {host}:{port} ({error}): name another with --host and --port") from None
+        raise _unheard(host, port, error) from None
     with listener:
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+            listener.listen(2048)
+        except (OSError, OverflowError) as error:
+            raise _unheard(host, port, error) from None
         yield listener
+
+
+def _unheard(host: str, port: int, error: Exception) -> ServiceError:
+    return ServiceError(f"cannot listen on {host}:{port} ({error}): name another with --host and --port")
 
 
 def _url(listener: socket.socket) -> str:

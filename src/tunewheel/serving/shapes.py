@@ -189,6 +189,14 @@ ANSWER_HEADERS: dict[str, Any] = {
     **_ID,
     "X-Tunewheel-Version": {"schema": {"type": "string"}, "description": "The version that answered."},
 }
+NAME: dict[str, Any] = {
+    "name": "name",
+    "in": "path",
+    "required": True,
+    "description": "As `GET /v1/models` names it.",
+    "schema": {"type": "string", "minLength": 1},
+    "example": "tickets",
+}
 REPEAT: dict[str, Any] = {
     "name": "Idempotency-Key",
     "in": "header",
