@@ -89,6 +89,15 @@ def identified(shown: str) -> tuple[str, str] | None:
     return (match[1], match[2]) if match else None
 
 
+def hidden(text: str) -> str:
+    """A text without the keys in it.
+
+    >>> hidden("who sent tw_0123456789ab_" + "x" * 43 + "?")
+    'who sent [KEY]?'
+    """
+    return _SHAPE.sub("[KEY]", text)
+
+
 def hashed(secret: str) -> str:
     """What is kept of a secret. It has 256 random bits, so one plain hash withstands guessing; no salt is needed."""
     return hashlib.sha256(secret.encode()).hexdigest()

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TextIO
 
+from tunewheel.serving.keys import hidden
 from tunewheel.serving.problems import dumped
 
 if TYPE_CHECKING:
@@ -108,5 +109,5 @@ def _line(entry: Mapping[str, Any], masker: Masker) -> str:
     for name in MASKED:
         if name in told:
             # Cut after masking: half a number is one that nobody finds any more.
-            told[name] = masker.mask(str(told[name])).text[:_LONGEST]
+            told[name] = masker.mask(hidden(str(told[name]))).text[:_LONGEST]
     return dumped(told).decode() + "\n"

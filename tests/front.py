@@ -157,3 +157,10 @@ def listening(app: Any) -> Iterator[str]:
         finally:
             server.should_exit = True
             thread.join(10)
+
+
+def error(reply: httpx2.Response) -> tuple[int, str]:
+    """The status and the code of a refusal, which has the form that all have."""
+    told = reply.json()["error"]
+    assert set(told) == {"code", "message", "request"} and told["request"] == reply.headers["x-request-id"]
+    return reply.status_code, told["code"]
