@@ -91,7 +91,7 @@ class _Paths:
     def add_to(self, app: FastAPI) -> None:
         refused = shapes.errors(401, 403, 404, 408, 413, 415, 422, 429, 500, 503, 504)
         answers = {"model": shapes.Predictions, "description": "Answers.", "headers": shapes.ANSWER_HEADERS}
-        events = {"text/event-stream": {"schema": {"type": "string"}, "example": shapes.EVENTS}}
+        events = {"text/event-stream": {"schema": shapes.EVENT, "example": shapes.EVENTS}}
         pieces = {"content": events, "description": "Pieces of the answer.", "headers": shapes.ANSWER_HEADERS}
         body: dict[str, Any] = {"requestBody": shapes.PREDICT_BODY, "parameters": [shapes.NAME, shapes.REPEAT]}
         one: dict[str, Any] = {"requestBody": shapes.STREAM_BODY, "parameters": [shapes.NAME]}

@@ -98,7 +98,7 @@ class Ready(BaseModel):
 
 
 def _object(properties: dict[str, Any], required: str) -> dict[str, Any]:
-    timeout = {"type": "number", "exclusiveMinimum": 0, "maximum": 86_400}
+    timeout = {"type": ["number", "null"], "exclusiveMinimum": 0, "maximum": 86_400}
     return {
         "type": "object",
         "additionalProperties": False,
@@ -157,6 +157,13 @@ event: done
 data: {"model":"answers","version":"answers:2","variant":"torch-fp32","exchange":null,"request":"9f2c41d07a3be658"}
 
 """
+
+EVENT: dict[str, Any] = {
+    "type": "object",
+    "description": "One event; its data is JSON.",
+    "properties": {"event": {"enum": ["piece", "done", "error"]}, "data": {"type": "string"}},
+    "required": ["event", "data"],
+}
 
 _MEANING = {
     401: "No key, or one that is unknown or revoked.",
