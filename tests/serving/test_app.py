@@ -232,6 +232,14 @@ def test_kept_connections_are_answered_at_once():
     assert min(took) < 0.03  # an acknowledgement that is waited for takes 0.04
 
 
+def test_the_server_names_neither_itself_nor_what_it_is_made_of(capfd):
+    desk = Desk()
+    with listening(desk.app) as url, httpx2.Client() as client:
+        reply = client.get(f"{url}/v1/models?secret=4412")
+        assert "server" not in reply.headers and "x-powered-by" not in reply.headers
+    assert "4412" not in "".join(capfd.readouterr())  # no access log but ours
+
+
 def test_metrics_count_what_happens_and_name_the_versions():
     desk = Desk(recorder=Recorded())
     desk.predict()
