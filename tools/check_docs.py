@@ -11,6 +11,7 @@ import re
 import sys
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -19,7 +20,7 @@ from tunewheel.cli import app
 from tunewheel.models.methods import Refusal, method_class, method_names, refusal
 from tunewheel.models.pretraining.recipe import PretrainRecipe
 from tunewheel.models.recipe import Recipe
-from tunewheel.settings import TrainSettings
+from tunewheel.settings import ServeSettings, TrainSettings
 from tunewheel.tasks import task_class, task_names
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -31,15 +32,22 @@ def commands() -> str:
     group = typer.main.get_command(app)
     parts = ["# Commands\n\nGenerated from the program by `python tools/check_docs.py --write`.\n"]
     for name, command in group.commands.items():  # type: ignore[attr-defined]
-        parts.append(f"## tunewheel {name}\n\n{command.help}\n\n| argument or option | |\n|---|---|")
-        for parameter in command.params:
-            if parameter.param_type_name == "argument":
-                shown = (parameter.name or "").upper()
-            else:
-                shown = ", ".join(parameter.opts)
-            parts.append(f"| `{shown}` | {getattr(parameter, 'help', '') or ''} |")
-        parts.append("")
+        inner = getattr(command, "commands", None) or {"": command}
+        for verb, leaf in inner.items():
+            parts += _told(f"{name} {verb}".strip(), leaf)
     return "\n".join(parts).rstrip() + "\n"
+
+
+def _told(name: str, command: Any) -> list[str]:
+    """One command."""
+    parts = [f"## tunewheel {name}\n\n{command.help}\n\n| argument or option | |\n|---|---|"]
+    for parameter in command.params:
+        if parameter.param_type_name == "argument":
+            shown = (parameter.name or "").upper()
+        else:
+            shown = ", ".join(parameter.opts)
+        parts.append(f"| `{shown}` | {getattr(parameter, 'help', '') or ''} |")
+    return [*parts, ""]
 
 
 def settings() -> str:
@@ -62,6 +70,12 @@ def settings() -> str:
     rows += ["| setting | default | meaning |", "|---|---|---|"]
     meaning = explained(PRETRAINING)
     rows += [f"| `{field.name}` | {field.default} | {meaning[field.name]} |" for field in fields(PretrainRecipe)]
+    rows += ["\n## Serving\n", "Keys of the file that `tunewheel serve --settings` reads, and of its `--set`.\n"]
+    rows += ["| setting | default | meaning |", "|---|---|---|"]
+    meaning = explained(SERVING)
+    for name, info in ServeSettings.model_fields.items():
+        default = "required" if info.is_required() else "none" if info.default is None else info.default
+        rows.append(f"| `{name}` | {default} | {meaning[name]} |")
     return "\n".join(rows) + "\n"
 
 
@@ -178,6 +192,26 @@ PRETRAINING = """
     checkpoint_seconds: most work a killed run may lose
     precision: `fp32`, `bf16`, or `auto`: whichever a measurement at start finds faster
     seed: of weights, order and masks
+"""
+
+
+SERVING = """
+    models: what is served: names, `name@alias`, `name:3` or folders, each under its bare name
+    host, port: where to listen; another host than this machine's own needs a key, or `keys: false`; port 0 is any free one
+    workers: processes that answer; one a core where none is given
+    variant: what versions run as, such as `torch-fp32`; `auto` is chosen for the machine
+    keys: `false` asks nobody for a key, whatever keys there are
+    rate: requests a minute of each key that has no rate of its own, and of all together where no key is asked for
+    record: the share of the exchanges that is recorded, from 0 to 1
+    body: bytes of a request's body, at most
+    batch_tokens: tokens that a batch is filled to, estimated
+    waiting: texts that may wait; a request over it is refused at once
+    delay: seconds that a text waits for company while a worker is free
+    timeout: seconds until an unanswered request is given up; a request may ask for less
+    characters: of one text, at most
+    texts: of one request, at most
+    poll: seconds between two looks at the aliases
+    drain: seconds that answers under way have at the end
 """
 
 

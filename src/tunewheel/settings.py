@@ -102,6 +102,58 @@ class TrainSettings(BaseModel):
         return {**plain, **asdict(self.recipe)}
 
 
+class ServeSettings(BaseModel):
+    """Everything `tunewheel serve` takes but for the workspace."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    models: Names = Field(min_length=1)
+    host: str = "127.0.0.1"
+    port: int = Field(8000, ge=0, le=65_535)
+    workers: int | None = Field(None, ge=1, le=1024)
+    variant: str = "auto"
+    keys: bool = True
+    rate: int | None = Field(None, ge=1)
+    record: float = Field(1.0, ge=0, le=1)
+    body: int = Field(2 << 20, ge=1024, le=1 << 30)
+    batch_tokens: int = Field(2048, ge=8, le=1 << 24)
+    waiting: int = Field(1024, ge=1)
+    delay: float = Field(0.0, ge=0, le=10)
+    timeout: float = Field(10.0, gt=0, le=86_400)
+    characters: int = Field(100_000, ge=1)
+    texts: int = Field(256, ge=1)
+    poll: float = Field(1.0, ge=0.1)
+    drain: float = Field(30.0, ge=0)
+
+    def arguments(self) -> dict[str, Any]:
+        """Keyword arguments for `tunewheel.loop.serve`."""
+        return {name: getattr(self, name) for name in type(self).model_fields}
+
+
+def serve_settings(
+    given: Mapping[str, Any], *, file: str | Path | None = None, changes: Sequence[str] = ()
+) -> ServeSettings:
+    """Build settings from a YAML ``file``, over it ``KEY=VALUE`` changes, over these the ``given`` flags not None.
+
+    >>> serve_settings({"models": ["tickets"]}, changes=["port=0"]).port
+    0
+    >>> serve_settings({"models": ["tickets"]}, changes=["timeuot=2"])
+    Traceback (most recent call last):
+    tunewheel.settings.SettingsError: timeuot: no such setting; did you mean 'timeout'?
+    """
+    merged = {**_read(file), **_parsed(changes)}
+    merged.update({key: value for key, value in given.items() if value is not None})
+    known = list(ServeSettings.model_fields)
+    problems = [_unknown(key, known) for key in merged if key not in known]
+    try:
+        settings = ServeSettings(**{key: value for key, value in merged.items() if key in known})
+    except ValidationError as error:
+        problems += _explained(error)
+    if problems:
+        raise SettingsError("\n".join(problems))
+    return settings
+
+
 def train_settings(
     given: Mapping[str, Any], *, file: str | Path | None = None, changes: Sequence[str] = ()
 ) -> TrainSettings:

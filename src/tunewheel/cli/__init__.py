@@ -17,8 +17,10 @@ from tunewheel.cli.drift import drift
 from tunewheel.cli.feedback import feedback, suggest
 from tunewheel.cli.forget import forget
 from tunewheel.cli.gate import gate
+from tunewheel.cli.keys import keys
 from tunewheel.cli.options import stderr
 from tunewheel.cli.pretrain import pretrain
+from tunewheel.cli.serve import serve
 from tunewheel.cli.topics import topics
 from tunewheel.cli.tune import tune
 from tunewheel.cli.update import update
@@ -35,9 +37,11 @@ for command in (
     *(learn.demo, collect, check, clean, topics, pretrain, learn.train, compare, tune, distill),
     *(score.evaluate, score.predict),
     *(drift, registry.models, registry.trace, suggest, update, gate, registry.promote, registry.rollback, forget),
+    serve,
 ):
     app.command()(command)
 app.add_typer(feedback, name="feedback")
+app.add_typer(keys, name="keys")
 
 
 def main() -> None:
@@ -94,6 +98,8 @@ def _expected() -> tuple[type[Exception], ...]:
         "tunewheel.models.model": ("ModelError",),
         "tunewheel.registry.gate.nouns": ("GateError",),
         "tunewheel.registry.names": ("RegistryError",),
+        "tunewheel.serving.errors": ("ServiceError",),
+        "tunewheel.serving.keys": ("KeysError",),
         "tunewheel.settings": ("SettingsError",),
         "tunewheel.store.errors": ("StoreError", "ArtifactError", "LockedError", "SchemaError"),
         "tunewheel.tasks.base": ("TaskError",),

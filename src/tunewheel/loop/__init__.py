@@ -12,6 +12,7 @@ from tunewheel.loop.learn import default_base, train
 from tunewheel.loop.pretraining import pretrain
 from tunewheel.loop.reading import LoopError, default_name, load, read_dataset, read_revision
 from tunewheel.loop.score import evaluate, predict, score_file
+from tunewheel.loop.serve import serve
 from tunewheel.loop.topics import topics
 from tunewheel.loop.tune import tune
 from tunewheel.loop.update import Updated, update
@@ -41,6 +42,7 @@ __all__ = [
     "read_revision",
     "score_file",
     "self_test",
+    "serve",
     "topics",
     "train",
     "tune",

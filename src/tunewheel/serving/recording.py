@@ -1,0 +1,51 @@
+"""Exchanges, as the recorder takes them, made of a request and its answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from tunewheel.feedback.exchanges import Exchange, exchange_id
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+
+class Recording(Protocol):
+    """What the HTTP side needs of a recorder. Masking is the recorder's, and comes before it writes anything."""
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """What became of the exchanges: ``recorded``, ``spooled``, ``dropped``, ``waiting``."""
+
+    def record(self, exchanges: Sequence[Exchange]) -> None:
+        """Take exchanges, and return at once."""
+
+
+def new_ids(count: int) -> list[str]:
+    """Ids for the exchanges of one request, given with the answer before anything is recorded."""
+    return [exchange_id() for _ in range(count)]
+
+
+def exchanges(
+    ids: Sequence[str],
+    rows: Sequence[Mapping[str, Any]],
+    predictions: Sequence[Mapping[str, Any]],
+    *,
+    vectors: npt.NDArray[np.float32] | None = None,
+    **common: Any,
+) -> list[Exchange]:
+    """One exchange a row; ``common`` are fields that are the same for all.
+
+    >>> rows, predictions = [{"text": "卡丢了"}], [{"label": "lost"}]
+    >>> made = exchanges(["1"], rows, predictions, name="desk", number=3, variant="torch-fp32", seconds=0.01)
+    >>> made[0].label, made[0].vector
+    ('lost', None)
+    """
+    return [
+        Exchange(id=id, row=dict(row), prediction=dict(prediction), vector=vector, **common)
+        for id, row, prediction, vector in zip(
+            ids, rows, predictions, [None] * len(ids) if vectors is None else vectors.astype("float16"), strict=True
+        )
+    ]

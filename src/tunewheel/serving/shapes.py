@@ -1,0 +1,221 @@
+"""What the OpenAPI document says of requests and answers; what checks requests is `tunewheel.serving.bodies`."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class ErrorBody(BaseModel):
+    """What went wrong."""
+
+    code: str = Field(description="For programs; it does not change.")
+    message: str = Field(description="For people: what was expected, and what to do.")
+    request: str = Field(description="The request's id, as in X-Request-Id and in the service's log.")
+
+
+class Error(BaseModel):
+    """A request that was not answered."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {"error": {"code": "busy", "message": "too much is waiting", "request": "9f2c41d07a3be658"}}
+        }
+    )
+    error: ErrorBody
+
+
+class Prediction(BaseModel):
+    """A model's answer to one text; which fields it has depends on the model's task."""
+
+    model_config = ConfigDict(extra="allow")
+    label: str | None = None
+    labels: list[str] | None = None
+    confidence: float | None = None
+    probabilities: dict[str, float] | None = None
+    entities: list[dict[str, Any]] | None = None
+    text: str | None = None
+    exchange: str | None = Field(description="The id of the record of this answer, to give feedback on.")
+
+
+class Predictions(BaseModel):
+    """All answers of one request, given by one version."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "model": "tickets",
+                "version": "tickets:3",
+                "variant": "onnx-int8",
+                "exchange": None,
+                "predictions": [
+                    {"label": "card_lost", "confidence": 0.97, "probabilities": {"card_lost": 0.97}, "exchange": None}
+                ],
+                "request": "9f2c41d07a3be658",
+            }
+        }
+    )
+    model: str
+    version: str
+    variant: str
+    exchange: str | None = Field(description="The id of the first record.")
+    predictions: list[Prediction]
+    request: str
+
+
+class ModelBody(BaseModel):
+    """A model that is served."""
+
+    name: str
+    version: str
+    number: int | None
+    alias: str | None
+    task: str
+    labels: list[str]
+    variant: str
+    columns: list[str]
+    writes: bool = Field(description="Whether it writes its answers, and can stream them.")
+    since: str = Field(description="When this version began to answer.")
+
+
+class Models(BaseModel):
+    """The models that are served, each by one version."""
+
+    models: list[ModelBody]
+
+
+class Live(BaseModel):
+    """The process answers."""
+
+    live: Literal[True]
+
+
+class Ready(BaseModel):
+    """Models are loaded and answer."""
+
+    ready: Literal[True]
+
+
+def _object(properties: dict[str, Any], required: str) -> dict[str, Any]:
+    timeout = {"type": ["number", "null"], "exclusiveMinimum": 0, "maximum": 86_400}
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {**properties, "timeout": {**timeout, "description": "Seconds until the request is given up."}},
+        "required": [required],
+    }
+
+
+_TEXT = {"type": "string", "description": "A text; for a model of two texts, both with a tab between."}
+_ROW = {"type": "object", "minProperties": 1, "description": "The columns that the model's task reads."}
+_ONE = _object({"text": _TEXT}, "text")
+
+PREDICT_BODY: dict[str, Any] = {
+    "required": True,
+    "content": {
+        "application/json": {
+            "schema": {
+                "oneOf": [
+                    _object({"texts": {"type": "array", "items": _TEXT, "minItems": 1}}, "texts"),
+                    _ONE,
+                    _object({"rows": {"type": "array", "items": _ROW, "minItems": 1}}, "rows"),
+                ]
+            },
+            "examples": {
+                "texts": {"value": {"texts": ["my card was swallowed", "昨天被扣了两次款"]}},
+                "one": {"value": {"text": "my card was swallowed", "timeout": 2}},
+                "pairs": {"value": {"rows": [{"sentence1": "卡丢了", "sentence2": "如何挂失银行卡"}]}},
+            },
+        }
+    },
+}
+
+STREAM_BODY: dict[str, Any] = {
+    "required": True,
+    "content": {
+        "application/json": {
+            "schema": {
+                "oneOf": [
+                    _ONE,
+                    _object({"texts": {"type": "array", "items": _TEXT, "minItems": 1, "maxItems": 1}}, "texts"),
+                    _object({"rows": {"type": "array", "items": _ROW, "minItems": 1, "maxItems": 1}}, "rows"),
+                ]
+            },
+            "examples": {"one": {"value": {"text": "卡丢了怎么办？"}}},
+        }
+    },
+}
+
+EVENTS = """event: piece
+data: {"text":"Please "}
+
+event: piece
+data: {"text":"block the card."}
+
+event: done
+data: {"model":"answers","version":"answers:2","variant":"torch-fp32","exchange":null,"request":"9f2c41d07a3be658"}
+
+"""
+
+EVENT: dict[str, Any] = {
+    "type": "object",
+    "description": "One event; its data is JSON.",
+    "properties": {"event": {"enum": ["piece", "done", "error"]}, "data": {"type": "string"}},
+    "required": ["event", "data"],
+}
+
+_MEANING = {
+    401: "No key, or one that is unknown or revoked.",
+    403: "The key is not for this; without keys, a request to another name than localhost.",
+    404: "No model is served under this name.",
+    405: "The path takes another method.",
+    408: "The body did not come in time.",
+    413: "The body is too large.",
+    415: "The body is not declared as application/json.",
+    422: "The body is not as it should be; the message says where.",
+    429: "Too much is waiting, or the key's rate is reached; ask again after Retry-After seconds.",
+    500: "Something unexpected; the service's log says what, under the request's id.",
+    503: "The service is loading or about to end, or the process that was to answer died; ask again.",
+    504: "No answer within the request's time.",
+}
+
+
+def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The refusals of a path, as FastAPI documents them."""
+    found: dict[int | str, dict[str, Any]] = {}
+    for status in statuses:
+        found[status] = {"model": Error, "description": _MEANING[status], "headers": dict(_ID)}
+        if status in (429, 503):
+            found[status]["headers"]["Retry-After"] = {"schema": {"type": "integer", "minimum": 1}}
+    return found
+
+
+_ID: dict[str, Any] = {"X-Request-Id": {"schema": {"type": "string"}}}
+ANSWER_HEADERS: dict[str, Any] = {
+    **_ID,
+    "X-Tunewheel-Version": {"schema": {"type": "string"}, "description": "The version that answered."},
+}
+NAME: dict[str, Any] = {
+    "name": "name",
+    "in": "path",
+    "required": True,
+    "description": "As `GET /v1/models` names it.",
+    "schema": {"type": "string", "minLength": 1},
+    "example": "tickets",
+}
+REPEAT: dict[str, Any] = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "The same key with the same body within ten minutes is answered with the same answer.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[!-~]+$"},
+}
+SECURITY: list[dict[str, list[str]]] = [{"key": []}, {}]
+SCHEMES: dict[str, Any] = {
+    "key": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A key of `tunewheel keys add`; where there has never been one, requests need none.",
+    }
+}
