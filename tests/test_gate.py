@@ -128,13 +128,13 @@ def copied(trained, tmp_path):
 
 
 @pytest.mark.parametrize("margins", [None, Margins(test=0.2, new=-0.2, slices=0.9, latency=9)])
-def test_the_best_version_ever_is_looked_at_beside_the_champion(copied, margins):
+def test_former_champions_are_looked_at_beside_the_champion(copied, margins):
     with Workspace.open(copied) as workspace:
         registry = Registry(workspace)
         registry.promote("desk:3", why="a mistake")
         decision = loop.gate("desk:2", home=copied, promote=True, margins=margins, by="li").decision
         kinds = {check.kind: check for check in decision.checks if check.state != "absent"}
-        assert (kinds["test"].against, kinds["best"].against) == ("desk:3", "desk:1")
+        assert (kinds["test"].against, kinds["former"].against) == ("desk:3", "desk:1")
         assert (decision.verdict == "promote") == decision.promoted == (margins is not None)
         assert registry.aliases("desk") == {"champion": 2 if margins else 3}
 

@@ -149,7 +149,7 @@ def self_test(
     asked = _Asked(workspace, other, champion, metric, say)
     evidence = asked.evidence(None, None, None, {})
     # What a challenger's true difference from a third version or on other rows is, nobody knows.
-    sets = [replace(found, best=str(champion)) for found in evidence.sets if found.kind != "new"]
+    sets = [replace(found, former=()) for found in evidence.sets if found.kind != "new"]
     evidence = replace(evidence, sets=sets)
     before, after = (evidence.answers[str(each)].right for each in (champion, other))
     told = (str(champion), evidence.metric, len(evidence.test.rows), str(other) if others else None)
@@ -188,7 +188,7 @@ def _swapped(evidence: Evidence, gate: Any, runs: int, seed: int) -> Rates:
         answers = {
             name: Answers(scores=s) for name, s in zip((evidence.champion, evidence.challenger), mixed, strict=True)
         }
-        alike = replace(evidence, answers=answers, slices=(), sets=[replace(evidence.test, best=evidence.champion)])
+        alike = replace(evidence, answers=answers, slices=(), sets=[replace(evidence.test, former=())])
         counts[gate.decide(alike).verdict] += 1
     rows = len(evidence.test.rows)
     return Rates(0.0, runs, rows, float("nan"), counts["promote"], counts["refuse"], counts["undecided"])
@@ -269,9 +269,11 @@ class _Asked:
         sets = self._sets(pool, data, options)
         if metric not in (known := self._reduced(sets, pool)):
             raise LoopError(f"no metric {metric!r} for {self.task.name}; it has {', '.join(known)}")
-        sets = [replace(found, best=self._best(found, pool, metric)) for found in sets]
-        named = {v.ref: v for v in self._stood()} | {v.ref: v for v in (self.champion, self.challenger)}
-        wanted = dict.fromkeys([self.champion.ref, self.challenger.ref, *(found.best for found in sets)])
+        sets = [replace(found, former=self._former(found, pool, metric)) for found in sets]
+        named = {v.ref: v for v in self._stood} | {v.ref: v for v in (self.champion, self.challenger)}
+        wanted = dict.fromkeys(
+            [self.champion.ref, self.challenger.ref, *(name for found in sets for name in found.former)]
+        )
         seconds = self._timed(pool.rows)
         answers = {ref: self._answers(named[ref], pool.rows, metric, seconds.get(ref)) for ref in wanted}
         test = sets[0]
@@ -371,25 +373,33 @@ class _Asked:
         lineage = Registry(self.workspace).lineage(self.champion.ref)
         return [parent["fingerprint"] for parent in lineage["parents"]]
 
+    @cached_property
     def _stood(self) -> list[Version]:
-        """The versions that ever were champion and still have their files, the challenger aside."""
+        """The versions that were champion before and still have their files, in the order in which they first were."""
         from tunewheel.registry import CHAMPION, Registry
 
         registry = Registry(self.workspace)
-        numbers = {move.number for move in registry.history(self.champion.name, CHAMPION)} - {self.challenger.number}
-        found = [v for v in registry.versions(self.champion.name) if v.number in numbers]
-        gone = [v.ref for v in found if v.artifact not in self.workspace.artifacts]
+        moves = registry.history(self.champion.name, CHAMPION)
+        known = {version.number: version for version in registry.versions(self.champion.name)}
+        ours = (self.challenger.number, self.champion.number)
+        found = [known[number] for number in dict.fromkeys(move.number for move in moves) if number not in ours]
+        gone = [version.ref for version in found if version.artifact not in self.workspace.artifacts]
         if gone:
-            self.say("best", f"the files of {', '.join(gone)} are gone: not compared with")
-        return [v for v in found if v.ref not in gone]
+            self.say("former", f"the files of {', '.join(gone)} are gone: not compared with")
+        return [version for version in found if version.ref not in gone]
 
-    def _best(self, found: RowSet, pool: _Pool, metric: str) -> str:
-        """Which of all that ever were champion did best on these rows; the champion where none did better."""
+    def _former(self, found: RowSet, pool: _Pool, metric: str) -> tuple[str, ...]:
+        """The best before the champion on these rows, where it did better, and the first that ever was champion.
+
+        Each champion was chosen by these rows, so luck is part of its score there; that of the first is not.
+        """
+        if not self._stood:
+            return ()
         rows = [pool.rows[i] for i in found.rows]
-        champion = self._value(self.champion, rows, metric)
-        others = [(self._value(v, rows, metric), v.ref) for v in self._stood() if v.number != self.champion.number]
-        value, ref = max(others, default=(champion, self.champion.ref))
-        return ref if value > champion else self.champion.ref
+        values = {version.ref: self._value(version, rows, metric) for version in self._stood}
+        best = max(values, key=lambda ref: values[ref])
+        better = values[best] > self._value(self.champion, rows, metric)
+        return tuple(dict.fromkeys([*([best] if better else []), self._stood[0].ref]))
 
     def _value(self, version: Version, rows: Sequence[Row], metric: str) -> float:
         """The metric on these rows, from the version's report where that has them all."""
@@ -448,7 +458,7 @@ class _Pool:
                 self._at[key] = len(self.rows)
                 self.rows.append(row)
             places.append(self._at[key])
-        return RowSet(kind, name, fingerprint(self.task, rows), np.array(places, dtype=np.int64), "")
+        return RowSet(kind, name, fingerprint(self.task, rows), np.array(places, dtype=np.int64))
 
 
 def _placed(inside: Array, rows: Array, total: int) -> Array:

@@ -22,7 +22,8 @@ def evidence() -> Callable[..., Evidence]:
     ) -> Evidence:
         answers = {"a:1": Answers(np.array(before, dtype=bool)), "a:2": Answers(np.array(after, dtype=bool))}
         answers |= more.pop("answers", {})
-        test = RowSet("test", "test set of a:1", "t", more.pop("test", np.arange(len(before))), more.pop("best", "a:1"))
+        rows, former = more.pop("test", np.arange(len(before))), more.pop("former", ())
+        test = RowSet("test", "test set of a:1", "t", rows, former)
         return Evidence("accuracy", TASK, "a:2", "a:1", answers, [test, *sets], slices, **more)
 
     return build

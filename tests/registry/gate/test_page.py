@@ -19,10 +19,10 @@ EVIL = "<script>alert('x')</script>"
 @pytest.fixture
 def undecided(evidence, turned):
     parts = [Part("channel", EVIL, np.arange(3000) < 30), Part("channel", "web", np.arange(3000) >= 30)]
-    old = RowSet("earlier", "test set of data 12ab", "o", np.arange(900), "a:0")
+    old = RowSet("earlier", "test set of data 12ab", "o", np.arange(900), ("a:0",))
     answers = {"a:0": Answers(turned(RIGHT, 20, 0))}
     told = evidence(
-        RIGHT, turned(RIGHT, 60, 60, among=parts[1].inside), [old], parts, answers=answers, best="a:0", uses=3
+        RIGHT, turned(RIGHT, 60, 60, among=parts[1].inside), [old], parts, answers=answers, former=("a:0",), uses=3
     )
     return Gate().decide(told)
 
@@ -37,9 +37,9 @@ def test_the_page_opens_offline_and_runs_nothing(undecided):
 def test_the_page_says_why_in_both_languages(undecided):
     english, chinese = render_html(undecided), render_html(undecided, "zh")
     assert undecided.verdict == "undecided"
-    for part in ("a:2 against a:1", "about 9,663 more rows would tell", "best version ever", "too small", "10.0%"):
+    for part in ("a:2 against a:1", "about 9,663 more rows would tell", "former champion", "too small", "10.0%"):
         assert part in english
-    for part in ("a:2 对比 a:1", "约需再有 9,663 行才能判定", "历来最佳版本", "样本过少", "10.0%", 'lang="zh-CN"'):
+    for part in ("a:2 对比 a:1", "约需再有 9,663 行才能判定", "曾任冠军", "样本过少", "10.0%", 'lang="zh-CN"'):
         assert part in chinese
 
 
@@ -54,7 +54,7 @@ def test_the_terminal_shows_what_settled_it(undecided):
     for part in (
         "a:2 against a:1 undecided",
         "frozen test set open 3,000",
-        "best version ever (a:0)",
+        "former champion (a:0)",
         "1 slices too small",
     ):
         assert part in told

@@ -48,9 +48,9 @@ def rich(evidence):
     more = {"squared": rng.random(2000), "claims": claims, "seconds": rng.random(8)}
     answers = {"a:1": Answers(RIGHT, **more), "a:2": Answers(BETTER, **more), "a:0": Answers(BETTER)}
     parts = [Part("渠道", "手机", np.arange(2000) % 2 == 0)]
-    sets = [RowSet("earlier", "test set of data 12ab", "o", np.arange(500), "a:0")]
+    sets = [RowSet("earlier", "test set of data 12ab", "o", np.arange(500), ("a:0",))]
     told = {"documents": np.arange(2000), "uses": 1, "parity": True, "facts": {"data": "x"}}
-    return evidence(RIGHT, BETTER, sets, parts, answers=answers, best="a:0", **told)
+    return evidence(RIGHT, BETTER, sets, parts, answers=answers, former=("a:0",), **told)
 
 
 def test_the_same_evidence_gives_the_same_decision(workspace, name, evidence):
@@ -68,7 +68,7 @@ def test_a_decision_by_resampling_is_made_again_too(workspace, name):
     rows = [{"text": "Anna met Bob", "entities": [span]} for _ in range(100)]
     found = [[{"entities": [span | {"confidence": 0.9}] * bool(rng.random() < p)} for _ in rows] for p in (0.7, 0.8)]
     pair = {f"a:{i + 1}": Answers.of(task, "f1", rows, each) for i, each in enumerate(found)}
-    told = Evidence("f1", task, "a:2", "a:1", pair, [RowSet("test", "t", "t", np.arange(100), "a:1")])
+    told = Evidence("f1", task, "a:2", "a:1", pair, [RowSet("test", "t", "t", np.arange(100))])
     made = record_decision(workspace, Gate(resamples=100).decide(told), told)
     recorded, again = decide_again(workspace, made.id)
     assert recorded == again

@@ -15,7 +15,7 @@ RIGHT = np.arange(4000) % 10 > 0
 def trial(evidence):
     parts = [Part("half", str(side), np.arange(4000) % 2 == side) for side in (0, 1)]
     answers = {"a:1": Answers(RIGHT, squared=np.where(RIGHT, 0.01, 0.9))}
-    old = RowSet("earlier", "old", "o", np.arange(1000), "a:1")
+    old = RowSet("earlier", "old", "o", np.arange(1000))
     return Trial(evidence(RIGHT, RIGHT, [old], parts, answers=answers), 0.08)
 
 

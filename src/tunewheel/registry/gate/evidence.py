@@ -74,21 +74,22 @@ def _right(
 
 @dataclass(frozen=True, eq=False)
 class RowSet:
-    """Some of the rows (indices), under the name and fingerprint of the set they are; ``best`` did best there so far.
+    """Some of the rows (indices), under the name and fingerprint of the set they are.
 
-    ``best`` is one of the evidence's versions; the champion itself where no earlier one did better.
+    ``former`` are further versions to compare with there, beside the champion: the one that did best of all that ever
+    were champion, and the first of them, whose score is the only one that was not chosen by these rows.
     """
 
     kind: Literal["test", "new", "earlier"]
     name: str
     fingerprint: str
     rows: Array
-    best: str
+    former: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """Answers of challenger, champion and best versions on the frozen test set, new data and earlier test sets.
+    """Answers of challenger, champion and former ones on the frozen test set, new data and earlier test sets.
 
     ``slices`` divide the rows of the frozen test set (their ``inside`` is bool over all rows); ``documents`` [n] number
     rows that stand or fall together. ``uses`` counts earlier decisions on this test set. ``parity`` says whether what
@@ -110,7 +111,9 @@ class Evidence:
     def __post_init__(self) -> None:
         if [found.kind for found in self.sets].count("test") != 1 or self.sets[0].kind != "test":
             raise GateError("the first set must be the frozen test set, and there is one")
-        lacking = {self.challenger, self.champion, *(found.best for found in self.sets)} - set(self.answers)
+        lacking = {self.challenger, self.champion, *(name for found in self.sets for name in found.former)} - set(
+            self.answers
+        )
         if lacking:
             raise GateError(f"no answers of {', '.join(sorted(lacking))}")
         if any(not len(found.rows) for found in self.sets):
@@ -169,7 +172,10 @@ class Evidence:
         return cls(
             task=load_task(told["task"]),
             answers=answers,
-            sets=[RowSet(rows=arrays[f"set/{i}"], **found) for i, found in enumerate(told["sets"])],
+            sets=[
+                RowSet(rows=arrays[f"set/{i}"], **found | {"former": tuple(found["former"])})
+                for i, found in enumerate(told["sets"])
+            ],
             slices=[Part(name, value, arrays[f"slice/{i}"]) for i, (name, value) in enumerate(told["slices"])],
             documents=arrays.get("documents"),
             **same,

@@ -40,7 +40,7 @@ class Gate:
     >>> from tunewheel.tasks.classification import Classification
     >>> old = np.arange(2000) % 10 > 0                                   # right in nine rows of ten
     >>> answers = {"a:1": Answers(old), "a:2": Answers(old | (np.arange(2000) % 20 == 0))}
-    >>> test = RowSet("test", "test", "…", np.arange(2000), best="a:1")
+    >>> test = RowSet("test", "test", "…", np.arange(2000))
     >>> evidence = Evidence("accuracy", Classification(("no", "yes")), "a:2", "a:1", answers, [test])
     >>> Gate().decide(evidence).verdict
     'promote'
@@ -107,12 +107,12 @@ class _Looking:
         return replace(check, **more)  # type: ignore[arg-type]
 
     def _scores(self) -> Iterator[Check]:
-        """The frozen test set against the champion and the best version ever, then the new data."""
+        """The frozen test set against the champion and the best and the first before it, then the new data."""
         test, champion = self.evidence.test, self.evidence.champion
         yield self._proved("test", test.name, champion, self.overall, self.margins.test)
-        if test.best != champion:
-            found = self._paired(test.best, [test.rows])[0]
-            yield self._proved("best", test.name, test.best, found, self.margins.test)
+        for against in dict.fromkeys(name for name in test.former if name != champion):
+            found = self._paired(against, [test.rows])[0]
+            yield self._proved("former", test.name, against, found, self.margins.test)
         new = [found for found in self.evidence.sets if found.kind == "new"]
         if not new:
             yield Check("new", "no new data", "absent")
@@ -143,7 +143,7 @@ class _Looking:
         if not sets:
             yield Check("earlier", "no earlier test set", "absent")
         champion = self.evidence.champion
-        pairs = [(found, against) for found in sets for against in dict.fromkeys((champion, found.best))]
+        pairs = [(found, against) for found in sets for against in dict.fromkeys((champion, *found.former))]
         told = [self._paired(against, [found.rows])[0] for found, against in pairs]
         names = [(found.name, against) for found, against in pairs]
         yield from self._parts("earlier", names, told, self.margins.earlier)

@@ -45,7 +45,7 @@ TEXT: dict[str, tuple[str, str]] = {
     "small": ("too small", "样本过少"),
     "absent": ("not there", "无"),
     "test": ("frozen test set", "固定测试集"),
-    "best": ("best version ever", "历来最佳版本"),
+    "former": ("former champion", "曾任冠军"),
     "new": ("new data", "新数据"),
     "earlier": ("earlier test set", "早先的测试集"),
     "slice": ("slice", "切片"),
@@ -150,7 +150,7 @@ def remark(check: Check, lang: Lang) -> str:
         told.append(message("resolves", lang, points=points(check.resolves)))
     if check.p is not None and check.state == "worse":
         told.append(f"p {check.p:.3g}")
-    if check.apart is not None and check.kind in ("test", "best", "new"):
+    if check.apart is not None and check.kind in ("test", "former", "new"):
         told.append(message("apart", lang, share=f"{check.apart:.1%}"))
     return "；".join(told) if lang == "zh" else "; ".join(told)
 

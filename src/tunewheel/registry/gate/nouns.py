@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, Self
 
 Verdict = Literal["promote", "refuse", "undecided"]
-Kind = Literal["test", "best", "new", "earlier", "slice", "calibration", "latency", "parity"]
+Kind = Literal["test", "former", "new", "earlier", "slice", "calibration", "latency", "parity"]
 State = Literal["passed", "worse", "open", "small", "absent"]
 
 
@@ -24,7 +24,7 @@ class Margins:
     """
 
     test: float = 0.005
-    """Of the metric on the frozen test set, against the champion and against the best version ever."""
+    """Of the metric on the frozen test set, against the champion, and the best and first before it."""
     new: float = 0.0
     """Of the metric on new data: what the gain must exceed; below 0, what may be lost there too."""
     earlier: float = 0.02

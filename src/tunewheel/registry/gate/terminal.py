@@ -41,7 +41,7 @@ def _table(checks: Sequence[Check]) -> Table:
     for name in ("check", "result", "rows", "before → after", "difference", "margin"):
         table.add_column(name, overflow="fold", justify="right" if name == "rows" else "left")
     for check in checks:
-        against = f" ({check.against})" if check.kind in ("best", "earlier") and check.against else ""
+        against = f" ({check.against})" if check.kind in ("former", "earlier") and check.against else ""
         result = Text(message(check.state, "en"), COLOUR[check.state])
         rows = f"{check.rows:,}" if check.rows else ""
         table.add_row(subject(check, "en") + against, result, rows, *figures(check, 3))
