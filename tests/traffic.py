@@ -47,7 +47,7 @@ def answered(said, lang, seed=0, right=0.9):
     labels, sure = [], []
     for text in said:
         strange = any(text.startswith(phrase) for phrase in NEW[lang])
-        known = next((name for name, (topic, _) in TOPICS[lang].items() if text.startswith(topic.format("")[:3])), None)
+        known = next((name for name, (topic, _) in TOPICS[lang].items() if text.startswith(topic.format("")[:8])), None)
         labels.append(known if known and not strange else "rent")
         sure.append(draw.beta(4, 4) if strange else draw.beta(9, 1))
     hits = draw.random(len(said)) < np.where(np.array(sure) > 0.6, right, 0.3)

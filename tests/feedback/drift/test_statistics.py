@@ -13,6 +13,7 @@ def found(reference, window):
     return {each.name: each for each in reference.statistics(window)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lang", ["en", "zh"])
 def test_without_drift_small_p_values_are_as_rare_as_they_say(lang):
     p = {name: [] for name in LEAST}

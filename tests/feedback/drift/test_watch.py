@@ -63,6 +63,7 @@ def test_a_small_window_is_undecided_and_an_empty_one_is_empty():
     assert (block.windows, block.verdict, block.start) == (2, "undecided", datetime(1970, 1, 1, tzinfo=UTC))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lang", ["en", "zh"])
 def test_without_drift_there_is_hardly_an_alarm(lang):
     alarms = windows = 0

@@ -56,7 +56,7 @@ def _timeline(found: Drifted, name: Name, lang: Lang) -> dict[str, Any]:
     paint = {"dots": {"marker": {"size": sizes, "color": colours, "opacity": 0.75}}}
     line = {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": border, "y1": border}
     layout = {
-        **{"height": 150, "margin": {"l": 34, "r": 8, "t": 6, "b": 26}, "showlegend": False},
+        **{"height": 165, "margin": {"l": 34, "r": 8, "t": 6, "b": 40}, "showlegend": False},
         "yaxis": {"rangemode": "tozero", "nticks": 4, "fixedrange": True, **_LINE},
         # Few dots would have plotly show parts of a second.
         "xaxis": {"type": "date", "fixedrange": True, "nticks": 8, **_LINE},
