@@ -42,10 +42,8 @@ def _told(name: str, command: Any) -> list[str]:
     """One command."""
     parts = [f"## tunewheel {name}\n\n{command.help}\n\n| argument or option | |\n|---|---|"]
     for parameter in command.params:
-        if parameter.param_type_name == "argument":
-            shown = (parameter.name or "").upper()
-        else:
-            shown = ", ".join(parameter.opts)
+        argument = parameter.param_type_name == "argument"
+        shown = (parameter.name or "").upper() if argument else ", ".join(parameter.opts)
         parts.append(f"| `{shown}` | {getattr(parameter, 'help', '') or ''} |")
     return [*parts, ""]
 
@@ -197,7 +195,7 @@ PRETRAINING = """
 
 SERVING = """
     models: what is served: names, `name@alias`, `name:3` or folders, each under its bare name
-    host, port: where to listen; another host than this machine's own needs a key, or `keys: false`; port 0 is any free one
+    host, port: where to listen; another host than this machine's own needs a key, or `keys: false`; port 0 is any
     workers: processes that answer; one a core where none is given
     variant: what versions run as, such as `torch-fp32`; `auto` is chosen for the machine
     keys: `false` asks nobody for a key, whatever keys there are
