@@ -115,12 +115,14 @@ class Desk:
     guard: Guard = field(default_factory=lambda: Guard(local=False))
     recorder: Recorded | None = None
     body: int = 64 << 10
+    give: Any = None
 
     def __post_init__(self) -> None:
         self.lines = StringIO()
         self.logs = Logs(self.lines)
         self.metrics = Metrics()
-        self.app = create_app(self.service, self.guard, self.recorder, self.logs, self.metrics, body=self.body)
+        bounds = {"give": self.give, "body": self.body}
+        self.app = create_app(self.service, self.guard, self.recorder, self.logs, self.metrics, **bounds)
 
     def ask(self, method: str, path: str, **options: Any) -> httpx2.Response:
         """One request, without a socket."""

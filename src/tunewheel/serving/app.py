@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -14,7 +16,8 @@ from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
 
 from tunewheel.serving import shapes
-from tunewheel.serving.bodies import Ask, Bodies, asked, one_row
+from tunewheel.serving.bodies import Ask, Bodies, asked, one_row, remarks
+from tunewheel.serving.errors import UnknownModel
 from tunewheel.serving.gate import NOTE, Gate, Note
 from tunewheel.serving.guard import Guard
 from tunewheel.serving.metrics import Metrics
@@ -24,6 +27,7 @@ from tunewheel.serving.repeats import Repeats, Reply
 from tunewheel.serving.streams import Events, Pieces
 
 if TYPE_CHECKING:
+    from tunewheel.feedback.given import Received
     from tunewheel.serving.fleet import Served
     from tunewheel.serving.logs import Logs
     from tunewheel.serving.recording import Recording
@@ -42,6 +46,7 @@ def create_app(
     logs: Logs | None = None,
     metrics: Metrics | None = None,
     *,
+    give: Callable[..., Received] | None = None,
     body: int = BODY,
 ) -> FastAPI:
     """The service over HTTP. Who starts and stops the service is `tunewheel.serving.run`.
@@ -52,6 +57,7 @@ def create_app(
         recorder: takes every exchange; None records nothing.
         logs: takes a line a request; None logs nothing.
         metrics: what `/metrics` shows; new ones by default.
+        give: takes feedback, as `tunewheel.feedback.given.give` does for a workspace; None takes none.
         body: bytes of a request's body, at most.
     """
     metrics = metrics or Metrics()
@@ -66,7 +72,7 @@ def create_app(
     )
     app.add_middleware(Gate, logs=logs, metrics=metrics)
     app.add_exception_handler(HTTPException, _unrouted)
-    _Paths(service, guard, recorder, logs, metrics, Bodies(body)).add_to(app)
+    _Paths(service, guard, recorder, logs, metrics, Bodies(body), give).add_to(app)
     _document(app)
     return app
 
@@ -82,9 +88,11 @@ class _Paths:
         logs: Logs | None,
         metrics: Metrics,
         bodies: Bodies,
+        give: Callable[..., Received] | None,
     ) -> None:
         self.service, self.guard, self.recorder = service, guard, recorder
         self.logs, self.metrics, self.bodies, self.repeats = logs, metrics, bodies, Repeats()
+        self.give = give
 
     def add_to(self, app: FastAPI) -> None:
         refused = shapes.errors(401, 403, 404, 408, 413, 415, 422, 429, 500, 503, 504)
@@ -96,6 +104,10 @@ class _Paths:
         keyed = shapes.errors(401, 403, 500)
         _add(app, "POST", "/v1/models/{name}/predict", self.predict, {200: answers, **refused}, keyed=True, **body)
         _add(app, "POST", "/v1/models/{name}/stream", self.stream, {200: pieces, **refused}, keyed=True, **one)
+        if self.give is not None:
+            told: dict[str, Any] = {"requestBody": shapes.FEEDBACK_BODY}
+            taken = {200: {"model": shapes.Received, "description": "What became of it."}, **refused}
+            _add(app, "POST", "/v1/feedback", self.feedback, taken, keyed=True, **told)
         _add(app, "GET", "/v1/models", self.models, {200: {"model": shapes.Models}, **keyed}, keyed=True)
         _add(app, "GET", "/metrics", self.shown, {200: _text("text/plain"), **keyed}, keyed=True)
         _add(app, "GET", "/health/live", self.live, {200: {"model": shapes.Live}, **shapes.errors(500)})
@@ -153,6 +165,27 @@ class _Paths:
 
         told = _ascii({"x-tunewheel-version": served.ref})
         return Events(pieces, first, done, told, logs=self.logs, whole=whole)
+
+    async def feedback(self, request: Request) -> Response:
+        """Take what people say of answers: corrections, ratings, outcomes, or labelled rows; each key once."""
+        from tunewheel.store import StoreError
+
+        assert self.give is not None
+        self._admitted("feedback", request, "feedback", rated=True)
+        note: Note = request.scope[NOTE]
+        body = await self.bodies.read(request.scope, request.receive)
+        name, items = remarks(body)
+        if not self._served(name):
+            raise UnknownModel("no model is served under this name")
+        note.model, note.size, note.texts = name, len(body), len(items)
+        try:
+            received = await asyncio.to_thread(self.give, name, items, source=note.key or "anyone")
+        except StoreError:
+            raise Refused(
+                503, "store", "the database is away; send it again, with its key", {"retry-after": "5"}
+            ) from None
+        refused = [{"place": place, "reason": reason} for place, reason in received.refused]
+        return Response(dumped({**asdict(received), "refused": refused}), media_type=_JSON)
 
     async def models(self, request: Request) -> Response:
         """Every model with the version that answers for it now, its task and its labels."""

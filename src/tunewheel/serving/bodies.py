@@ -117,6 +117,29 @@ def asked(body: bytes) -> Ask:
     return Ask(_rows(given[0], value[given[0]]), _timeout(value))
 
 
+REMARKS = 1000
+"""Pieces of feedback in one request, at most."""
+
+
+def remarks(body: bytes) -> tuple[str, list[dict[str, Any]]]:
+    """The model and the feedback on it that a body holds; raises `Refused` (422). What they say is checked later.
+
+    >>> remarks(b'{"model": "tickets", "feedback": [{"exchange": "01KB", "label": "lost"}]}')
+    ('tickets', [{'exchange': '01KB', 'label': 'lost'}])
+    """
+    value = parsed(body)
+    if not isinstance(value, dict) or set(value) != {"model", "feedback"} or not isinstance(value["model"], str):
+        raise _bad('expected {"model": "…", "feedback": [{…}, …]}')
+    given = value["feedback"]
+    if not isinstance(given, list) or not 0 < len(given) <= REMARKS:
+        raise _bad(f"feedback: expected a list of 1 to {REMARKS} objects")
+    for place, one in enumerate(given):
+        if not isinstance(one, dict):
+            raise _bad(f"feedback[{place}]: expected an object, found {_kind(one)}")
+        _sound(one, f"feedback[{place}]", DEPTH)
+    return value["model"], given
+
+
 def one_row(ask: Ask) -> dict[str, Any]:
     """The row of a request that may hold one alone."""
     if len(ask.rows) != 1:

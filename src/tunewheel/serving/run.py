@@ -19,6 +19,7 @@ from tunewheel.serving.logs import Forwarded, Logs
 from tunewheel.serving.metrics import Metrics
 
 if TYPE_CHECKING:
+    from tunewheel.feedback.given import Received
     from tunewheel.serving.recording import Recording
     from tunewheel.serving.service import Event, Service
 
@@ -34,6 +35,7 @@ def run(
     port: int = 8000,
     recorder: Recording | None = None,
     logs: Logs | None = None,
+    give: Callable[..., Received] | None = None,
     body: int = BODY,
     drain: float = 30.0,
     started: Callable[[str], None] = lambda url: None,
@@ -47,6 +49,7 @@ def run(
         port: 0 takes any that is free.
         recorder: takes every exchange.
         logs: takes a line a request.
+        give: takes feedback.
         body: bytes of a request's body, at most.
         drain: seconds for answers under way at the end.
         started: is told the URL as soon as models answer.
@@ -55,7 +58,7 @@ def run(
         ServiceError: the address cannot be listened on, or a model cannot be served.
     """
     with _listening(host, port) as listener:
-        asyncio.run(_serve(build, guard, listener, recorder, logs, body, drain, started))
+        asyncio.run(_serve(build, guard, listener, recorder, logs, give, body, drain, started))
 
 
 async def _serve(
@@ -64,6 +67,7 @@ async def _serve(
     listener: socket.socket,
     recorder: Recording | None,
     logs: Logs | None,
+    give: Callable[..., Received] | None,
     body: int,
     drain: float,
     started: Callable[[str], None],
@@ -76,7 +80,7 @@ async def _serve(
             logs.write(event.kind, **event.fields)
 
     service = build(tell)
-    app = create_app(service, guard, recorder, logs, metrics, body=body)
+    app = create_app(service, guard, recorder, logs, metrics, give=give, body=body)
     with _forwarded(logs):
         server = _Server(_config(app))
         serving = asyncio.create_task(server.serve(sockets=[listener]))

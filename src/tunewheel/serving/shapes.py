@@ -85,6 +85,33 @@ class Models(BaseModel):
     models: list[ModelBody]
 
 
+class RefusedItem(BaseModel):
+    """A piece of feedback that was not taken."""
+
+    place: int = Field(description="Its place in the request, from 1.")
+    reason: str
+
+
+class Received(BaseModel):
+    """What became of feedback; of the new, how many are late, contradict another source, or of an unknown exchange."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                **{"new": 1, "repeated": 0, "superseded": 0, "late": 0, "unknown": 0, "contradictory": 0},
+                "refused": [],
+            }
+        }
+    )
+    new: int
+    repeated: int = Field(description="With a key that was given before: taken once.")
+    superseded: int = Field(description="The same source said otherwise of the same exchange.")
+    late: int
+    unknown: int
+    contradictory: int
+    refused: list[RefusedItem]
+
+
 class Live(BaseModel):
     """The process answers."""
 
@@ -143,6 +170,31 @@ STREAM_BODY: dict[str, Any] = {
                 ]
             },
             "examples": {"one": {"value": {"text": "卡丢了怎么办？"}}},
+        }
+    },
+}
+
+FEEDBACK_BODY: dict[str, Any] = {
+    "required": True,
+    "content": {
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "additionalProperties": False,
+                "properties": {
+                    "model": {"type": "string", "minLength": 1},
+                    "feedback": {"type": "array", "items": {"type": "object"}, "minItems": 1, "maxItems": 1000},
+                },
+                "required": ["model", "feedback"],
+            },
+            "examples": {
+                "correction": {
+                    "value": {"model": "tickets", "feedback": [{"exchange": "01KB…", "label": "card_lost"}]}
+                },
+                "rating": {"value": {"model": "tickets", "feedback": [{"exchange": "01KB…", "rating": -1}]}},
+                "outcome": {"value": {"model": "tickets", "feedback": [{"exchange": "01KB…", "outcome": "escalated"}]}},
+                "row": {"value": {"model": "tickets", "feedback": [{"text": "卡丢了", "label": "card_lost"}]}},
+            },
         }
     },
 }
