@@ -25,6 +25,9 @@ def update(
     min_feedback: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Turn when there are so many new rows.")
     ] = None,
+    on_drift: Annotated[
+        bool, typer.Option("--on-drift", help="Turn when what it is asked or answers has moved (`tunewheel drift`).")
+    ] = False,
     once: Annotated[
         bool, typer.Option("--once", help="Look for a reason once and end, for a scheduler of your own.")
     ] = False,
@@ -46,17 +49,18 @@ def update(
 ) -> None:
     """Learn on from feedback; the new version comes in front only if it is provably not worse.
 
-    Alone, one turn: ends with 0 (promoted, or nothing to learn), 1 (refused) or 3 (undecided). With --every or
-    --min-feedback it goes on turning whenever there is a reason, until it is stopped. Killed, the same command goes on.
+    Alone, one turn: ends with 0 (promoted, or nothing to learn), 1 (refused) or 3 (undecided). With --every,
+    --min-feedback or --on-drift it goes on turning whenever there is a reason, until it is stopped. Killed, the same command goes on.
     """
     from tunewheel import loop
     from tunewheel.cli.gate import margins_of
     from tunewheel.display import Bar, headed
     from tunewheel.feedback.settling import Policy
-    from tunewheel.loop.update import When, keep_turning
+    from tunewheel.loop.update import When, drifted, keep_turning
 
     policy = Policy(disagree=disagree, automatic=automatic, trust=_weights(trust or []))
-    when = When(min_feedback=min_feedback, every=None if every is None else span_of(every))
+    drift = drifted if on_drift else None
+    when = When(min_feedback=min_feedback, every=None if every is None else span_of(every), drift=drift)
     options: dict[str, Any] = {"policy": policy, "margins": margins_of(margin or []), "seed": seed, "lang": lang}
     options |= {"home": home, "database": database, "progress": Bar(stderr)}
     options["say"] = lambda heading, line: headed(stderr, heading, line)

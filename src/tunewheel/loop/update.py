@@ -114,6 +114,19 @@ def keep_turning(
         time.sleep(poll)
 
 
+def drifted(workspace: Workspace, name: str) -> str | None:
+    """What moved of a model's traffic since its version came in front (`tunewheel.loop.drift`), or None."""
+    from tunewheel.loop.drift import drift
+
+    try:
+        found = drift(name, home=workspace.home, database=workspace.database)
+    except LoopError:  # too few exchanges to compare
+        return None
+    if found.alarm is None:
+        return None
+    return f"{', '.join(sorted(found.alarm.fired))} moved by {found.alarm.end:%Y-%m-%d %H:%M}"
+
+
 @dataclass
 class _Turn:
     """One turn under way, by whoever holds the lease."""
