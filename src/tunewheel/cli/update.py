@@ -50,7 +50,8 @@ def update(
     """Learn on from feedback; the new version comes in front only if it is provably not worse.
 
     Alone, one turn: ends with 0 (promoted, or nothing to learn), 1 (refused) or 3 (undecided). With --every,
-    --min-feedback or --on-drift it goes on turning whenever there is a reason, until it is stopped. Killed, the same command goes on.
+    --min-feedback or --on-drift it goes on turning whenever there is a reason, until it is stopped. Killed, the same
+    command goes on.
     """
     from tunewheel import loop
     from tunewheel.cli.gate import margins_of
