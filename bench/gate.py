@@ -44,8 +44,8 @@ def synthetic(rows: int, seed: int = 13) -> Any:
     parts += [Part("language", "zh", chinese), Part("language", "en", ~chinese)]
     parts += [Part("label", str(one), label == one) for one in range(LABELS)]
     sets = [
-        RowSet("test", "test", "now", at, "a:1"),
-        RowSet("earlier", "test before", "before", at[: rows // 3], "a:1"),
+        RowSet("test", "test", "now", at),
+        RowSet("earlier", "test before", "before", at[: rows // 3]),
     ]
     task, answers = Classification([str(one) for one in range(LABELS)]), {"a:1": Answers(right, squared=squared)}
     return Evidence("accuracy", task, "a:1", "a:1", answers, sets, parts)
