@@ -44,8 +44,8 @@ def synthetic(rows: int, seed: int = 13) -> Any:
     parts += [Part("language", "zh", chinese), Part("language", "en", ~chinese)]
     parts += [Part("label", str(one), label == one) for one in range(LABELS)]
     sets = [
-        RowSet("test", "test", "now", at, "a:1"),
-        RowSet("earlier", "test before", "before", at[: rows // 3], "a:1"),
+        RowSet("test", "test", "now", at),
+        RowSet("earlier", "test before", "before", at[: rows // 3]),
     ]
     task, answers = Classification([str(one) for one in range(LABELS)]), {"a:1": Answers(right, squared=squared)}
     return Evidence("accuracy", task, "a:1", "a:1", answers, sets, parts)
@@ -182,14 +182,16 @@ def population(data: Path, count: int, quick: bool) -> tuple[Any, list[Any], lis
         # The champion learns from two thirds; challengers from more or fewer rows, some of them with spoilt labels.
         size = 2700 if number == 0 else int(rng.integers(1800, 4001))
         spoilt = 0.0 if number == 0 else float(rng.choice([0.0, 0.0, 0.05, 0.1, 0.2]))
+        drawn = {"strength": float(rng.choice([1, 10, 100])), "characters": int(rng.integers(2, 5))}
+        how = {"strength": 10.0, "characters": 3} if number == 0 else drawn
         own = [learn[i] for i in rng.permutation(len(learn))[:size]]
         own = [row | {"label": str(rng.choice(labels))} if rng.random() < spoilt else row for row in own]
         with tempfile.TemporaryDirectory() as folder:
-            ready = prepare(task, "none", own, settings.recipe, method="tfidf", options={}, unlabelled=())
+            ready = prepare(task, "none", own, settings.recipe, method="tfidf", options=how, unlabelled=())
             model, _ = ready.train(own, [], Path(folder))
         answers = model.predict(rest)
         right.append(np.array([p["label"] == row["label"] for p, row in zip(answers, rest, strict=True)]))
-        told.append(f"{size} rows, {spoilt:.0%} spoilt")
+        told.append(f"{size} rows, {spoilt:.0%} spoilt, {how}")
         print(number, told[-1], float(right[-1].mean()), file=sys.stderr, flush=True)
     return right, rest, told
 

@@ -43,6 +43,13 @@ def test_the_page_says_why_in_both_languages(undecided):
         assert part in chinese
 
 
+def test_slices_are_named_in_both_languages(evidence):
+    parts = [Part("language", "zh", RIGHT), Part("label", "my card", RIGHT), Part("sales channel", "app", RIGHT)]
+    page = render_html(Gate().decide(evidence(RIGHT, RIGHT, slices=parts)), "zh")
+    for part in ("切片 语言 中文", "切片 标签 my card", "切片 sales channel app"):
+        assert part in page
+
+
 def test_every_message_is_in_both_languages():
     for english, chinese in TEXT.values():
         assert english and chinese

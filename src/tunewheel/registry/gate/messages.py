@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tunewheel.evaluation.messages import slice_name
 from tunewheel.pages import Lang
 from tunewheel.registry.gate.nouns import Check, Decision
 
@@ -49,6 +50,7 @@ TEXT: dict[str, tuple[str, str]] = {
     "new": ("new data", "新数据"),
     "earlier": ("earlier test set", "早先的测试集"),
     "slice": ("slice", "切片"),
+    "label": ("label", "标签"),
     "calibration": ("calibration", "校准"),
     "latency": ("latency", "延迟"),
     "parity": ("export", "导出"),
@@ -116,7 +118,9 @@ def points(share: float) -> str:
 def subject(check: Check, lang: Lang) -> str:
     """What a check is about."""
     if check.kind == "slice" and check.state != "absent":
-        return f"{message('slice', lang)} {check.of}"
+        name, _, value = check.of.partition(" ")
+        shown = (message("label", lang), value) if name == "label" else slice_name(name, value, lang)
+        return " ".join((message("slice", lang), *shown))
     if check.kind == "earlier" and check.state != "absent":
         return f"{message('earlier', lang)} ({check.of.rpartition(' ')[2]})"
     if check.kind == "calibration" and check.state != "absent":
