@@ -4,6 +4,7 @@ import asyncio
 import json
 import random
 import resource
+from collections import deque
 
 import httpx2
 import pytest
@@ -85,6 +86,7 @@ def hostile(draw):
 
 def assault(count):
     desk, draw = Desk(FakeService(), body=8192), random.Random(7)
+    desk.service.asked = deque(maxlen=1)  # a list of all that was asked grows by itself
     seen = {}
 
     async def all_of_them():

@@ -28,6 +28,7 @@ WORDS: dict[Lang, dict[str, str]] = {
         "no_models": "No model is served.",
         "empty": "Write a text first.",
         "away": "The service does not answer.",
+        "need_key": "This service asks for a key: enter one that it knows.",
         "similarity": "similarity",
         "other": "中文",
     },
@@ -48,6 +49,7 @@ WORDS: dict[Lang, dict[str, str]] = {
         "no_models": "没有可用的模型。",
         "empty": "请先输入文本。",
         "away": "服务没有响应。",
+        "need_key": "本服务需要密钥：请输入有效的密钥。",
         "similarity": "相似度",
         "other": "English",
     },
@@ -119,6 +121,7 @@ async function call(path, options = {}) {
   try { reply = await fetch(path, {...options, headers, credentials: "omit"}); }
   catch (error) { if (error.name === "AbortError") throw error; throw new Error(w("away")); }
   if (reply.ok) return reply;
+  if (reply.status === 401) throw new Error(w("need_key"));
   let message = String(reply.status);
   try { message = (await reply.json()).error.message; } catch (error) { /* not ours: the number has to do */ }
   throw new Error(message);
