@@ -11,6 +11,8 @@ from tiny import intent_rows
 from tunewheel import loop
 from tunewheel.data import Dataset
 from tunewheel.evaluation import Report, compare
+from tunewheel.feedback.exchanges import Exchange, count_exchanges, exchange_id
+from tunewheel.feedback.recorder import Recorder
 from tunewheel.loop.again import recorded_settings
 from tunewheel.registry import Registry, keep_dataset, kept_dataset
 from tunewheel.store import Workspace, fail_run, list_datasets, list_erasures, start_run
@@ -106,6 +108,10 @@ def test_after_a_purge_the_text_is_nowhere(workplace, lang):
     with Workspace.open(home) as workspace:
         key = start_run(workspace, "cut", command="train", settings={}).key
         fail_run(workspace, key, f"TaskError: {SAID[lang]} " * 300)  # more than a page of the database
+        asked = {"row": {"text": SAID[lang]}, "prediction": {"label": "lost"}, "variant": "torch-fp32", "seconds": 0.01}
+        with Recorder(workspace, every=0.01) as recorder:
+            recorder.record([Exchange(exchange_id(), "cards", 1, **asked)])
+        assert recorder.counts["recorded"] == 1
     put(
         home / "collected" / "raw.jsonl",
         [{"body": SAID[lang]}, {"body": SAID[lang].replace(" ", "\u2028")}, {"body": "stays"}],
@@ -117,6 +123,8 @@ def test_after_a_purge_the_text_is_nowhere(workplace, lang):
     with Workspace.open(home):  # somebody else has the database open, so that nothing tidies it up by closing it
         found = forgotten(workplace, f"test-{lang}", "--purge")
         assert holding(home, SAID[lang]) == []
+    with Workspace.open(home) as workspace, workspace.read() as connection:
+        assert count_exchanges(connection, "cards") == 0
     assert not list((home / "cache" / "vectors").iterdir())
     assert (home / "collected" / "raw.jsonl").read_text() == '{"body": "stays"}\n'
     other = SAID["zh" if lang == "en" else "en"]

@@ -221,8 +221,11 @@ class _Found:
 
     def purge(self, erasure: Erasure) -> list[Path]:
         """Remove whatever in the workspace still shows the rows."""
+        from tunewheel.feedback.erase import erase_exchanges
         from tunewheel.registry.purge import Purge
 
+        # First: the datasets, which tell what to look for, go last.
+        erase_exchanges(self.workspace, self.gone)
         return Purge(self.workspace, erasure, self.gone, tuple(holding.folder for holding in self.holdings)).run()
 
 

@@ -1,0 +1,61 @@
+"""What was asked to be forgotten is in no exchange, no feedback and no line that waits for the database."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+from sqlalchemy import insert, select
+
+from tunewheel.data.erased import Erased
+from tunewheel.feedback.erase import erase_exchanges
+from tunewheel.feedback.exchanges import Exchange, exchange_id, list_exchanges
+from tunewheel.feedback.recorder import Recorder
+from tunewheel.store import Workspace
+from tunewheel.store.schema import feedback
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+SAID = "write to jane.brown@example.com about 我的卡"
+
+
+def exchange(text: str, **values) -> Exchange:
+    told = {"prediction": {"label": "lost"}, "variant": "torch-fp32", "seconds": 0.01, **values}
+    return Exchange(
+        **{"id": exchange_id(NOW), "name": "tickets", "number": 1, "row": {"text": text}, "at": NOW, **told}
+    )
+
+
+def recorded(workspace: Workspace) -> list[Exchange]:
+    with workspace.read() as connection:
+        return list_exchanges(connection, "tickets", limit=None)
+
+
+def _feedback(key: str, **values) -> dict:
+    told = {"key": key, "kind": "correction", "name": "tickets", "value": {"label": "lost"}, "source": "desk"}
+    return {**told, "at": NOW, "received": NOW, "status": "new", "exchange": None, "row": None, **values}
+
+
+def test_an_erased_text_leaves_exchanges_and_their_feedback_though_it_was_masked(workspace: Workspace) -> None:
+    mine, other = exchange(SAID), exchange("stays")
+    answer = exchange("who asked?", prediction={"answer": SAID})
+    with Recorder(workspace, every=0.05) as recorder:
+        recorder.record([mine, other, answer])
+    assert len(recorded(workspace)) == 3
+    assert all("jane.brown" not in str(one) for one in recorded(workspace))
+    rows = [_feedback("a", exchange=mine.id), _feedback("b", exchange=other.id), _feedback("c", row={"text": SAID})]
+    with workspace.begin() as connection:
+        connection.execute(insert(feedback), rows)
+    assert erase_exchanges(workspace, Erased({SAID}, set())) == 4
+    assert [one.id for one in recorded(workspace)] == [other.id]
+    with workspace.read() as connection:
+        assert connection.scalars(select(feedback.c.key)).all() == ["b"]
+    assert erase_exchanges(workspace, Erased({SAID}, set())) == 0
+
+
+def test_lines_that_wait_on_the_disk_go_too(workspace: Workspace) -> None:
+    spool = workspace.home / "spool"
+    spool.mkdir()
+    lines = [json.dumps({"row": {"text": text}}) + "\n" for text in (SAID, "stays")]
+    (spool / "1-1.jsonl").write_text("".join(lines), encoding="ascii")
+    assert erase_exchanges(workspace, Erased({SAID}, set())) == 1
+    assert (spool / "1-1.jsonl").read_text(encoding="ascii") == lines[1]
