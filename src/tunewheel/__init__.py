@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tunewheel.loop.clean import clean
     from tunewheel.loop.collect import collect
     from tunewheel.loop.distill import distill
+    from tunewheel.loop.export import export
     from tunewheel.loop.forget import forget
     from tunewheel.loop.topics import topics
     from tunewheel.loop.tune import tune
@@ -47,6 +48,7 @@ _HOMES = {
     "compare": "tunewheel.evaluation",
     "distill": "tunewheel.loop",
     "evaluate": "tunewheel.evaluation",
+    "export": "tunewheel.loop",
     "forget": "tunewheel.loop",
     "pretrain": "tunewheel.loop",
     "topics": "tunewheel.loop",
@@ -74,6 +76,7 @@ __all__ = [
     "compare",
     "distill",
     "evaluate",
+    "export",
     "forget",
     "pretrain",
     "topics",

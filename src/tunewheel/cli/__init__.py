@@ -13,6 +13,7 @@ from tunewheel.cli.clean import clean
 from tunewheel.cli.collect import collect
 from tunewheel.cli.compare import compare
 from tunewheel.cli.distill import distill
+from tunewheel.cli.export import export
 from tunewheel.cli.forget import forget
 from tunewheel.cli.options import stderr
 from tunewheel.cli.pretrain import pretrain
@@ -30,7 +31,7 @@ app = typer.Typer(
 for command in (
     *(learn.demo, collect, check, clean, topics, pretrain, learn.train, compare, tune, distill),
     *(score.evaluate, score.predict),
-    *(registry.models, registry.trace, registry.promote, registry.rollback, forget),
+    *(registry.models, registry.trace, registry.promote, registry.rollback, export, forget),
 ):
     app.command()(command)
 
@@ -82,6 +83,8 @@ def _expected() -> tuple[type[Exception], ...]:
         "tunewheel.lineage.find": ("TraceError",),
         "tunewheel.loop": ("LoopError",),
         "tunewheel.models.backbones": ("BackboneError",),
+        "tunewheel.models.exporting.folder": ("ExportError",),
+        "tunewheel.models.exporting.graph": ("MissingExport",),
         "tunewheel.models.language.base": ("LanguageModelError",),
         "tunewheel.models.methods.base": ("MethodError",),
         "tunewheel.models.model": ("ModelError",),

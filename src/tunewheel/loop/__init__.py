@@ -5,6 +5,7 @@ from tunewheel.loop.clean import clean
 from tunewheel.loop.collect import collect
 from tunewheel.loop.compare import Compared, climb
 from tunewheel.loop.distill import distill
+from tunewheel.loop.export import export
 from tunewheel.loop.forget import Forgotten, forget
 from tunewheel.loop.learn import default_base, train
 from tunewheel.loop.pretraining import pretrain
@@ -25,6 +26,7 @@ __all__ = [
     "default_name",
     "distill",
     "evaluate",
+    "export",
     "forget",
     "load",
     "predict",

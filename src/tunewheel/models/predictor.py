@@ -128,6 +128,12 @@ class Predictor:
             found += [seen[i][0] for i in sorted(seen)]
         return np.stack(found) if found else np.zeros((0, self.network.head.in_features), dtype=np.float32)
 
+    def outputs(self, rows: Sequence[Row], wanted: Sequence[Output]) -> Iterator[tuple[npt.NDArray[np.float32], ...]]:
+        """The outputs ``wanted`` of every window of the rows, those by token for its own pieces alone."""
+        windows = self.task.encode(rows, self.encoder)
+        for i, found in self._outputs(windows, wanted):
+            yield tuple(self._inside(windows[i], each) if each.ndim == 2 else each for each in found)
+
     @property
     def _width(self) -> int:
         return int(self.network.backbone.config.hidden_size)
