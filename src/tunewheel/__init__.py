@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tunewheel.loop.collect import collect
     from tunewheel.loop.distill import distill
     from tunewheel.loop.drift import drift
+    from tunewheel.loop.export import export
     from tunewheel.loop.forget import forget
     from tunewheel.loop.gate import gate
     from tunewheel.loop.topics import topics
@@ -51,6 +52,7 @@ _HOMES = {
     "distill": "tunewheel.loop",
     "drift": "tunewheel.loop",
     "evaluate": "tunewheel.evaluation",
+    "export": "tunewheel.loop",
     "forget": "tunewheel.loop",
     "gate": "tunewheel.loop",
     "pretrain": "tunewheel.loop",
@@ -81,6 +83,7 @@ __all__ = [
     "distill",
     "drift",
     "evaluate",
+    "export",
     "forget",
     "gate",
     "pretrain",

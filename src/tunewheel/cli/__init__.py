@@ -14,6 +14,7 @@ from tunewheel.cli.collect import collect
 from tunewheel.cli.compare import compare
 from tunewheel.cli.distill import distill
 from tunewheel.cli.drift import drift
+from tunewheel.cli.export import export
 from tunewheel.cli.feedback import feedback, suggest
 from tunewheel.cli.forget import forget
 from tunewheel.cli.gate import gate
@@ -37,7 +38,7 @@ for command in (
     *(learn.demo, collect, check, clean, topics, pretrain, learn.train, compare, tune, distill),
     *(score.evaluate, score.predict),
     *(drift, registry.models, registry.trace, suggest, update, gate, registry.promote, registry.rollback, forget),
-    serve,
+    *(export, serve),
 ):
     app.command()(command)
 app.add_typer(feedback, name="feedback")
@@ -93,6 +94,8 @@ def _expected() -> tuple[type[Exception], ...]:
         "tunewheel.lineage.find": ("TraceError",),
         "tunewheel.loop": ("LoopError",),
         "tunewheel.models.backbones": ("BackboneError",),
+        "tunewheel.models.exporting.folder": ("ExportError",),
+        "tunewheel.models.exporting.graph": ("MissingExport",),
         "tunewheel.models.language.base": ("LanguageModelError",),
         "tunewheel.models.methods.base": ("MethodError",),
         "tunewheel.models.model": ("ModelError",),

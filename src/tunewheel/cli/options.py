@@ -24,6 +24,9 @@ Lang = Annotated[Literal["en", "zh"], typer.Option(help="Language of the report 
 OnError = Annotated[
     Literal["raise", "skip"], typer.Option("--on-error", help="skip: leave bad rows out, and write down which and why.")
 ]
+Variant = Annotated[
+    str, typer.Option(help="How the network computes: torch-fp32, torch-bf16, or exported: onnx-fp32, onnx-int8.")
+]
 Why = Annotated[str, typer.Option(help="The reason, kept in the history.")]
 
 HOME = Path(".tunewheel")

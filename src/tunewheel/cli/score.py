@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tunewheel.cli.options import HOME, Database, Home, Json, Lang, OnError, print_json, stderr, stdout
+from tunewheel.cli.options import HOME, Database, Home, Json, Lang, OnError, Variant, print_json, stderr, stdout
 
 if TYPE_CHECKING:
     from tunewheel.evaluation import Report
@@ -33,6 +33,7 @@ def evaluate(
         list[str] | None,
         typer.Option(metavar="NAME", help="Score changed rows too: typos, case … or all; may be repeated."),
     ] = None,
+    variant: Variant = "torch-fp32",
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Folder for report.json and report.html.")
     ] = None,
@@ -57,7 +58,7 @@ def evaluate(
             raise typer.BadParameter("changed rows need a --model to answer them", param_hint="--robustness")
         reports = [loop.score_file(data, predictions, **options)]
     elif model:
-        reports = loop.evaluate(data, model, **options, robustness=robustness or ())
+        reports = loop.evaluate(data, model, **options, robustness=robustness or (), variant=variant)
     else:
         raise typer.BadParameter("give --model, or --predictions FILE", param_hint="--model")
     from tunewheel.evaluation import compare
@@ -85,7 +86,7 @@ def predict(
     ] = None,
     text: Annotated[str | None, typer.Option(help="The column that holds the text; `text` by default.")] = None,
     format: Annotated[str | None, typer.Option(help="jsonl, csv or tsv; by the file's ending.")] = None,
-    precision: Annotated[Literal["fp32", "bf16"], typer.Option(help="Arithmetic of the network.")] = "fp32",
+    variant: Variant = "torch-fp32",
     on_error: OnError = "raise",
     home: Home = HOME,
     database: Database = None,
@@ -94,7 +95,7 @@ def predict(
     from tunewheel import loop
     from tunewheel.display import headed
 
-    options: dict[str, Any] = {"text": text, "format": format, "precision": precision, "on_error": on_error}
+    options: dict[str, Any] = {"text": text, "format": format, "variant": variant, "on_error": on_error}
     options |= {"home": home, "database": database, "say": lambda heading, line: headed(stderr, heading, line)}
     count = loop.predict(model, file, output, **options)
     stderr.print(f"{count:,} rows predicted" + (f", written to {output}" if output else ""))

@@ -6,6 +6,7 @@ from tunewheel.loop.collect import collect
 from tunewheel.loop.compare import Compared, climb
 from tunewheel.loop.distill import distill
 from tunewheel.loop.drift import drift
+from tunewheel.loop.export import export
 from tunewheel.loop.forget import Forgotten, forget
 from tunewheel.loop.gate import Gated, SelfTest, gate, self_test
 from tunewheel.loop.learn import default_base, train
@@ -33,6 +34,7 @@ __all__ = [
     "distill",
     "drift",
     "evaluate",
+    "export",
     "forget",
     "gate",
     "load",

@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from tunewheel.loop.export import Through
 from tunewheel.loop.reading import LoopError, load, read_dataset, scope_of
 from tunewheel.training import Say
 
@@ -24,6 +25,7 @@ def evaluate(
     split: str | None = None,
     slices: Sequence[str] | None = None,
     robustness: Sequence[str] = (),
+    variant: str = "torch-fp32",
     home: str | Path = ".tunewheel",
     database: str | None = None,
     say: Say = lambda heading, line: None,
@@ -31,6 +33,7 @@ def evaluate(
 ) -> list[Report]:
     """Score one model or several on a split of ``data`` (its test split, else all of a single file's rows).
 
+    ``variant`` is how the models compute (`tunewheel.models.exporting.variants`): name the one that is served.
     Where this workspace keeps the rows a model learned from, those of its rows that ``data`` holds too are told apart.
     """
     from tunewheel.evaluation import evaluate as score
@@ -48,7 +51,7 @@ def evaluate(
         learned = kept_dataset(workspace, model.origin.dataset)
         reports.append(
             score(
-                model,
+                Through.variant(model, name, variant, workspace),
                 dataset[chosen],
                 name=name,
                 dataset=dataset.fingerprint,
@@ -57,7 +60,7 @@ def evaluate(
                 slices=slices,
                 robustness=robustness,
                 donors=learned["train"] if learned else None,
-                facts={"split": chosen},
+                facts={"split": chosen, **({} if variant == "torch-fp32" else {"variant": variant})},
             )
         )
     return reports
@@ -101,7 +104,7 @@ def predict(
     *,
     text: str | None = None,
     format: str | None = None,
-    precision: Literal["fp32", "bf16"] = "fp32",
+    variant: str = "torch-fp32",
     on_error: Literal["raise", "skip"] = "raise",
     home: str | Path = ".tunewheel",
     database: str | None = None,
@@ -115,9 +118,11 @@ def predict(
     """
     from tunewheel.data.rejected import rejecting
     from tunewheel.data.streams import Passage, Unfit, format_of, read_stream, write_stream
+    from tunewheel.store import Workspace
 
     form = format_of(source, format)
     loaded = load(model, home=home, database=database)
+    through = Through.variant(loaded, model, variant, Workspace(home, database))
     column = text or loaded.origin.settings.get("text")
     shown = str(source or "<stdin>")
     written = format_of(target, format or (form if target is None else None))
@@ -126,7 +131,7 @@ def predict(
     passage = Passage(read_stream(source, form), column, shown, skip=skip, asks=asks)
     count = 0
     with write_stream(target, written) as write, rejecting(aside) if aside else nullcontext() as rejected:
-        for found in passage.rejoin(loaded.predictor(precision).stream):
+        for found in passage.rejoin(through.answers.stream):
             if not isinstance(found, Unfit):
                 row, prediction = found
                 write({**row, **_answer(loaded.task, prediction, table=written != "jsonl")})

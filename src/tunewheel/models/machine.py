@@ -63,3 +63,15 @@ def library_versions() -> dict[str, str]:
 
     names = ("tunewheel", "torch", "transformers", "tokenizers", "datasets", "numpy")
     return {"python": platform.python_version(), **{name: version(name) for name in names}}
+
+
+@lru_cache(maxsize=1)
+def machine_name() -> str:
+    """The processor this runs on and its cores, as figures measured here are labelled."""
+    import os
+    from pathlib import Path
+
+    told = Path("/proc/cpuinfo")
+    lines = told.read_text(encoding="utf-8").splitlines() if told.is_file() else []
+    name = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "")
+    return f"{name or platform.processor() or platform.machine()}, {os.cpu_count()} cores"

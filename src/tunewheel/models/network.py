@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Self
 
+import torch
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import ModelOutput
@@ -118,14 +119,14 @@ class Network(PreTrainedModel):
         ``soft`` is what a teacher says, in the shape of the logits and NaN where it says nothing; the loss is then
         `tunewheel.models.distillation.loss.blended`.
         """
-        logits = self.head(self.dropout(self.features(input_ids, attention_mask, shape_ids, inside)))
+        logits = self.scores(self.hidden(input_ids, attention_mask, shape_ids), attention_mask, inside)
         loss = None
         if labels is not None and soft is not None:
             loss = blended(self, logits, labels, soft, attention_mask)
         elif labels is not None:
             loss = self.loss(logits, labels, attention_mask)
-        if self.config.loss == "crf" and labels is None:
-            logits = self.crf(logits.float(), attention_mask)
+        if labels is None:
+            logits = self.answers(logits, attention_mask)
         return ModelOutput(loss=loss, logits=logits)
 
     def features(
@@ -139,7 +140,22 @@ class Network(PreTrainedModel):
 
         Vectors are the mean of the tokens ``inside`` the text, as `Predictor.vectors` has it.
         """
-        hidden = self.hidden(input_ids, attention_mask, shape_ids)
+        return self.pooled(self.hidden(input_ids, attention_mask, shape_ids), attention_mask, inside)
+
+    def scores(self, hidden: Tensor, attention_mask: Tensor, inside: Tensor | None = None) -> Tensor:
+        """What the head says of hidden states [batch, length, width], before any CRF; shaped as the logits are."""
+        said: Tensor = self.head(self.dropout(self.pooled(hidden, attention_mask, inside)))
+        return said
+
+    def answers(self, scores: Tensor, attention_mask: Tensor) -> Tensor:
+        """What the network answers by its `scores`: log-marginals under a CRF, else the scores."""
+        if self.config.loss != "crf":
+            return scores
+        marginals: Tensor = self.crf(scores.float(), attention_mask)
+        return marginals
+
+    def pooled(self, hidden: Tensor, attention_mask: Tensor, inside: Tensor | None = None) -> Tensor:
+        """What the head sees of hidden states [batch, length, width]; see `features`."""
         if self.config.level == "sequence":
             hidden = _pooled(hidden, attention_mask, getattr(self.backbone, "pooling", "mean"))
         elif self.config.level == "vector":
@@ -148,8 +164,9 @@ class Network(PreTrainedModel):
 
     def hidden(self, input_ids: Tensor, attention_mask: Tensor, shape_ids: Tensor | None = None) -> Tensor:
         """The backbone's last hidden states [batch, length, width], before any head."""
-        # A mask of ones makes SDPA take its slower masked path.
-        needed = getattr(self.backbone, "needs_mask", False) or not bool(attention_mask.all())
+        # A mask of ones makes SDPA take its slower masked path; a graph must not be made for such batches alone.
+        exporting = torch.compiler.is_exporting()
+        needed = getattr(self.backbone, "needs_mask", False) or exporting or not bool(attention_mask.all())
         mask = attention_mask if needed else None
         shaped = self.config.word_shapes and shape_ids is not None
         if not (shaped or self.config.virtual):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from copy import copy
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,44 @@ CHUNK = 2048
 
 BATCH_TOKENS = 2048
 
+Output = Literal["logits", "hidden", "features"]
+""""logits": what `Network.forward` answers; "hidden": the last hidden states [batch, length, width]; "features": what
+the head sees."""
+
+
+class Run(Protocol):
+    """How a batch is computed: by torch here, by another engine in `tunewheel.models.exporting`."""
+
+    def __call__(self, batch: Mapping[str, Any], wanted: Sequence[Output]) -> list[npt.NDArray[np.float32]]:
+        """The outputs ``wanted`` of one collated batch (`TextEncoder.collate`), all in one pass."""
+
+
+class TorchRun:
+    """A `Network` as it is, outside of training, in fp32 or under bf16 autocast."""
+
+    def __init__(self, network: Network, precision: Literal["fp32", "bf16"]) -> None:
+        self.network = network
+        self.precision = precision
+
+    def __call__(self, batch: Mapping[str, Any], wanted: Sequence[Output]) -> list[npt.NDArray[np.float32]]:
+        """Move the batch to the network's device and compute."""
+        import torch
+
+        network = self.network
+        was_training, device = network.training, network.device
+        network.eval()
+        with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+            placed = {name: tensor.to(device) for name, tensor in batch.items()}
+            mask, hidden = placed["attention_mask"], network.hidden(**placed)
+            made: dict[Output, Callable[[], Any]] = {
+                "hidden": lambda: hidden,
+                "features": lambda: network.pooled(hidden, mask),
+                "logits": lambda: network.answers(network.scores(hidden, mask), mask),
+            }
+            found = [made[name]() for name in wanted]
+        network.train(was_training)
+        return [output.float().cpu().numpy() for output in found]
+
 
 class Predictor:
     """Rows in, predictions out, in order and at constant memory.
@@ -32,13 +71,17 @@ class Predictor:
     def __init__(
         self, network: Network, task: Task, encoder: TextEncoder, precision: Literal["fp32", "bf16"] = "fp32"
     ) -> None:
-        import torch
-
         keep_memory()
         self.network = network
         self.task = task
         self.encoder = encoder
-        self.dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+        self.run: Run = TorchRun(network, precision)
+
+    def through(self, run: Run) -> Self:
+        """The same predictor over another way to compute."""
+        other = copy(self)
+        other.run = run
+        return other
 
     def __call__(self, rows: Sequence[Row]) -> list[Prediction]:
         """Predict all rows; see `stream`."""
@@ -48,6 +91,16 @@ class Predictor:
         """Predict rows as they come, `CHUNK` at a time."""
         for chunk in self.chunks(rows):
             yield from self.task.decode(chunk, *self._said(chunk))
+
+    def described(self, rows: Iterable[Row]) -> tuple[list[Prediction], npt.NDArray[np.float32]]:
+        """Predictions and the rows' `vectors` [n, width], out of one pass."""
+        predictions: list[Prediction] = []
+        vectors = [np.zeros((0, self._width), dtype=np.float32)]
+        for chunk in self.chunks(rows):
+            mean = _Mean(len(chunk), self._width)
+            predictions += self.task.decode(chunk, *self._said(chunk, mean))
+            vectors.append(mean.vectors)
+        return predictions, np.concatenate(vectors)
 
     def readings(self, rows: Sequence[Row]) -> list[npt.NDArray[Any]]:
         """What the network says of each row, whatever its tokenizer (`Task.readings`)."""
@@ -59,27 +112,31 @@ class Predictor:
         Pieces that stand in several windows of a long row count in each; special tokens and neighbouring rows in a
         window do not count. A text without a single piece is all zeros. Only the result grows with the rows.
         """
-        width = self.network.backbone.config.hidden_size
-        parts = [self._vectors(chunk, width) for chunk in self.chunks(rows)]
-        return np.concatenate(parts) if parts else np.zeros((0, width), dtype=np.float32)
+        parts = [np.zeros((0, self._width), dtype=np.float32)]
+        for chunk in self.chunks(rows):
+            windows, mean = self.task.encode(chunk, self.encoder), _Mean(len(chunk), self._width)
+            for i, (hidden,) in self._outputs(windows, ["hidden"]):
+                mean.add(windows[i], self._inside(windows[i], hidden))
+            parts.append(mean.vectors)
+        return np.concatenate(parts)
 
     def features(self, rows: Iterable[Row]) -> npt.NDArray[np.float32]:
         """What the head sees of every window that holds a text's piece [windows, width], in order."""
         found: list[npt.NDArray[np.float32]] = []
         for chunk in self.chunks(rows):
-            seen = dict(self._outputs(self.task.encode(chunk, self.encoder), self.network.features))
-            found += [seen[i] for i in sorted(seen)]
+            seen = dict(self._outputs(self.task.encode(chunk, self.encoder), ["features"]))
+            found += [seen[i][0] for i in sorted(seen)]
         return np.stack(found) if found else np.zeros((0, self.network.head.in_features), dtype=np.float32)
 
-    def _vectors(self, rows: list[Row], width: int) -> npt.NDArray[np.float32]:
+    def outputs(self, rows: Sequence[Row], wanted: Sequence[Output]) -> Iterator[tuple[npt.NDArray[np.float32], ...]]:
+        """The outputs ``wanted`` of every window of the rows, those by token for its own pieces alone."""
         windows = self.task.encode(rows, self.encoder)
-        total, pieces = np.zeros((len(rows), width)), np.zeros((len(rows), 1))
-        for i, hidden in self._outputs(windows, self.network.hidden):
-            for part in windows[i].parts:
-                length = part.stop - part.start
-                total[part.row] += self._inside(windows[i], hidden)[part.at : part.at + length].sum(0)
-                pieces[part.row] += length
-        return (total / np.maximum(pieces, 1)).astype(np.float32)
+        for i, found in self._outputs(windows, wanted):
+            yield tuple(self._inside(windows[i], each) if each.ndim == 2 else each for each in found)
+
+    @property
+    def _width(self) -> int:
+        return int(self.network.backbone.config.hidden_size)
 
     def chunks(self, rows: Iterable[Row]) -> Iterator[list[Row]]:
         """Rows `CHUNK` at a time; those that the task reads together are not parted."""
@@ -92,37 +149,32 @@ class Predictor:
         if chunk:
             yield chunk
 
-    def _said(self, rows: Sequence[Row]) -> tuple[_Once, list[Window], list[Any]]:
-        """The rows' windows and what the network says of each, with the encoder that remembers the rows."""
+    def _said(self, rows: Sequence[Row], mean: _Mean | None = None) -> tuple[_Once, list[Window], list[Any]]:
+        """The rows' windows and what the network says of each, with the encoder that remembers the rows.
+
+        ``mean`` is given the hidden states of every window, from the same pass.
+        """
         once = _Once(self.encoder)
         windows = self.task.encode(rows, once)
         outputs: list[Any] = [self._nothing() for _ in windows]
-        for i, output in self._outputs(windows, lambda **batch: self.network(**batch).logits):
+        for i, (output, *hidden) in self._outputs(windows, ["logits", "hidden"] if mean else ["logits"]):
             outputs[i] = self._inside(windows[i], output) if output.ndim == 2 else output
+            if mean:
+                mean.add(windows[i], self._inside(windows[i], hidden[0]))
         return once, windows, outputs
 
-    def _outputs(self, windows: Sequence[Window], compute: Callable[..., Any]) -> Iterator[tuple[int, Any]]:
-        """Run ``compute`` on batches of like length; yields each window's place and its share of the result."""
+    def _outputs(
+        self, windows: Sequence[Window], wanted: Sequence[Output]
+    ) -> Iterator[tuple[int, tuple[npt.NDArray[np.float32], ...]]]:
+        """Compute batches of like length; yields each window's place and its share of every output wanted."""
         sizes = [self.encoder.size(window) for window in windows]
         order = sorted((i for i, size in enumerate(sizes) if size), key=sizes.__getitem__)
         at = 0
         for size in budgeted([sizes[i] for i in order], BATCH_TOKENS):
             members = order[at : at + size]
             at += size
-            yield from zip(members, self._computed([windows[i] for i in members], compute), strict=True)
-
-    def _computed(self, windows: Sequence[Window], compute: Callable[..., Any]) -> npt.NDArray[np.float32]:
-        """What ``compute`` makes of one batch, outside of training."""
-        import torch
-
-        was_training = self.network.training
-        self.network.eval()
-        batch = self.encoder.collate([_unlabelled(window) for window in windows])
-        with torch.inference_mode(), self._autocast():
-            output = compute(**{name: tensor.to(self.network.device) for name, tensor in batch.items()})
-        self.network.train(was_training)
-        array: npt.NDArray[np.float32] = output.float().cpu().numpy()
-        return array
+            batch = self.encoder.collate([_unlabelled(windows[i]) for i in members])
+            yield from zip(members, zip(*self.run(batch, wanted), strict=True), strict=True)
 
     def _inside(self, window: Window, output: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """What of an output by token [length, …] belongs to the window's own pieces."""
@@ -134,11 +186,24 @@ class Predictor:
         head = self.task.head()
         return np.zeros(head.outputs if head.level == "sequence" else (0, head.outputs), dtype=np.float32)
 
-    def _autocast(self) -> Any:
-        import torch
 
-        enabled = self.dtype is not torch.float32
-        return torch.autocast(self.network.device.type, dtype=torch.bfloat16, enabled=enabled)
+class _Mean:
+    """The mean of hidden states over the pieces of every row."""
+
+    def __init__(self, rows: int, width: int) -> None:
+        self.total, self.pieces = np.zeros((rows, width)), np.zeros((rows, 1))
+
+    def add(self, window: Window, hidden: npt.NDArray[np.float32]) -> None:
+        """Count a window's ``hidden`` states [pieces, width] in."""
+        for part in window.parts:
+            length = part.stop - part.start
+            self.total[part.row] += hidden[part.at : part.at + length].sum(0)
+            self.pieces[part.row] += length
+
+    @property
+    def vectors(self) -> npt.NDArray[np.float32]:
+        """A vector a row, zeros where nothing was counted."""
+        return np.asarray(self.total / np.maximum(self.pieces, 1), dtype=np.float32)
 
 
 class _Once:

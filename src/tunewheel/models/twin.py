@@ -78,11 +78,25 @@ class Apart(Predictor):
     def stream(self, rows: Iterable[Row]) -> Iterator[Prediction]:
         """Predict rows as they come."""
         for chunk in self.chunks(rows):
-            sides = [self.pairs.sides(row) for row in chunk]
-            place = {text: i for i, text in enumerate(dict.fromkeys(text for pair in sides for text in pair))}
-            vectors = self.vectors({"text": text} for text in place)
-            first, second = (vectors[[place[pair[side]] for pair in sides]] for side in (0, 1))
-            yield from self.pairs.judged((first * second).sum(axis=1))
+            yield from self.pairs.judged(np.multiply(*self._sides(chunk)).sum(axis=1))
+
+    def described(self, rows: Iterable[Row]) -> tuple[list[Prediction], npt.NDArray[np.float32]]:
+        """Predictions, and for each pair the mean direction of its two vectors [n, width], out of one pass."""
+        predictions: list[Prediction] = []
+        vectors = [np.zeros((0, self._width), dtype=np.float32)]
+        for chunk in self.chunks(rows):
+            first, second = self._sides(chunk)
+            predictions += self.pairs.judged((first * second).sum(axis=1))
+            vectors.append(unit(first + second))
+        return predictions, np.concatenate(vectors)
+
+    def _sides(self, rows: Sequence[Row]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """The vectors of the first and of the second texts [n, width]; each text is read once."""
+        sides = [self.pairs.sides(row) for row in rows]
+        place = {text: i for i, text in enumerate(dict.fromkeys(text for pair in sides for text in pair))}
+        vectors = self.vectors({"text": text} for text in place)
+        first, second = (vectors[[place[pair[side]] for pair in sides]] for side in (0, 1))
+        return first, second
 
     def vectors(self, rows: Iterable[Row]) -> npt.NDArray[np.float32]:
         """Sentence vectors [n, width] of length 1 (`Predictor.vectors`); all zeros for a text without a piece."""

@@ -33,9 +33,9 @@ def read_after(
     """
     tokens = virtual["tokens"]
     learned = table(torch.arange(tokens, device=embedded.device)[None])
-    seen = None if mask is None else torch.cat([mask.new_ones(len(mask), tokens), mask], dim=1)
+    seen = None if mask is None else torch.cat([mask.new_ones(mask.shape[0], tokens), mask], dim=1)
     if virtual["place"] == "input":
-        before = learned.to(embedded.dtype).expand(len(embedded), -1, -1)
+        before = learned.to(embedded.dtype).expand(embedded.shape[0], -1, -1)
         whole: Tensor = backbone(
             inputs_embeds=torch.cat([before, embedded], dim=1), attention_mask=seen
         ).last_hidden_state
@@ -43,7 +43,7 @@ def read_after(
     if seen is not None:
         # The library would make a mask as wide as the text alone.
         seen = seen.bool()[:, None, None].expand(-1, 1, embedded.shape[1], -1)
-    cache = _keys_and_values(learned, backbone.config, len(embedded))
+    cache = _keys_and_values(learned, backbone.config, embedded.shape[0])
     hidden: Tensor = backbone(inputs_embeds=embedded, attention_mask=seen, past_key_values=cache).last_hidden_state
     return hidden
 

@@ -1,0 +1,1 @@
+"""A model's network as files that other engines compute: ONNX in fp32 and int8, declared and checked."""

@@ -1,0 +1,155 @@
+"""From a network to ONNX graphs: fp32 as it is, and int8 whose answers no neighbour moves."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tunewheel.models.network import Network
+
+OPSET = 23
+"""The first opset in which attention is one operator. `onnxruntime.transformers` finds none to fuse in what torch's
+exporter writes for older ones (0 of MiniLM's 6, opset 20), where it stands as a dozen operators."""
+
+BLOCK = 128
+"""Numbers of a row that share a scale in int8."""
+
+
+class MissingExport(ImportError):
+    """The extra `export` is not installed."""
+
+
+def check_export() -> None:
+    """Raise `MissingExport` with the command that installs it."""
+    from importlib.util import find_spec
+
+    if any(find_spec(name) is None for name in ("onnx", "onnxruntime", "onnxscript")):
+        raise MissingExport("export needs packages: pip install 'tunewheel[export]'")
+
+
+def write_graph(network: Network, path: Path) -> dict[str, int]:
+    """Write a network as one ONNX file in fp32; returns how many operators of each kind it has.
+
+    Inputs are ``input_ids``, ``attention_mask`` and, for a network with word shapes, ``shape_ids``, all int64
+    [batch, length], both free. Outputs are ``hidden`` [batch, length, width] and, but for a bi-encoder, ``logits``:
+    what the head says, before a CRF (`Network.scores`).
+    """
+    import torch
+
+    check_export()
+    traced = _traced(deepcopy(network).to("cpu").eval())
+    names = ["input_ids", "attention_mask", *(["shape_ids"] if network.config.word_shapes else [])]
+    # Sizes unlike each other and unlike 1, so that none is taken for fixed; one row is padded.
+    ids = torch.ones(3, 11, dtype=torch.int64)
+    mask = ids.clone()
+    mask[1, 7:] = 0
+    free = {0: torch.export.Dim("batch"), 1: torch.export.Dim("length")}
+    with _quiet():
+        from onnxscript import optimizer
+
+        program = torch.onnx.export(
+            traced,
+            (ids, mask, *([torch.zeros_like(ids)] if len(names) == 3 else [])),
+            input_names=names,
+            output_names=outputs_of(network),
+            dynamic_shapes=tuple(free for _ in names),
+            opset_version=OPSET,
+            dynamo=True,
+            # Here it would also fuse ModernBERT's rotary embedding into one that fails on more than one text
+            # (onnxscript 0.7); `optimize` below folds constants alone.
+            optimize=False,
+            verbose=False,
+        )
+        assert program is not None
+        optimizer.optimize(program.model)
+    program.save(str(path), external_data=False)
+    return operators(path)
+
+
+def outputs_of(network: Network) -> list[str]:
+    """What the network's graph gives; a bi-encoder has no head."""
+    return ["hidden"] if network.config.level == "vector" else ["logits", "hidden"]
+
+
+def quantise(source: Path, target: Path) -> dict[str, int]:
+    """Write a graph again with its matrix products in int8; returns how many operators of each kind it has.
+
+    Weights and what meets them are cut into blocks of `BLOCK` numbers with a scale each (``MatMulNBits``), so a token's
+    numbers settle its scales alone. The common way, one scale for all that a product is given, lets a neighbour in the
+    batch move every answer.
+    """
+    import onnx
+
+    check_export()
+    with _quiet():
+        from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
+
+        quantizer = MatMulNBitsQuantizer(
+            onnx.load(source), bits=8, block_size=BLOCK, is_symmetric=True, accuracy_level=4
+        )
+        quantizer.process()
+    onnx.save(quantizer.model.model, target)
+    return operators(target)
+
+
+def operators(path: Path) -> dict[str, int]:
+    """How many operators of each kind a graph has, functions that it calls included."""
+    import onnx
+
+    model = onnx.load(path, load_external_data=False)
+    counts: dict[str, int] = {}
+    for nodes in (model.graph.node, *(function.node for function in model.functions)):
+        for node in nodes:
+            counts[node.op_type] = counts.get(node.op_type, 0) + 1
+    return dict(sorted(counts.items()))
+
+
+def _traced(network: Network) -> Any:
+    """A module of a network's inputs in, outputs of its graph out."""
+    from torch import Tensor, nn
+
+    class Traced(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = network
+
+        def forward(self, ids: Tensor, mask: Tensor, shapes: Tensor | None = None) -> tuple[Tensor, ...]:
+            hidden = self.network.hidden(ids, mask, shapes)
+            made = {"hidden": hidden}
+            if self.network.config.level != "vector":
+                made["logits"] = self.network.scores(hidden, mask)
+            return tuple(made[name] for name in outputs_of(self.network))
+
+    return Traced().eval()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what the exporter and the quantizer tell of themselves off the console.
+
+    The warnings: torch passes a deprecated class of its own (FutureWarning, LeafSpec), and the names of axes that are
+    equal everywhere are written once. The quantizer sets up the whole process's logging when it is imported.
+    """
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    told = [logging.getLogger(name) for name in ("torch.onnx", "torch.export", "onnxscript", "onnx_ir", "onnxruntime")]
+    before = [logger.level for logger in told]
+    quantizer = logging.getLogger("onnxruntime.quantization.matmul_nbits_quantizer")
+    try:
+        for logger in (*told, quantizer):
+            logger.setLevel(logging.ERROR)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*LeafSpec.*", FutureWarning)
+            warnings.filterwarnings("ignore", ".*axis name.*will not be used", UserWarning)
+            yield
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
+        for logger, old in zip(told, before, strict=True):
+            logger.setLevel(old)
