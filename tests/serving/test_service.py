@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+import tunewheel as tw
 from serving.conftest import Running, rows_for, serve
 from tunewheel.serving.errors import BadRow, Busy, Draining, NotReady, ServiceError, TimedOut, UnknownModel, WorkerDied
 from tunewheel.serving.service import Service
@@ -393,3 +394,37 @@ def test_a_model_that_writes_streams_and_a_client_that_leaves_frees_the_worker(t
 
 def test_rows_made_for_these_tests_name_their_version():
     assert {row["label"] for row in rows_for("a")} == {"a-0", "a-1"}
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_an_exported_version_is_served_as_its_fastest_variant_by_every_worker(tiny_base, tmp_path, elsewhere):
+    from tiny import intent_rows
+    from tunewheel.models import Recipe, prepare
+    from tunewheel.models.exporting.export import export
+    from tunewheel.registry.exports import record_export
+    from tunewheel.store import Workspace
+    from tunewheel.tasks.classification import Classification
+
+    rows = intent_rows(16)
+    ready = prepare(Classification(sorted({row["label"] for row in rows})), str(tiny_base), rows, Recipe(epochs=1))
+    model, _ = ready.train(rows, [], tmp_path / "run")
+    model.save(tmp_path / "model")
+    with Workspace.open(tmp_path / "home") as workspace:
+        registry = tw.Registry(workspace)
+        version = registry.register(tmp_path / "model", name="tiny", task="classification", method="full")
+        made = export(model, dev_rows=rows, folder=tmp_path / "export", variants=["onnx-fp32"])
+        told = made.summary | {"seconds": {"torch-fp32": 2.0, "torch-bf16": 0.1, "onnx-fp32": 1.0}}
+        record_export(workspace, version, made.folder, told | ({"machine": "another"} if elsewhere else {}))
+
+        async def work(running: Running):
+            answered = [await running.service.predict("tiny", [{"text": row["text"]}]) for row in rows]
+            return answered, running.service.served()[0].variant
+
+        answered, variant = serve(work, workspace, "tiny", workers=2)
+    assert {one.variant for one in answered} == {variant}
+    assert variant in (("torch-fp32", "onnx-fp32") if elsewhere else ("onnx-fp32",))
+    plain = model.predict([row["text"] for row in rows])
+    for one, expected in zip(answered, plain, strict=True):
+        assert one.predictions[0]["label"] == expected["label"]
+        assert one.predictions[0]["confidence"] == pytest.approx(expected["confidence"], abs=1e-5)
+        assert one.vectors.shape == (1, 64)

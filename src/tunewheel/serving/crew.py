@@ -66,11 +66,12 @@ class Hand:
                         pass
             self._waiting.pop(number, None)
 
-    async def load(self, ref: str, folder: str, variant: str) -> None:
-        """Load a version beside the others. Raises `LoadFailed`, or `WorkerLost`."""
-        reply = await self.ask("load", ref=ref, folder=folder, variant=variant)
+    async def load(self, ref: str, folder: str, **how: Any) -> str:
+        """Load a version beside the others, and say as which variant. Raises `LoadFailed`, or `WorkerLost`."""
+        reply = await self.ask("load", ref=ref, folder=folder, **how)
         if "error" in reply:
             raise LoadFailed(reply["error"])
+        return str(reply["variant"])
 
     async def drop(self, ref: str) -> None:
         """Unload a version that is no longer in ``loaded``."""

@@ -29,6 +29,7 @@ class Served:
     columns: tuple[str, ...]
     writes: bool
     folder: Path
+    export: Path | None = None
     since: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
@@ -73,11 +74,17 @@ def settled(target: Target, workspace: Workspace, variant: str) -> Served:
     Raises `tunewheel.registry.RegistryError`, `tunewheel.store.ArtifactError` or `tunewheel.models.ModelError`.
     """
     from tunewheel.registry import Registry
+    from tunewheel.registry.exports import find_export
 
     if target.folder is not None:
-        return _served(target, target.folder, variant, None)
+        return _served(target, target.folder, variant, None, exported_beside(target.folder))
     version = Registry(workspace).verify(target.reference)
-    return _served(target, version.path, variant, version)
+    record = find_export(workspace, version)
+    if record is None:
+        return _served(target, version.path, variant, version, None)
+    if variant == "auto":
+        variant = _measured(record.summary)
+    return _served(target, version.path, variant, version, record.path)
 
 
 def pointers(workspace: Workspace, names: Iterable[str]) -> Mapping[tuple[str, str], int]:
@@ -91,7 +98,24 @@ def pointers(workspace: Workspace, names: Iterable[str]) -> Mapping[tuple[str, s
         return {(row.name, row.alias): row.number for row in rows}
 
 
-def _served(target: Target, folder: Path, variant: str, version: Version | None) -> Served:
+def exported_beside(folder: Path) -> Path | None:
+    """Where the export of a model folder lies, if it has one."""
+    whole = folder.resolve()
+    beside = whole.with_name(f"{whole.name}.export")
+    return beside if beside.is_dir() else None
+
+
+def _measured(summary: Mapping[str, Any]) -> str:
+    """The variant that was fastest at the export, bf16 aside; ``auto`` where that was another machine."""
+    from tunewheel.models.machine import machine_name
+
+    if summary.get("machine") != machine_name():
+        return "auto"
+    seconds = {name: each for name, each in summary["seconds"].items() if name != "torch-bf16"}
+    return str(min(seconds, key=seconds.__getitem__))
+
+
+def _served(target: Target, folder: Path, variant: str, version: Version | None, export: Path | None) -> Served:
     from tunewheel.models.model import read_declaration
     from tunewheel.tasks import load_task
 
@@ -104,8 +128,9 @@ def _served(target: Target, folder: Path, variant: str, version: Version | None)
         alias=target.alias,
         task=task.name,
         labels=tuple(getattr(task, "labels", ())),
-        variant="torch-fp32" if variant == "auto" else variant,
+        variant="torch-fp32" if variant == "auto" and export is None else variant,
         columns=("text",),
         writes=task.writes,
         folder=folder,
+        export=export,
     )

@@ -8,8 +8,8 @@ import os
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import aclosing, suppress
-from dataclasses import dataclass
+from contextlib import aclosing, nullcontext, suppress
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tunewheel.serving.crew import Crew, Hand, LoadFailed, WorkerLost
@@ -101,6 +101,7 @@ class Service:
         self._pointers: Mapping[tuple[str, str], int] = {}
         self._failure: ServiceError | None = None
         self._swapping = asyncio.Lock()
+        self._choosing = asyncio.Lock()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._changed = asyncio.Event()
         self._draining = False
@@ -339,10 +340,17 @@ class Service:
 
     async def _load(self, hand: Hand, served: Served) -> None:
         """Load a version in one worker and have it answer the probes, twice; raises `LoadFailed` where it does not."""
-        await hand.load(served.ref, str(served.folder), served.variant)
+        rows = probe_rows(served.task, writes=served.writes)
+        # All workers answer as the variant that the first one finds fastest.
+        async with self._choosing if served.variant == "auto" else nullcontext():
+            asked = self._wanted.get(served.ref, served)
+            export = None if asked.export is None else str(asked.export)
+            how: dict[str, Any] = {"variant": asked.variant, "export": export, "rows": rows}
+            variant = await hand.load(served.ref, str(served.folder), **how)
+            if asked.variant == "auto":
+                self._wanted[served.ref] = replace(asked, variant=variant)
         try:
             before = self._probed.get(served.ref)
-            rows = probe_rows(served.task, writes=served.writes)
             for _ in range(2):
                 answers = (await hand.ask("predict", ref=served.ref, rows=rows))["answers"]
                 wrong = wrong_with(answers, before)
@@ -381,7 +389,7 @@ class Service:
             self._tell("swap_refused", model=target.name, version=new.ref, reason=str(error))
             self._let_go(new.ref)
             return
-        self._current[target.name] = new
+        self._current[target.name] = self._wanted[new.ref]
         self._tell("swap", model=target.name, version=new.ref, replaced=old.ref)
         self._let_go(old.ref)
 

@@ -28,7 +28,7 @@ class Worker:
     by row: what one row does to it is told of that row alone.
     """
 
-    def __init__(self, source: BinaryIO, target: BinaryIO, open_: Callable[[str, str], Opened]) -> None:
+    def __init__(self, source: BinaryIO, target: BinaryIO, open_: Callable[..., Opened]) -> None:
         self.source, self.target, self.open = source, target, open_
         self.opened: dict[str, Opened] = {}
         self.asked: queue.Queue[dict[str, Any] | None] = queue.Queue()
@@ -57,11 +57,14 @@ class Worker:
         while True:
             message = self.loads.get()
             try:
+                ref, told = message["ref"], {"id": message["id"]}
                 if message["do"] == "drop":
-                    self.opened.pop(message["ref"], None)
+                    self.opened.pop(ref, None)
                 else:
-                    self.opened[message["ref"]] = self.open(message["folder"], message["variant"])
-                self._tell({"id": message["id"]})
+                    given = (message["folder"], message["variant"], message["export"], message["rows"])
+                    self.opened[ref] = self.open(*given)
+                    told["variant"] = self.opened[ref].variant
+                self._tell(told)
             except Exception as error:
                 self._tell({"id": message["id"], "error": _told(error)})
 
