@@ -173,7 +173,7 @@ def interval(delays: list[int]) -> str:
 def main() -> None:
     """Measure every trial, print the tables and record a row a set."""
     parser = arguments(__doc__ or "")
-    parser.add_argument("--kept", type=Path, default=ROOT / ".bench" / "drift", help="vectors and finished trials")
+    parser.add_argument("--kept", type=Path, default=ROOT / "runs" / "drift", help="vectors and finished trials")
     parser.add_argument("--sets", nargs="*", choices=list(READERS), help="only these data sets")
     options = parser.parse_args()
     need(options.data, "clinc150/data_full.json", "banking77/train.csv", "thucnews_titles/dev.txt")
