@@ -50,6 +50,7 @@ bench: $(BIN)/.installed  ## measure speed and quality: make bench DATA=folder (
 	$(BIN)/python bench/label_noise.py --data $(DATA)
 	$(BIN)/python bench/stackfaq.py --data $(DATA)
 	$(BIN)/python bench/topics.py --data $(DATA)
+	$(BIN)/python bench/drift.py --data $(DATA)
 	$(BIN)/python bench/tuning.py --data $(DATA)
 	$(BIN)/python bench/gate.py
 	$(BIN)/python bench/gate.py --data $(DATA) --trained 30

@@ -143,7 +143,7 @@ def plain(reference: Any, rows: Any) -> tuple[list[int], list[int]]:
 def cells(options: Any, kept: Path) -> Iterator[tuple[str, str, float, dict[str, Any]]]:
     """Every trial of every set, measured once."""
     known = Cells(kept / "trials.jsonl")
-    quiet, trials = (2, 1) if options.quick else (QUIET, TRIALS)
+    quiet, trials = (2, 1) if options.quick else (options.quiet, options.trials)
     for name in options.sets or READERS:
         stream = read_stream(name, options.data, kept)
         cases = [("none", 0.0, quiet), *((*case, trials) for case in DRIFTS)]
@@ -173,8 +173,10 @@ def interval(delays: list[int]) -> str:
 def main() -> None:
     """Measure every trial, print the tables and record a row a set."""
     parser = arguments(__doc__ or "")
-    parser.add_argument("--kept", type=Path, default=ROOT / ".bench" / "drift", help="vectors and finished trials")
+    parser.add_argument("--kept", type=Path, default=ROOT / "runs" / "drift", help="vectors and finished trials")
     parser.add_argument("--sets", nargs="*", choices=list(READERS), help="only these data sets")
+    parser.add_argument("--quiet", type=int, default=QUIET, help="trials of a set without drift, 12 windows each")
+    parser.add_argument("--trials", type=int, default=TRIALS, help="trials of a set with each drift")
     options = parser.parse_args()
     need(options.data, "clinc150/data_full.json", "banking77/train.csv", "thucnews_titles/dev.txt")
     started = time.perf_counter()

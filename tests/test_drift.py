@@ -1,6 +1,7 @@
 """`tunewheel drift`: from recorded exchanges to a verdict, once a window, on the page and for programs."""
 
 import json
+import sys
 import threading
 from datetime import timedelta
 
@@ -69,7 +70,7 @@ def look(home, **options):
     return tw.drift("desk", window="100 rows", home=home, now=NOW, **options)
 
 
-def test_traffic_like_the_test_rows_is_calm_and_each_window_is_judged_once(trained, home):
+def test_traffic_like_the_test_rows_is_calm_and_each_window_is_judged_once(trained, home, monkeypatch):
     serve(trained, texts("en", 250, 2))
     found = look(home)
     assert [(each.place, each.windows, each.verdict) for each in found.checks] == [
@@ -78,7 +79,10 @@ def test_traffic_like_the_test_rows_is_calm_and_each_window_is_judged_once(train
     assert found.verdict == "calm" and found.waiting == 50 and found.new == 3 and found.looks == 1
     names = [each.name for each in found.checks[0].statistics]
     assert names == ["vectors", "novelty", "words", "length", "language", "labels", "confidence"]
-    again = look(home)
+    with monkeypatch.context() as patched:
+        module = sys.modules["tunewheel.loop.drift"]
+        patched.setattr(module, "held_out", lambda *_: pytest.fail("judged again"))
+        again = look(home)
     assert again.new == 0 and again.checks == found.checks and again.waiting == 50
     serve(trained, texts("en", 60, 3), first=250)
     more = look(home)
@@ -148,8 +152,6 @@ def test_windows_by_time_small_ones_and_empty_ones(trained, home):
 
 
 def test_a_first_look_at_a_long_past_judges_the_newest_windows(trained, home, monkeypatch):
-    import sys
-
     monkeypatch.setattr(sys.modules["tunewheel.loop.drift"], "FIRST", 2)
     serve(trained, texts("en", 460, 2))
     said = []

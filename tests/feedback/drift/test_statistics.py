@@ -87,6 +87,13 @@ def test_a_vocabulary_apart_tells_which_words_are_known():
     assert poor.unknown.mean() > 0.4 > Reference(seen).unknown.mean()
 
 
+def test_a_word_of_one_row_is_as_unknown_there_as_in_a_window():
+    said = [f"ticket number{i}" for i in range(300)]
+    reference = Reference(Seen.of(said[:200]))
+    assert reference.unknown.mean() == pytest.approx(0.5)
+    assert found(reference, Seen.of(said[200:]))["words"].p > 0.5
+
+
 def test_expected_accuracy_covers_the_truth_and_says_nothing_without_confidence():
     covered = 0
     for seed in range(200):
