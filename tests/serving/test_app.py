@@ -105,6 +105,8 @@ def test_headers_keep_browsers_honest_on_every_kind_of_answer():
         assert "default-src 'none'" in headers["content-security-policy"] and "server" not in headers
         assert headers["cache-control"] == "no-store"
     assert "unsafe" not in desk.ask("GET", "/").headers["content-security-policy"]
+    slash = desk.ask("GET", "/v1/models/", headers={"host": "evil.example"})  # no way on to whatever host was named
+    assert error(slash) == (404, "no_path") and "location" not in slash.headers
     assert error(desk.ask("PUT", "/metrics")) == (405, "method") and error(desk.ask("GET", "/none")) == (404, "no_path")
 
 
