@@ -25,11 +25,11 @@ class MissingExport(ImportError):
     """The extra `export` is not installed."""
 
 
-def check_export() -> None:
-    """Raise `MissingExport` with the command that installs it."""
+def check_export(*, reading: bool = False) -> None:
+    """Raise `MissingExport` with the command that installs it; ``reading`` what was exported takes less."""
     from importlib.util import find_spec
 
-    if any(find_spec(name) is None for name in ("onnx", "onnxruntime", "onnxscript")):
+    if any(find_spec(name) is None for name in ("onnx", "onnxruntime", *(() if reading else ("onnxscript",)))):
         raise MissingExport("export needs packages: pip install 'tunewheel[export]'")
 
 

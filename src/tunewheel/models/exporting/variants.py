@@ -33,7 +33,7 @@ class OnnxRun:
     def __init__(self, path: Path, network: Network, *, threads: int | None = None) -> None:
         import torch
 
-        check_export()
+        check_export(reading=True)
         import onnxruntime
 
         check_graph(path)
