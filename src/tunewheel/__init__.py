@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tunewheel.client import AsyncClient, Client
     from tunewheel.data import DataError, Dataset
     from tunewheel.data.check import Inspection
     from tunewheel.evaluation import Comparison, Report, compare, evaluate
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "AsyncClient": "tunewheel.client",
+    "Client": "tunewheel.client",
     "Comparison": "tunewheel.evaluation",
     "DataError": "tunewheel.data",
     "Dataset": "tunewheel.data",
@@ -63,6 +66,8 @@ _HOMES = {
 }
 
 __all__ = [
+    "AsyncClient",
+    "Client",
     "Comparison",
     "DataError",
     "Dataset",
