@@ -179,8 +179,8 @@ def population(data: Path, count: int, quick: bool) -> tuple[Any, list[Any], lis
     settings = train_settings({"data": "banking77", "seed": 13}, changes=[])
     told, right = [], []
     for number in range(count + 1):
-        # The champion learns from two thirds; challengers from more or fewer rows, some of them with spoilt labels.
-        size = 2700 if number == 0 else int(rng.integers(1800, 4001))
+        # The champion learns from half; challengers from more or fewer rows, some of them with spoilt labels.
+        size = 2000 if number == 0 else int(rng.integers(1500, 4001))
         spoilt = 0.0 if number == 0 else float(rng.choice([0.0, 0.0, 0.05, 0.1, 0.2]))
         drawn = {"strength": float(rng.choice([1, 10, 100])), "characters": int(rng.integers(2, 5))}
         how = {"strength": 10.0, "characters": 3} if number == 0 else drawn
