@@ -2,13 +2,15 @@
 
 import asyncio
 import json
+import socket
 import time
 
 import httpx2
 import pytest
 
 from front import Desk, FakeService, Recorded, error, listening
-from tunewheel.serving import errors
+from tunewheel.serving import errors, streams
+from tunewheel.serving.run import _listening
 
 
 def test_an_answer_names_the_version_that_gave_it():
@@ -224,14 +226,45 @@ def test_bodies_under_way_hold_so_much_together_and_have_to_come_in_time():
     assert asyncio.run(both()) >= {(503, "busy"), (408, "slow_body")}
 
 
-def test_kept_connections_are_answered_at_once():
-    with listening(Desk().app) as url, httpx2.Client() as client:
-        took = []
-        for _ in range(20):
-            began = time.perf_counter()
-            assert client.post(f"{url}/v1/models/tickets/predict", json={"text": "hi"}).status_code == 200
-            took.append(time.perf_counter() - began)
-    assert min(took) < 0.03  # an acknowledgement that is waited for takes 0.04
+def test_no_answer_waits_for_an_acknowledgement():
+    async def undelayed():
+        found = asyncio.get_running_loop().create_future()
+
+        def came(reader, writer):
+            accepted = writer.get_extra_info("socket")
+            found.set_result(accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+
+        with _listening("127.0.0.1", 0) as listener:
+            async with await asyncio.start_server(came, sock=listener):
+                _, writer = await asyncio.open_connection(*listener.getsockname())
+                writer.close()
+                return await found
+
+    assert asyncio.run(undelayed()) == 1  # else each answer on a kept connection takes 40 ms
+
+
+def test_who_reads_nothing_for_long_is_given_up_and_frees_the_worker(monkeypatch):
+    monkeypatch.setattr(streams, "_STALLED", 0.1)
+    desk = Desk()
+    desk.service.endless = True
+    scope = {"type": "http", "method": "POST", "path": "/v1/models/answers/stream", "query_string": b""}
+    scope |= {"headers": [(b"content-type", b"application/json")], "http_version": "1.1", "scheme": "http"}
+    came = [{"type": "http.request", "body": b'{"text": "hi"}', "more_body": False}]
+
+    async def receive():
+        return came.pop() if came else await asyncio.Event().wait()
+
+    async def send(message):
+        if message["type"] == "http.response.body":
+            await asyncio.Event().wait()
+
+    async def asked():
+        await desk.app(scope, receive, send)
+        return desk.service.streams_open
+
+    assert asyncio.run(asyncio.wait_for(asked(), 10)) == 0
+    assert desk.logged()[-1]["code"] == "gone"
 
 
 def test_the_server_names_neither_itself_nor_what_it_is_made_of(capfd):

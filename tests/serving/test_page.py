@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import front
 from front import Desk, listening
 from tunewheel.serving.guard import Guard
 from tunewheel.serving.keys import Key, hashed
@@ -74,13 +75,17 @@ def test_labels_are_bars_entities_are_marks_and_written_answers_stream(browser):
         assert not shown.wrong and all(asked.startswith(url) for asked in shown.asked)
 
 
-def test_what_is_typed_and_answered_is_text_and_never_markup(browser):
+def test_what_is_typed_and_answered_is_text_and_never_markup(browser, monkeypatch):
+    answer = {"label": HOSTILE, "probabilities": {HOSTILE: 1.0}}
+    told = front._answer
+    monkeypatch.setattr(front, "_answer", lambda task, text: answer if task == "classification" else told(task, text))
     with listening(Desk().app) as url:
         shown = opened(browser, url)
-        told = ask(shown, "people", HOSTILE)
-        assert "<img src=x onerror=" in told and "王芳" in told
+        said = ask(shown, "people", HOSTILE)
+        assert "<img src=x onerror=" in said and "王芳" in said
         assert shown.query_selector("#out img") is None and shown.title() == "Try a model · Tunewheel"
         picture(shown, "hostile")
+        assert "<img src=x onerror=" in ask(shown, "tickets", "hi") and shown.query_selector("#out img") is None
         refused = shown.evaluate(
             "() => { const s = document.createElement('script'); s.textContent = 'window.ran = 1';"
             " document.body.append(s); return window.ran; }"
