@@ -39,3 +39,30 @@ say "Put a version in front by hand, and take that back"
 tunewheel promote intents:1 --why "to show how"
 tunewheel promote intents:2 --why "to show how"
 tunewheel rollback intents --why "the old one was fine"
+
+say "Serve it: every answer names its version, and is recorded with personal data masked"
+port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+tunewheel serve intents --port "$port" --workers 1 2> "$TUNEWHEEL_HOME/serve.log" &
+server=$!
+trap 'kill $server' EXIT
+ready() { curl -sf "http://127.0.0.1:$port/health/ready" > /dev/null; }
+for _ in $(seq 300); do ready && break; sleep 0.2; done
+ask() {
+    curl -sf "http://127.0.0.1:$port/v1/models/intents/predict" -H 'content-type: application/json' \
+        -d '{"text": "how do I put my card on my watch to pay with it, my number is 138 1234 5678"}' | cut -c 1-160
+    echo
+}
+ask
+
+say "Later a new intent comes up, digital_wallet: people label what they see, and it comes in as feedback"
+tunewheel feedback import intents "$TUNEWHEEL_HOME/demo/later-en.jsonl"
+tunewheel suggest intents -n 2
+
+say "One turn of the wheel: learn on from all of it, pass the gate, come in front or not"
+tunewheel update intents --margin test=0.05 --margin slices=0.3 --margin earlier=0.1 || true
+tunewheel models intents
+
+say "The service has followed its champion; then take it back"
+sleep 3
+ask
+tunewheel rollback intents --why "to show how"

@@ -66,7 +66,10 @@ def run(home: Path, lang: Literal["en", "zh"], console: Console, database: str |
 
 
 def unpack(folder: Path) -> Path:
-    """Write the bundled sample by language, ``folder/en`` and ``folder/zh``, as a user's own files would stand."""
+    """Write the bundled sample by language, ``folder/en`` and ``folder/zh``, as a user's own files would stand.
+
+    What came later, with a new intent, stands beside them: ``folder/later-en.jsonl`` and ``folder/later-zh.jsonl``.
+    """
     for lang in ("en", "zh"):
         target = folder / lang
         shutil.rmtree(target, ignore_errors=True)
@@ -74,6 +77,8 @@ def unpack(folder: Path) -> Path:
         for split in SPLITS:
             lines = (json.dumps(row, ensure_ascii=False) for row in sample(split) if row["language"] == lang)
             write_whole(target / f"{split}.jsonl", "\n".join(lines) + "\n")
+        later = (json.dumps(_labelled(row), ensure_ascii=False) for row in sample("later") if row["language"] == lang)
+        write_whole(folder / f"later-{lang}.jsonl", "\n".join(later) + "\n")
     return folder
 
 
@@ -82,6 +87,11 @@ def sample(split: str) -> Iterator[dict[str, Any]]:
     source = files("tunewheel.data") / "sample" / f"{split}.jsonl"
     for line in source.read_text(encoding="utf-8").splitlines():
         yield json.loads(line)
+
+
+def _labelled(row: dict[str, Any]) -> dict[str, Any]:
+    """A row as people label one that they saw: its text and its intent."""
+    return {key: row[key] for key in ("text", "label", "language")}
 
 
 def _train(console: Console, data: Path, **options: Any) -> Turn:
