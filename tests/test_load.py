@@ -17,7 +17,7 @@ from unruly import serving
 
 
 class Queue:
-    """One server for all, ``takes`` seconds a request, any queue; ``stall``: at which request it sleeps, and how long."""
+    """One for all, ``takes`` seconds a request, any queue; ``stall``: the request at which it sleeps once, how long."""
 
     def __init__(self, takes: float, status: int = 200, stall: tuple[int, float] = (0, 0.0)) -> None:
         self.takes, self.status, self.stall = takes, status, stall
