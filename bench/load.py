@@ -14,6 +14,7 @@ import json
 import math
 import os
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -72,7 +73,9 @@ class Driver:
     def measure(self, rate: float, seconds: float | None = None) -> dict[str, Any]:
         """One run at one rate, once nothing of the last one is left."""
         self.settle()
-        job = Job("127.0.0.1", self.running.port, self.path, self.bodies, rate, seconds or self.seconds, LIMIT)
+        # Of fewer than a hundred requests none can be the hundredth.
+        seconds = seconds or max(self.seconds, min(6 * self.seconds, 200 / rate))
+        job = Job("127.0.0.1", self.running.port, self.path, self.bodies, rate, seconds, LIMIT)
         job = Job(**{**vars(job), "core": self.core, "seed": len(self.probes) + 1})
         found = generate(job)
         self.probes.append(found)
@@ -198,7 +201,7 @@ def measured(bench: Bench, kinds: Sequence[str]) -> dict[str, Any]:
     middle = {kind: statistics.median(rates) for kind, rates in found.items()}
     curve = bench.curve(middle["tunewheel"])
     over = next(point for point in curve if point["share"] == max(p["share"] for p in curve))
-    answered = over["answered"] / bench.seconds
+    answered = over["answered"] / over["seconds"]
     return {
         "task": bench.task,
         "variant": bench.variant,
@@ -281,6 +284,7 @@ def chosen() -> Any:
 def main() -> None:
     """Measure every server on every task, draw ours, and record the figures."""
     options = chosen()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that no server outlives it
     python = shutil.which(options.python) or options.python
     kinds = ["tunewheel", "fastapi", *(["litserve"] if python_with("litserve", python) else [])]
     results = []

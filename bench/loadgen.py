@@ -135,6 +135,7 @@ class Generator:
         in_time = sum(latency <= self.job.limit for latency in answered)
         return {
             "rate": self.job.rate,
+            "seconds": self.job.seconds,
             "sent": len(latencies),
             "answered": len(answered),
             "in_time": in_time,
