@@ -245,6 +245,12 @@ def test_honest_sources_are_rarely_set_aside() -> None:
     assert wrong <= 3
 
 
+def test_what_somebody_vouched_for_is_no_burst(workspace: Workspace) -> None:
+    items = [{"text": f"text {i}", "label": "x"} for i in range(BURST + 5)]
+    said(workspace, *items, source="file", vouched=True)
+    assert quarantine(workspace, "tickets") == [] and len(rows_of(workspace).rows) == len(items)
+
+
 def test_what_is_set_aside_waits_for_a_person(workspace: Workspace) -> None:
     many = [f"e{i}" for i in range(BURST + 5)]
     answered(workspace, *many)
@@ -252,5 +258,5 @@ def test_what_is_set_aside_waits_for_a_person(workspace: Workspace) -> None:
     assert [found.source for found in quarantine(workspace, "tickets")] == ["bot"]
     assert rows_of(workspace, automatic=True).rows == []
     decide(workspace, [1], "accepted", by="ann")
-    quarantine(workspace, "tickets")
+    assert quarantine(workspace, "tickets") == []
     assert [row["id"] for row in rows_of(workspace, automatic=True).rows] == ["feedback-e0"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -55,7 +55,8 @@ def suspicions(
     the model is right. Where others' corrections fall there more often too, as under drift, theirs is the measure.
 
     Args:
-        given: corrections that wait or were accepted, of one model.
+        given: corrections of one model that wait, are set aside or were accepted; whatever somebody accepted, however
+            much at once, is no burst.
         confidences: of the answers they correct, by exchange; those not known count for bursts alone.
         usual: confidences of the model's recent answers.
     """
@@ -64,7 +65,7 @@ def suspicions(
         by_source[one.source].append(one)
     found = []
     for source, said in sorted(by_source.items()):
-        burst = _burst(said)
+        burst = _burst([one for one in said if one.status != "accepted"])
         if burst:
             found.append(Suspicion(source, f"{len(burst)} within {WINDOW.seconds // 60} minutes of each other", burst))
     found += _flips(by_source, confidences, usual)
@@ -74,7 +75,7 @@ def suspicions(
 def quarantine(workspace: Workspace, name: str) -> list[Suspicion]:
     """Set aside what of the new feedback on a model looks like an attack; what a person accepted stays.
 
-    The reason stands with it; `tunewheel.feedback.decide` takes it back in.
+    The reason stands with it; `tunewheel.feedback.given.decide` takes it back in. Returns what is newly set aside.
     """
     from sqlalchemy import update
 
@@ -88,12 +89,15 @@ def quarantine(workspace: Workspace, name: str) -> list[Suspicion]:
             kinds=("correction", "row"),
             limit=None,
         )
+        new = {one.id for one in standing if one.status == "new"}
         known = _confidences(connection, {one.exchange for one in standing if one.exchange})
-        found = suspicions(standing, known, _usual(connection, name))
+        seen = suspicions(standing, known, _usual(connection, name))
+        found = [replace(each, ids=tuple(i for i in each.ids if i in new)) for each in seen]
+        found = [each for each in found if each.ids]
         for suspicion in found:
             ids = list(suspicion.ids)
             for start in range(0, len(ids), 500):
-                where = feedback.c.id.in_(ids[start : start + 500]) & (feedback.c.status == "new")
+                where = feedback.c.id.in_(ids[start : start + 500])
                 values = {"status": "quarantined", "reason": suspicion.reason}
                 connection.execute(update(feedback).where(where).values(values))
         return found
