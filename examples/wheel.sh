@@ -40,7 +40,8 @@ tunewheel promote intents:1 --why "to show how"
 tunewheel promote intents:2 --why "to show how"
 tunewheel rollback intents --why "the old one was fine"
 
-say "Serve it: every answer names its version, and is recorded with personal data masked"
+say "The better one in front again; serve it: every answer names its version, and is recorded with personal data masked"
+tunewheel promote intents:2 --why "better on the same rows"
 port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 tunewheel serve intents --port "$port" --workers 1 2> "$TUNEWHEEL_HOME/serve.log" &
 server=$!
