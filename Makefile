@@ -31,6 +31,8 @@ check: $(BIN)/.installed  ## style, types, import rule, documentation
 bench: $(BIN)/.installed  ## measure speed and quality: make bench DATA=folder (some hours)
 	$(BIN)/python bench/train_speed.py --data $(DATA)
 	$(BIN)/python bench/predict_speed.py --data $(DATA)
+	$(BIN)/python bench/load.py --data $(DATA)
+	$(BIN)/python bench/serving.py --data $(DATA)
 	$(BIN)/python bench/quality.py --data $(DATA)
 	$(BIN)/python bench/formats.py --data $(DATA)
 	services=$$(tools/services.sh start) && eval "$$services" && $(BIN)/python bench/kill.py

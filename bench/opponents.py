@@ -11,6 +11,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from fastapi import FastAPI, Request
+
 KINDS = {"classification": "text-classification", "ner": "token-classification"}
 
 
@@ -18,7 +20,6 @@ def fastapi(folder: Path, task: str, port: int, workers: int) -> None:
     """One process, one request at a time, as many threads as there are cores."""
     import torch
     import uvicorn
-    from fastapi import FastAPI, Request
     from transformers import pipeline
 
     torch.set_num_threads(workers)
