@@ -98,10 +98,10 @@ def ours(
 
 @contextmanager
 def theirs(kind: str, folder: Path, task: str, *, python: str, workers: int, cores: Sequence[int]) -> Iterator[Running]:
-    """One of `bench/opponents.py` on a free port."""
+    """A server of the field on a free port."""
     port = free_port()
-    script = str(Path(__file__).with_name("opponents.py"))
-    command = [python, script, kind, str(folder), "--task", task, "--port", str(port), "--workers", str(workers)]
+    script = str(Path(__file__).with_name({"fastapi": "opponents.py", "litserve": "batching.py"}[kind]))
+    command = [python, script, str(folder), "--task", task, "--port", str(port), "--workers", str(workers)]
     with _process(command, port, folder.parent / f"{kind}.log", cores, {"OMP_NUM_THREADS": str(workers)}) as running:
         until_ready(running, lambda: asked(port, "POST", "/predict", {"text": "a"})[0] == 200)
         yield running

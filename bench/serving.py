@@ -165,14 +165,13 @@ def parity(ground: Ground, options: Any) -> dict[str, Any]:
 
 
 def by_command(ground: Ground, name: str, texts: Sequence[str]) -> Predictions:
-    """What `tunewheel predict` writes, without the rows' own columns."""
+    """What `tunewheel predict` writes."""
     file = ground.home / "texts.jsonl"
     file.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts), encoding="utf-8")
     command = [sys.executable, "-m", "tunewheel.cli", "predict", name, str(file), "--home", str(ground.home)]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    lines = [json.loads(line) for line in done.stdout.splitlines()]
-    return [{key: value for key, value in line.items() if key not in ("text", "id")} for line in lines]
+    return [json.loads(line)["prediction"] for line in done.stdout.splitlines()]
 
 
 def evaluated(ground: Ground, name: str, task: str, texts: Sequence[str]) -> Predictions:
@@ -301,7 +300,7 @@ def hostile(ground: Ground, options: Any) -> dict[str, Any]:
         alive = crowd.told()
     fives = sum(n for status, n in statuses.items() if status >= 500)
     grown = (memory[-1] - memory[min(4, len(memory) - 2)]) / 2**20
-    met = not fives and not tracebacks and grown < 20 and alive["answers"] > 0 and not alive["wrong"]
+    met = not fives and not tracebacks and grown < allowed(options) and alive["answers"] > 0 and not alive["wrong"]
     counted = {str(status): n for status, n in sorted(statuses.items())}
     return {
         "bodies": count,
@@ -324,8 +323,8 @@ def thrown(port: int, number: int) -> int:
             connection.putheader(name, value)
         connection.endheaders()
         connection.send(body)
-        if draw.random() < 0.02:
-            return 0  # gone before the answer
+        if draw.random() < 0.02 or headers["content-length"] == str(len(body) + 5):
+            return 0  # gone before the answer, or before the end of the body
         return connection.getresponse().status
     except (OSError, HTTPException):
         return 0
@@ -350,7 +349,7 @@ def hostile_request(draw: random.Random) -> tuple[str, str, dict[str, str], byte
         lambda: json.dumps(
             {"text": draw.choice(["", " ", "\u202e" * 50, "e\u0301" * 3000, "𠮷" * 500, "\n" * 999])}
         ).encode(),
-        lambda: b'{"text": "a", "timeout": ' + draw.choice([b"-1", b"0", b"1e999", b"NaN", b'"x"', b"1e-9"]) + b"}",
+        lambda: b'{"text": "a", "timeout": ' + draw.choice([b"-1", b"0", b"1e999", b"NaN", b'"x"', b"[]"]) + b"}",
         lambda: b'{"text": "a", "text": "b", "texts": []}',
         lambda: b'{"text": ' + b"9" * draw.choice([10, 5000, 100_000]) + b"}",
         lambda: json.dumps(
@@ -401,7 +400,7 @@ def soak(ground: Ground, options: Any) -> dict[str, Any]:
     fifths = [[took for at, took in crowd.took if n <= 5 * (at - start) / (60 * minutes) < n + 1] for n in range(5)]
     early, late = statistics.median(fifths[1]), statistics.median(fifths[4])
     grown = slope(settled) * (settled[-1][0] - settled[0][0])
-    met = not told["wrong"] and not told["errors"] and grown < 20 and late < 1.5 * early
+    met = not told["wrong"] and not told["errors"] and grown < allowed(options) and late < 1.5 * early
     return {
         "minutes": minutes,
         **told,
@@ -410,6 +409,11 @@ def soak(ground: Ground, options: Any) -> dict[str, Any]:
         "p50_ms": [round(1000 * early, 1), round(1000 * late, 1)],
         "met": met,
     }
+
+
+def allowed(options: Any) -> float:
+    """MiB by which memory may grow; a short run sees caches fill."""
+    return 100.0 if options.quick else 20.0
 
 
 def slope(points: Sequence[tuple[float, float]]) -> float:
