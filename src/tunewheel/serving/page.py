@@ -13,7 +13,7 @@ from tunewheel.pages.style import CSS
 WORDS: dict[Lang, dict[str, str]] = {
     "en": {
         "title": "Try a model",
-        "lead": "Text in, what the model says of it out. Nothing you type is kept by this page.",
+        "lead": "Type a text, and see what a model says of it. The page itself keeps nothing; the service may record it, masked.",
         "model": "Model",
         "text": "Text",
         "first": "First text",
@@ -34,7 +34,7 @@ WORDS: dict[Lang, dict[str, str]] = {
     },
     "zh": {
         "title": "试用模型",
-        "lead": "输入文本，查看模型的回答。本页面不保存您输入的任何内容。",
+        "lead": "输入文本，查看模型的回答。本页面本身不保存任何内容；服务可能会记录问答，个人信息先行遮蔽。",
         "model": "模型",
         "text": "文本",
         "first": "第一段文本",
