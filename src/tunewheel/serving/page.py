@@ -13,7 +13,7 @@ from tunewheel.pages.style import CSS
 WORDS: dict[Lang, dict[str, str]] = {
     "en": {
         "title": "Try a model",
-        "lead": "Type a text, and see what a model says of it. The page itself keeps nothing; the service may record it, masked.",
+        "lead": "Text in, what the model says of it out. This page keeps nothing; the service may record it, masked.",
         "model": "Model",
         "text": "Text",
         "first": "First text",
