@@ -82,7 +82,11 @@ class Driver:
         job = Job(**{**vars(job), "core": self.core, "seed": len(self.probes) + 1})
         found = generate(job)
         self.probes.append(found)
-        print(f"  {rate:8.1f}/s  p99 {1000 * found['p99']:7.1f} ms  {found['statuses']}", file=sys.stderr, flush=True)
+        print(
+            f"  {rate:8.1f}/s  p50 {1000 * found['p50']:6.1f}  p99 {1000 * found['p99']:7.1f} ms  {found['statuses']}",
+            file=sys.stderr,
+            flush=True,
+        )
         return found
 
     def holds(self, rate: float) -> bool:

@@ -116,3 +116,40 @@ def test_a_result_can_be_written_down():
     keys = ("rate", "p50_answered", "p99_answered", "p99", "goodput", "statuses", "generator", "lag")
     point = dict.fromkeys(keys, math.inf) | {"share": 1.5}
     assert json.loads(json.dumps(told([point]), allow_nan=False))[0]["p99"] is None
+
+
+def test_answers_are_compared_number_by_number_and_anything_else_exactly():
+    from serving import gap
+
+    told = {"label": "lost", "confidence": 0.5, "probabilities": {"lost": 0.5, "余额": 0.25}, "exchange": "01KB"}
+    assert gap(told, {"label": "lost", "confidence": 0.5, "probabilities": {"lost": 0.5, "余额": 0.251}}) == (
+        pytest.approx(0.001)
+    )
+    assert gap(told, {"label": "余额", "confidence": 0.5, "probabilities": {"lost": 0.5, "余额": 0.25}}) == math.inf
+    span = {"start": 0, "end": 4, "label": "person", "confidence": 0.9}
+    assert gap({"entities": [span]}, {"entities": [{**span, "confidence": 0.8}]}) == pytest.approx(0.1)
+    for other in ([], [{**span, "end": 5}], [span, span], [{"start": 0}]):
+        assert gap({"entities": [span]}, {"entities": other}) == math.inf
+
+
+def test_an_answer_of_another_version_is_wrong():
+    from serving import Crowd
+
+    class Told(list):
+        version = "banking:2"
+
+    crowd = Crowd("", ["a"], {"banking:1": [{"label": "x"}], "banking:2": [{"label": "y"}]})
+    crowd._heard([0], Told([{"label": "y", "exchange": None}]), 0.1)
+    assert (crowd.answers, crowd.wrong) == (1, [])
+    crowd._heard([0], Told([{"label": "x", "exchange": None}]), 0.1)
+    Told.version = "banking:3"
+    crowd._heard([0], Told([{"label": "x", "exchange": None}]), 0.1)
+    assert len(crowd.wrong) == 2
+
+
+def test_hostile_requests_are_the_same_every_time_and_of_many_kinds():
+    from serving import hostile_request
+
+    made = [hostile_request(random.Random(number)) for number in range(300)]
+    assert made == [hostile_request(random.Random(number)) for number in range(300)]
+    assert len({body for *_, body in made}) > 100 and len({path for _, path, *_ in made}) > 2
