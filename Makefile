@@ -32,7 +32,7 @@ bench: $(BIN)/.installed  ## measure speed and quality: make bench DATA=folder (
 	$(BIN)/python bench/train_speed.py --data $(DATA)
 	$(BIN)/python bench/predict_speed.py --data $(DATA)
 	$(BIN)/python bench/load.py --data $(DATA)
-	$(BIN)/python bench/serving.py --data $(DATA)
+	$(BIN)/python bench/service.py --data $(DATA)
 	$(BIN)/python bench/quality.py --data $(DATA)
 	$(BIN)/python bench/formats.py --data $(DATA)
 	services=$$(tools/services.sh start) && eval "$$services" && $(BIN)/python bench/kill.py

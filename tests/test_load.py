@@ -119,7 +119,7 @@ def test_a_result_can_be_written_down():
 
 
 def test_answers_are_compared_number_by_number_and_anything_else_exactly():
-    from serving import gap
+    from service import gap
 
     told = {"label": "lost", "confidence": 0.5, "probabilities": {"lost": 0.5, "余额": 0.25}, "exchange": "01KB"}
     assert gap(told, {"label": "lost", "confidence": 0.5, "probabilities": {"lost": 0.5, "余额": 0.251}}) == (
@@ -133,7 +133,7 @@ def test_answers_are_compared_number_by_number_and_anything_else_exactly():
 
 
 def test_an_answer_of_another_version_is_wrong():
-    from serving import Crowd
+    from service import Crowd
 
     class Told(list):
         version = "banking:2"
@@ -148,7 +148,7 @@ def test_an_answer_of_another_version_is_wrong():
 
 
 def test_hostile_requests_are_the_same_every_time_and_of_many_kinds():
-    from serving import hostile_request
+    from service import hostile_request
 
     made = [hostile_request(random.Random(number)) for number in range(300)]
     assert made == [hostile_request(random.Random(number)) for number in range(300)]
