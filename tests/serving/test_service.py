@@ -105,10 +105,10 @@ def test_a_version_that_does_not_load_never_takes_over(shop, tmp_path):
 
 
 def test_a_version_that_fails_its_probes_never_takes_over(shop, monkeypatch):
-    import tunewheel.serving.service as module
+    import tunewheel.serving.versions as module
 
     real = module.wrong_with
-    monkeypatch.setattr(module, "wrong_with", lambda found, before: "b!" if "b-" in str(found) else real(found, before))
+    monkeypatch.setattr(module, "wrong_with", lambda found, *more: "b!" if "b-" in str(found) else real(found, *more))
 
     async def work(running: Running):
         shop.promote("tickets:2", why="to show")
@@ -144,8 +144,10 @@ def test_a_killed_worker_is_replaced_and_its_requests_are_answered(shop):
         for number in (0, 1):
             await asyncio.sleep(0.05)
             os.kill(service._crew.hands[number].process.pid, signal.SIGKILL)
-            await service._until(lambda: len(service._crew.hands) < 2)
-            await asyncio.wait_for(service._until(lambda: service._everywhere({"tickets:1"}, 2)), 60)
+            await service._changes.until(lambda: len(service._crew.hands) < 2)
+            await asyncio.wait_for(
+                service._changes.until(lambda: len(service._versions.holding({"tickets:1"})) == 2), 60
+            )
         ended.set()
         await asyncio.gather(*askers)
         return wrong, first & {hand.process.pid for hand in service._crew.hands.values()}, running.told("worker_died")
@@ -161,7 +163,7 @@ def test_a_worker_that_comes_up_during_a_swap_has_the_new_version(shop):
         os.kill(next(iter(service._crew.hands.values())).process.pid, signal.SIGKILL)
         await service.refresh()
         answered = [await service.predict("tickets", TEXTS) for _ in range(20)]
-        await asyncio.wait_for(service._until(lambda: service._everywhere({"tickets:2"}, 2)), 60)
+        await asyncio.wait_for(service._changes.until(lambda: len(service._versions.holding({"tickets:2"})) == 2), 60)
         return answered, [hand.loaded for hand in service._crew.hands.values()]
 
     answered, loaded = serve(work, shop.workspace, "tickets", workers=2)
@@ -236,7 +238,7 @@ def test_more_than_may_wait_is_refused_at_once_with_a_time(shop):
 
 def test_what_could_not_be_answered_in_time_is_refused_at_once(shop):
     async def work(running: Running):
-        running.service.waiting.speed = 1.0
+        running.service.waiting._measured = (1.0, 1.0)
         first = asyncio.ensure_future(running.service.predict("tickets", TEXTS * 4))
         await asyncio.sleep(0)
         running.service.waiting.tokens += 100
@@ -290,7 +292,6 @@ def test_draining_finishes_what_is_under_way_and_takes_nothing_more(shop):
         ([{"text": "\ud800"}], "lone surrogate"),
         ([{"text": "x" * 101}], "101 characters, where 100 are the most"),
         ([{"text": "a"}] * 6, "at most 5 texts"),
-        ([{"text": "a", "beside": float("nan")}], "what JSON cannot say"),
     ],
 )
 def test_what_nobody_could_answer_is_refused_by_its_place(shop, rows, reason):

@@ -57,6 +57,8 @@ def targets_of(models: Sequence[str]) -> list[Target]:
         folder = Path(model)
         if (folder / "tunewheel.json").is_file():
             target = Target(folder.resolve().name, str(folder), folder)
+            if ":" in target.name:  # it would be taken for a version of another model
+                raise ServiceError(f"a folder called {target.name!r} cannot be served: name it without ':'")
         else:
             target = Target(parse(model).name, model)
         if target.name in found:
@@ -92,6 +94,7 @@ def pointers(workspace: Workspace, names: Iterable[str]) -> Mapping[tuple[str, s
 
 
 def _served(target: Target, folder: Path, variant: str, version: Version | None) -> Served:
+    from tunewheel.data.names import PAIRS
     from tunewheel.models.model import read_declaration
     from tunewheel.tasks import load_task
 
@@ -105,7 +108,7 @@ def _served(target: Target, folder: Path, variant: str, version: Version | None)
         task=task.name,
         labels=tuple(getattr(task, "labels", ())),
         variant="torch-fp32" if variant == "auto" else variant,
-        columns=("text",),
+        columns=PAIRS[0] if task.name == "matching" else ("text",),
         writes=task.writes,
         folder=folder,
     )

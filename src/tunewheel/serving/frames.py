@@ -31,10 +31,10 @@ def read_from(stream: BinaryIO) -> dict[str, Any] | None:
 
 
 async def receive(reader: asyncio.StreamReader) -> dict[str, Any] | None:
-    """The next message, without holding up the loop; None at the end of the stream."""
+    """The next message, without holding up the loop; None at the end of the stream, or where it holds none."""
     try:
         head = await reader.readexactly(_LENGTH.size)
         message: dict[str, Any] = json.loads(await reader.readexactly(_LENGTH.unpack(head)[0]))
-    except (asyncio.IncompleteReadError, ConnectionError):
+    except (asyncio.IncompleteReadError, ConnectionError, ValueError):
         return None
     return message
