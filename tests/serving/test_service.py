@@ -304,6 +304,32 @@ def test_what_nobody_could_answer_is_refused_by_its_place(shop, rows, reason):
     assert marks(serve(work, shop.workspace, "tickets", workers=1, limits=limits)) == {"a"}
 
 
+@pytest.mark.slow
+def test_a_network_answers_the_longest_text_and_none_at_all(tiny_base, tmp_path):
+    from tiny import entity_rows
+    from tunewheel.models import Model, Recipe, prepare
+    from tunewheel.store import Workspace
+    from tunewheel.tasks.ner import Ner
+
+    ready = prepare(Ner(["person"], context=64), str(tiny_base), entity_rows(8), Recipe(epochs=1))
+    ready.train(entity_rows(8), [], tmp_path / "run")[0].save(tmp_path / "people")
+    texts = ["", "\x00", "王芳 paid. " * 11_111 + "1", "a", "\u202e\ufeff", "x" * 100_000]
+    assert len(texts[2]) == 100_000
+    alone = [Model.load(tmp_path / "people").predict([text])[0] for text in texts]
+
+    async def work(running: Running):
+        rows = [{"text": text, "document": "one"} for text in texts]
+        return (await running.service.predict("people", rows, timeout=100)).predictions
+
+    with Workspace.open(tmp_path / "home") as workspace:
+        answered = serve(work, workspace, str(tmp_path / "people"), workers=1, limits=Limits(timeout=100))
+    assert [_spans(one) for one in answered] == [_spans(one) for one in alone]
+
+
+def _spans(prediction):
+    return [(entity["start"], entity["end"], entity["label"]) for entity in prediction["entities"]]
+
+
 def test_names_that_are_not_served_are_told_the_nearest(shop):
     async def work(running: Running):
         with pytest.raises(UnknownModel, match="did you mean tickets"):
