@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -67,7 +68,7 @@ def serve(work: Callable[[Running], Any], workspace: Workspace, *models: str, **
     events: list[Event] = []
 
     async def run() -> Any:
-        service = Service(workspace, models, poll=0.05, tell=events.append, **options)
+        service = Service(workspace, models, **{"poll": 0.05, "tell": events.append, **options})
         await service.start()
         try:
             return await work(Running(service, events))
@@ -75,3 +76,38 @@ def serve(work: Callable[[Running], Any], workspace: Workspace, *models: str, **
             await service.stop(drain=5)
 
     return asyncio.run(run())
+
+
+PUPPET = Path(__file__).with_name("puppet.py")
+
+
+@pytest.fixture
+def puppets(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., None]:
+    """Workers that load nothing and do as the texts say (see `puppet`); called with what shall befall them at loading.
+
+    >>> puppets(b="die")  # doctest: +SKIP
+    """
+    from tunewheel.serving import crew
+
+    monkeypatch.setattr(crew, "COMMAND", (sys.executable, str(PUPPET)))
+    monkeypatch.setenv("PUPPET_HOME", str(tmp_path))
+
+    def troubled(**at_loading: str) -> None:
+        for mark, what in at_loading.items():
+            monkeypatch.setenv(f"PUPPET_{mark.upper()}", what)
+
+    return troubled
+
+
+@pytest.fixture
+def writer(tmp_path: Path) -> str:
+    """The folder of a model that writes, for puppets: nothing but what it declares."""
+    import json
+
+    from tunewheel.models.model import SCHEMA
+
+    folder = tmp_path / "writer"
+    folder.mkdir()
+    declared = {"schema": SCHEMA, "task": {"name": "generation", "config": {}}}
+    (folder / "tunewheel.json").write_text(json.dumps(declared), encoding="utf-8")
+    return str(folder)

@@ -106,10 +106,10 @@ def test_a_version_that_does_not_load_never_takes_over(shop, tmp_path):
 
 
 def test_a_version_that_fails_its_probes_never_takes_over(shop, monkeypatch):
-    import tunewheel.serving.service as module
+    import tunewheel.serving.versions as module
 
     real = module.wrong_with
-    monkeypatch.setattr(module, "wrong_with", lambda found, before: "b!" if "b-" in str(found) else real(found, before))
+    monkeypatch.setattr(module, "wrong_with", lambda found, *more: "b!" if "b-" in str(found) else real(found, *more))
 
     async def work(running: Running):
         shop.promote("tickets:2", why="to show")
@@ -145,8 +145,10 @@ def test_a_killed_worker_is_replaced_and_its_requests_are_answered(shop):
         for number in (0, 1):
             await asyncio.sleep(0.05)
             os.kill(service._crew.hands[number].process.pid, signal.SIGKILL)
-            await service._until(lambda: len(service._crew.hands) < 2)
-            await asyncio.wait_for(service._until(lambda: service._everywhere({"tickets:1"}, 2)), 60)
+            await service._changes.until(lambda: len(service._crew.hands) < 2)
+            await asyncio.wait_for(
+                service._changes.until(lambda: len(service._versions.holding({"tickets:1"})) == 2), 60
+            )
         ended.set()
         await asyncio.gather(*askers)
         return wrong, first & {hand.process.pid for hand in service._crew.hands.values()}, running.told("worker_died")
@@ -162,7 +164,7 @@ def test_a_worker_that_comes_up_during_a_swap_has_the_new_version(shop):
         os.kill(next(iter(service._crew.hands.values())).process.pid, signal.SIGKILL)
         await service.refresh()
         answered = [await service.predict("tickets", TEXTS) for _ in range(20)]
-        await asyncio.wait_for(service._until(lambda: service._everywhere({"tickets:2"}, 2)), 60)
+        await asyncio.wait_for(service._changes.until(lambda: len(service._versions.holding({"tickets:2"})) == 2), 60)
         return answered, [hand.loaded for hand in service._crew.hands.values()]
 
     answered, loaded = serve(work, shop.workspace, "tickets", workers=2)
@@ -237,7 +239,7 @@ def test_more_than_may_wait_is_refused_at_once_with_a_time(shop):
 
 def test_what_could_not_be_answered_in_time_is_refused_at_once(shop):
     async def work(running: Running):
-        running.service.waiting.speed = 1.0
+        running.service.waiting._measured = (1.0, 1.0)
         first = asyncio.ensure_future(running.service.predict("tickets", TEXTS * 4))
         await asyncio.sleep(0)
         running.service.waiting.tokens += 100
@@ -291,7 +293,6 @@ def test_draining_finishes_what_is_under_way_and_takes_nothing_more(shop):
         ([{"text": "\ud800"}], "lone surrogate"),
         ([{"text": "x" * 101}], "101 characters, where 100 are the most"),
         ([{"text": "a"}] * 6, "at most 5 texts"),
-        ([{"text": "a", "beside": float("nan")}], "what JSON cannot say"),
     ],
 )
 def test_what_nobody_could_answer_is_refused_by_its_place(shop, rows, reason):
@@ -302,6 +303,32 @@ def test_what_nobody_could_answer_is_refused_by_its_place(shop, rows, reason):
 
     limits = Limits(characters=100, texts=5)
     assert marks(serve(work, shop.workspace, "tickets", workers=1, limits=limits)) == {"a"}
+
+
+@pytest.mark.slow
+def test_a_network_answers_the_longest_text_and_none_at_all(tiny_base, tmp_path):
+    from tiny import entity_rows
+    from tunewheel.models import Model, Recipe, prepare
+    from tunewheel.store import Workspace
+    from tunewheel.tasks.ner import Ner
+
+    ready = prepare(Ner(["person"], context=64), str(tiny_base), entity_rows(8), Recipe(epochs=1))
+    ready.train(entity_rows(8), [], tmp_path / "run")[0].save(tmp_path / "people")
+    texts = ["", "\x00", "王芳 paid. " * 11_111 + "1", "a", "\u202e\ufeff", "x" * 100_000]
+    assert len(texts[2]) == 100_000
+    alone = [Model.load(tmp_path / "people").predict([text])[0] for text in texts]
+
+    async def work(running: Running):
+        rows = [{"text": text, "document": "one"} for text in texts]
+        return (await running.service.predict("people", rows, timeout=100)).predictions
+
+    with Workspace.open(tmp_path / "home") as workspace:
+        answered = serve(work, workspace, str(tmp_path / "people"), workers=1, limits=Limits(timeout=100))
+    assert [_spans(one) for one in answered] == [_spans(one) for one in alone]
+
+
+def _spans(prediction):
+    return [(entity["start"], entity["end"], entity["label"]) for entity in prediction["entities"]]
 
 
 def test_names_that_are_not_served_are_told_the_nearest(shop):

@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,6 +28,32 @@ class LoadFailed(ServiceError):
     """A worker could not load a version; the message says why."""
 
 
+class Changes:
+    """Who waits for a condition hears here that something changed."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+
+    def happened(self) -> None:
+        """Have every condition looked at again."""
+        self._event.set()
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait until this is so."""
+        while not condition():
+            self._event.clear()
+            await self._event.wait()
+
+
+@dataclass(eq=False)
+class Asked:
+    """One message that a worker has not answered in full yet; None among the replies: it is no more."""
+
+    number: int
+    ended: Callable[[], None]
+    replies: asyncio.Queue[dict[str, Any] | None] = field(default_factory=asyncio.Queue)
+
+
 @dataclass(eq=False)
 class Hand:
     """One worker process: what it has loaded and answers for, and whether it is at work."""
@@ -38,33 +64,39 @@ class Hand:
     busy: bool = False
     lost: bool = False
     started: float = field(default_factory=time.monotonic)
-    _waiting: dict[int, asyncio.Queue[dict[str, Any] | None]] = field(default_factory=dict)
+    _open: dict[int, Asked] = field(default_factory=dict)
     _last: int = 0
 
     async def ask(self, do: str, **message: Any) -> dict[str, Any]:
         """Send a message and wait for its one reply. Raises `WorkerLost` when the process ends before."""
-        replies = self._send(do, message)
-        try:
-            return await self._next(replies[1])
-        finally:
-            self._waiting.pop(replies[0], None)
+        return await self.next(self.begin(do, lambda: None, **message))
 
-    async def stream(self, do: str, **message: Any) -> AsyncGenerator[dict[str, Any], None]:
-        """Send a message and give its replies up to the one that says ``end``; leaving early stops the worker's."""
-        number, replies = self._send(do, message)
-        ended = False
-        try:
-            while not ended:
-                reply = await self._next(replies)
-                ended = bool(reply.get("end"))
-                yield reply
-        finally:
-            if not ended and not self.lost:
-                self._write(pack({"do": "stop", "id": number}))
-                with suppress(WorkerLost):
-                    while not (await self._next(replies)).get("end"):
-                        pass
-            self._waiting.pop(number, None)
+    def begin(self, do: str, ended: Callable[[], None], **message: Any) -> Asked:
+        """Send a message; ``ended`` is called once, when its last reply is here or the process is no more."""
+        if self.lost:
+            ended()
+            raise WorkerLost(f"worker {self.number} is no more")
+        self._last += 1
+        asked = self._open[self._last] = Asked(self._last, ended)
+        self._write({"do": do, "id": self._last, **message})
+        return asked
+
+    async def next(self, asked: Asked) -> dict[str, Any]:
+        """The next reply. Raises `WorkerLost` when the process ends before."""
+        reply = await asked.replies.get()
+        if reply is None:
+            raise WorkerLost(f"worker {self.number} is no more")
+        return reply
+
+    def taken(self, asked: Asked, pieces: int) -> None:
+        """Tell how many pieces of a stream were read, so that more may be written."""
+        self._say_of(asked, {"do": "taken", "id": asked.number, "pieces": pieces})
+
+    def stop(self, asked: Asked, patience: float) -> None:
+        """Have a stream end early; the worker is at work until it says that it has, and killed where it does not."""
+        if asked.number in self._open:
+            self._say_of(asked, {"do": "stop", "id": asked.number})
+            asyncio.get_running_loop().call_later(patience, self._kill_at, asked)
 
     async def load(self, ref: str, folder: str, **how: Any) -> str:
         """Load a version beside the others, and say as which variant. Raises `LoadFailed`, or `WorkerLost`."""
@@ -73,84 +105,94 @@ class Hand:
             raise LoadFailed(reply["error"])
         return str(reply["variant"])
 
-    async def drop(self, ref: str) -> None:
-        """Unload a version that is no longer in ``loaded``."""
-        with suppress(WorkerLost):
-            await self.ask("drop", ref=ref)
+    def drop(self, ref: str) -> None:
+        """Unload a version; a load of the same one that is sent later happens later."""
+        self.loaded.discard(ref)
+        if not self.lost:
+            self._write({"do": "drop", "id": 0, "ref": ref})
 
     async def listen(self) -> None:
         """Hand replies to whoever waits for them, until the process ends."""
         assert self.process.stdout is not None
-        while (message := await receive(self.process.stdout)) is not None:
-            if (waiting := self._waiting.get(message["id"])) is not None:
-                waiting.put_nowait(message)
-        self.lost = True
-        for waiting in self._waiting.values():
-            waiting.put_nowait(None)
+        try:
+            while (message := await receive(self.process.stdout)) is not None:
+                if (asked := self._open.get(message["id"])) is not None:
+                    asked.replies.put_nowait(message)
+                    if "piece" not in message:
+                        del self._open[asked.number]
+                        asked.ended()
+        finally:
+            self.lost = True
+            for asked in self._open.values():
+                asked.replies.put_nowait(None)
+                asked.ended()
+            self._open.clear()
+        self.kill()  # it may live on without its stream
         await self.process.wait()
 
     def kill(self) -> None:
-        """End a worker that is stuck."""
+        """End a worker at once."""
         self.lost = True
         with suppress(ProcessLookupError):
             self.process.kill()
 
     async def end(self) -> None:
         """Close its input, which ends it; kill it where that does not."""
+        self.lost = True
         if self.process.stdin is not None:
             self.process.stdin.close()
         try:
             await asyncio.wait_for(self.process.wait(), 5)
         except TimeoutError:
-            with suppress(ProcessLookupError):
-                self.process.kill()
+            self.kill()
             await self.process.wait()
 
-    def _send(self, do: str, message: dict[str, Any]) -> tuple[int, asyncio.Queue[dict[str, Any] | None]]:
-        if self.lost:
-            raise WorkerLost(f"worker {self.number} is no more")
-        self._last += 1
-        replies: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
-        frame = pack({"do": do, "id": self._last, **message})
-        self._waiting[self._last] = replies
-        self._write(frame)
-        return self._last, replies
+    def _kill_at(self, asked: Asked) -> None:
+        if asked.number in self._open:
+            self.kill()
 
-    def _write(self, frame: bytes) -> None:
+    def _say_of(self, asked: Asked, message: dict[str, Any]) -> None:
+        if asked.number in self._open and not self.lost:
+            self._write(message)
+
+    def _write(self, message: dict[str, Any]) -> None:
         assert self.process.stdin is not None
         with suppress(ConnectionError):  # its end is told by `listen`
-            self.process.stdin.write(frame)
-
-    async def _next(self, replies: asyncio.Queue[dict[str, Any] | None]) -> dict[str, Any]:
-        reply = await replies.get()
-        if reply is None:
-            raise WorkerLost(f"worker {self.number} is no more")
-        return reply
+            self.process.stdin.write(pack(message))
 
 
 class Crew:
     """A fixed number of workers; one that dies is followed by another.
 
-    ``ready`` is told of each new worker and loads what it needs; ``gone`` of each that died. A worker that dies within
-    ten seconds of its start is followed after a pause, twice as long each time, half a minute at most.
+    ``ready`` is told of each new worker and loads what it needs; ``gone`` of each death, with its reason. A worker that
+    dies within ten seconds of its start is followed after a pause, twice as long each time, half a minute at most.
     """
 
     def __init__(
-        self, count: int, ready: Callable[[Hand], Any], gone: Callable[[Hand], None], tell: Tell, *, threads: int
+        self,
+        count: int,
+        ready: Callable[[Hand], Coroutine[Any, Any, None]],
+        gone: Callable[[str], None],
+        tell: Tell,
+        *,
+        threads: int,
     ) -> None:
         self.count, self.threads = count, threads
         self._ready, self._gone, self._tell = ready, gone, tell
         self.hands: dict[int, Hand] = {}
         self._keepers: list[asyncio.Task[None]] = []
-        self._ending = False
+
+    @property
+    def living(self) -> list[Hand]:
+        """The workers that can be asked."""
+        return [hand for hand in self.hands.values() if not hand.lost]
 
     async def start(self) -> None:
         """Start all workers; each is kept alive from here on."""
         self._keepers = [asyncio.create_task(self._keep(number)) for number in range(self.count)]
 
     async def stop(self) -> None:
-        """End all workers."""
-        self._ending = True
+        """End all workers; whoever waits for one hears that it is no more."""
         for keeper in self._keepers:
             keeper.cancel()
         await asyncio.gather(*self._keepers, return_exceptions=True)
@@ -159,21 +201,30 @@ class Crew:
 
     async def _keep(self, number: int) -> None:
         pause = 0.0
-        while not self._ending:
+        while True:
             await asyncio.sleep(pause)
+            started = time.monotonic()
+            reason = await self._live(number)
+            self._gone(reason)
+            self._tell("worker_died", worker=number, reason=reason)
+            pause = min(30.0, max(0.5, 2 * pause)) if time.monotonic() - started < 10 else 0.0
+
+    async def _live(self, number: int) -> str:
+        """One worker's life; how it ended."""
+        try:
             hand = Hand(number, await self._spawn())
-            self.hands[number] = hand
-            loading = asyncio.ensure_future(self._ready(hand))
-            try:
-                await hand.listen()
-            finally:
-                loading.cancel()
-                await asyncio.gather(loading, return_exceptions=True)
-            del self.hands[number]
-            self._gone(hand)
-            self._tell("worker_died", worker=number, code=hand.process.returncode)
-            lived = time.monotonic() - hand.started
-            pause = min(30.0, max(0.5, 2 * pause)) if lived < 10 else 0.0
+        except OSError as error:  # no memory or no process left, perhaps for a moment only
+            return f"it cannot be started: {error}"
+        self.hands[number] = hand
+        loading = asyncio.create_task(self._ready(hand))
+        try:
+            await hand.listen()
+        finally:
+            loading.cancel()
+            await asyncio.gather(loading, return_exceptions=True)
+        del self.hands[number]
+        code = hand.process.returncode or 0
+        return f"signal {-code}" if code < 0 else f"it ended with {code}"
 
     async def _spawn(self) -> Process:
         environment = os.environ | {"OMP_NUM_THREADS": str(self.threads), "TOKENIZERS_PARALLELISM": "false"}

@@ -58,6 +58,8 @@ def targets_of(models: Sequence[str]) -> list[Target]:
         folder = Path(model)
         if (folder / "tunewheel.json").is_file():
             target = Target(folder.resolve().name, str(folder), folder)
+            if ":" in target.name:  # it would be taken for a version of another model
+                raise ServiceError(f"a folder called {target.name!r} cannot be served: name it without ':'")
         else:
             target = Target(parse(model).name, model)
         if target.name in found:
@@ -116,6 +118,7 @@ def _measured(summary: Mapping[str, Any]) -> str:
 
 
 def _served(target: Target, folder: Path, variant: str, version: Version | None, export: Path | None) -> Served:
+    from tunewheel.data.names import PAIRS
     from tunewheel.models.model import read_declaration
     from tunewheel.tasks import load_task
 
@@ -129,7 +132,7 @@ def _served(target: Target, folder: Path, variant: str, version: Version | None,
         task=task.name,
         labels=tuple(getattr(task, "labels", ())),
         variant="torch-fp32" if variant == "auto" and export is None else variant,
-        columns=("text",),
+        columns=PAIRS[0] if task.name == "matching" else ("text",),
         writes=task.writes,
         folder=folder,
         export=export,

@@ -8,6 +8,7 @@ import struct
 from typing import Any, BinaryIO
 
 _LENGTH = struct.Struct(">I")
+_LONGEST = 1 << 28  # bytes; a batch's answers are a thousandth of it, so what says it is longer is no message
 
 
 def pack(message: dict[str, Any]) -> bytes:
@@ -31,10 +32,12 @@ def read_from(stream: BinaryIO) -> dict[str, Any] | None:
 
 
 async def receive(reader: asyncio.StreamReader) -> dict[str, Any] | None:
-    """The next message, without holding up the loop; None at the end of the stream."""
+    """The next message, without holding up the loop; None at the end of the stream, or where it holds none."""
     try:
-        head = await reader.readexactly(_LENGTH.size)
-        message: dict[str, Any] = json.loads(await reader.readexactly(_LENGTH.unpack(head)[0]))
-    except (asyncio.IncompleteReadError, ConnectionError):
+        (length,) = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))
+        if length > _LONGEST:
+            return None
+        message: dict[str, Any] = json.loads(await reader.readexactly(length))
+    except (asyncio.IncompleteReadError, ConnectionError, ValueError):
         return None
     return message

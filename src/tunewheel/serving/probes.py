@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tunewheel.serving.fleet import Served
 
 TEXTS = (
     "Where is my card?",
@@ -28,20 +31,42 @@ def probe_rows(task: str, *, writes: bool) -> list[dict[str, Any]]:
     return [{"text": text} for text in (TEXTS[::4] if writes else TEXTS)]
 
 
-def wrong_with(answers: Sequence[Mapping[str, Any]], before: Sequence[Mapping[str, Any]] | None) -> str | None:
+def wrong_with(
+    answers: Sequence[Mapping[str, Any]], before: Sequence[Mapping[str, Any]] | None, served: Served
+) -> str | None:
     """What is wrong with answers to the probes; ``before`` is what was answered to the same before, if it was.
 
-    >>> wrong_with([{"prediction": {"label": "a"}}], [{"prediction": {"label": "b"}}])
-    'probe 1 is answered differently from one time to the next'
+    An answer must be there, be of its task's form (labels among the version's, spans within the text), and be the same
+    from one time and one worker to the next. Numbers that are not finite were refused in the worker.
     """
-    for place, answer in enumerate(answers, 1):
+    rows = probe_rows(served.task, writes=served.writes)
+    if len(answers) != len(rows):
+        return f"{len(answers)} answers to {len(rows)} probes"
+    for place, (answer, row) in enumerate(zip(answers, rows, strict=True), 1):
         if "error" in answer:
             return f"probe {place}: {answer['error']}"
         if not answer.get("prediction"):
             return f"probe {place} has an empty answer"
+        if wrong := _misshapen(answer["prediction"], len(row["text"]), served):
+            return f"probe {place} {wrong}"
     for place, (first, second) in enumerate(zip(answers, before or (), strict=False), 1):
         if not _alike(first["prediction"], second["prediction"]):
             return f"probe {place} is answered differently from one time to the next"
+    return None
+
+
+def _misshapen(prediction: Mapping[str, Any], length: int, served: Served) -> str | None:
+    """What our own tasks would never answer; of others' nothing is known."""
+    if served.task not in ("classification", "matching", "ner"):
+        return None
+    entities = prediction.get("entities", ())
+    told = [prediction.get("label"), *prediction.get("labels", ()), *(entity["label"] for entity in entities)]
+    for label in told:
+        if label is not None and label not in served.labels:
+            return f"is answered with {label!r}, which is none of its labels"
+    for entity in entities:
+        if not 0 <= entity["start"] < entity["end"] <= length:
+            return f"has an entity from {entity['start']} to {entity['end']} in a text of {length} characters"
     return None
 
 

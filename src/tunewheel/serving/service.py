@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import logging
 import os
 import time
-from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import aclosing, nullcontext, suppress
-from dataclasses import dataclass, replace
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
+from contextlib import aclosing, suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tunewheel.serving.crew import Crew, Hand, LoadFailed, WorkerLost
+from tunewheel.serving.crew import Changes, Crew, Hand, WorkerLost
 from tunewheel.serving.errors import (
     BadRow,
     Draining,
@@ -22,10 +22,9 @@ from tunewheel.serving.errors import (
     UnknownModel,
     WorkerDied,
 )
-from tunewheel.serving.fleet import Served, Target, pointers, settled, targets_of
-from tunewheel.serving.frames import pack
-from tunewheel.serving.probes import probe_rows, wrong_with
+from tunewheel.serving.fleet import Served, Target, targets_of
 from tunewheel.serving.requests import checked
+from tunewheel.serving.versions import Versions
 from tunewheel.serving.waiting import Item, Limits, Waiting, estimated
 
 if TYPE_CHECKING:
@@ -38,7 +37,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Event:
-    """Something that metrics and logs should know: ``batch``, ``shed``, ``swap``, ``swap_refused``, ``worker_died``."""
+    """Something that metrics and logs should know.
+
+    ``batch``, ``shed``, ``swap``, ``swap_refused``, ``worker_died``, ``load_failed`` or ``registry_away``.
+    """
 
     kind: str
     fields: Mapping[str, Any]
@@ -85,56 +87,44 @@ class Service:
         poll: float = 1.0,
         tell: Callable[[Event], None] | None = None,
     ) -> None:
-        self.workspace, self.variant, self.poll = workspace, variant, poll
-        self.limits = limits or Limits()
+        self.poll, self.limits = poll, limits or Limits()
         self.targets: list[Target] = targets_of(models)
         self.waiting = Waiting(self.limits)
         self._say = tell or (lambda event: None)
+        self._changes = Changes()
+        self._versions = Versions(
+            *(workspace, self.targets, variant), changes=self._changes, tell=self._tell, dispatch=self._dispatch
+        )
         count = workers or os.cpu_count() or 1
         threads = max(1, (os.cpu_count() or 1) // count)
-        self._crew = Crew(count, self._prepare, self._gone, self._tell, threads=threads)
-        self._current: dict[str, Served] = {}
-        self._wanted: dict[str, Served] = {}
-        self._in_use: Counter[str] = Counter()
-        self._probed: dict[str, list[dict[str, Any]]] = {}
-        self._refused: dict[str, str] = {}
-        self._pointers: Mapping[tuple[str, str], int] = {}
-        self._failure: ServiceError | None = None
-        self._swapping = asyncio.Lock()
-        self._choosing = asyncio.Lock()
+        self._crew = Crew(count, self._versions.prepare, self._versions.gone, self._tell, threads=threads)
+        self._versions.crew = self._crew
+        # A worker that says nothing for so long is stuck in something.
+        self._patience = 2 * self.limits.timeout + 10
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._changed = asyncio.Event()
-        self._draining = False
+        self._draining = self._ended = False
 
     async def start(self) -> None:
         """Load everything in every worker and have the probes answered; raises `ServiceError` where one is not."""
-        names = [target.name for target in self.targets]
-        self._pointers = await asyncio.to_thread(pointers, self.workspace, names)
-        for target in self.targets:
-            served = await asyncio.to_thread(settled, target, self.workspace, self.variant)
-            self._wanted[served.ref] = served
+        await self._versions.find()
         await self._crew.start()
         try:
-            await self._until(
-                lambda: self._failure is not None or self._everywhere(set(self._wanted), self._crew.count)
-            )
-            if self._failure is not None:
-                raise self._failure
+            await self._versions.start()
         except BaseException:
             await self._crew.stop()
             raise
-        self._current = {served.name: served for served in self._wanted.values()}
         self._background(self._watch())
 
     @property
     def ready(self) -> bool:
         """Whether requests are answered: everything is loaded in some worker, and the service is not about to end."""
-        refs = {served.ref for served in self._current.values()}
-        return bool(refs) and not self._draining and any(refs <= h.loaded for h in self._crew.hands.values())
+        refs = {served.ref for served in self._versions.current.values()}
+        return bool(refs) and not self._draining and bool(self._versions.holding(refs))
 
     def served(self) -> list[Served]:
         """The versions that answer now, in the order they were named."""
-        return [self._current[target.name] for target in self.targets if target.name in self._current]
+        current = self._versions.current
+        return [current[target.name] for target in self.targets if target.name in current]
 
     async def predict(self, name: str, rows: Sequence[Row], *, timeout: float | None = None) -> Answered:
         """Answer the rows of one request by the version that the name stands for at this moment.
@@ -144,38 +134,39 @@ class Service:
         served = self._named(name)
         given = checked(rows, served, self.limits)
         seconds = self._seconds(timeout)
-        tokens = [estimated(row) for row in given]
         self._admit(name, len(given), seconds)
         loop, start = asyncio.get_running_loop(), time.monotonic()
         items = [
-            Item(served.ref, row, place, start + seconds, loop.create_future(), size)
-            for place, (row, size) in enumerate(zip(given, tokens, strict=True))
+            Item(served.ref, row, place, start + seconds, loop.create_future(), estimated(row))
+            for place, row in enumerate(given)
         ]
-        self._in_use[served.ref] += 1
+        self._versions.enter(served.ref)
         try:
             for item in items:
                 self.waiting.add(item)
             self._dispatch()
-            async with asyncio.timeout_at(loop.time() + seconds):
+            async with asyncio.timeout(seconds):
                 answers = await asyncio.gather(*(item.answer for item in items))
         except TimeoutError:
             raise TimedOut(f"no answer within {seconds:g} s") from None
         finally:
             for item in items:
                 item.answer.cancel()
-            self._leave(served.ref)
-        whole = max(began for began, _, _ in answers) - start
+                self.waiting.leave(item)
+            self._versions.leave(served.ref)
+        queued = max(began for began, _, _ in answers) - start
         took = max(seconds for _, seconds, _ in answers)
         told = [answer for _, _, answer in answers]
         return Answered(
             *(name, served.ref, served.number, served.variant, [one["prediction"] for one in told]),
-            *(_vectors(told), max(0.0, whole), took),
+            *(_vectors(told), max(0.0, queued), took),
         )
 
     async def stream(self, name: str, row: Row, *, timeout: float | None = None) -> AsyncGenerator[str, None]:
         """The answer of a model that writes, piece by piece; ``timeout`` is that of the first one.
 
-        Raises what `predict` raises, `BadRow` for a model that does not write.
+        Raises what `predict` raises, `BadRow` for a model that does not write. A worker that dies is followed by
+        another as long as nothing was given.
         """
         served = self._named(name)
         (given,) = checked([row], served, self.limits)
@@ -183,57 +174,58 @@ class Service:
             raise BadRow(0, f"{name} answers all at once; ask for a prediction")
         seconds = self._seconds(timeout)
         self._admit(name, 1, seconds)
-        self._in_use[served.ref] += 1
+        deadline = time.monotonic() + seconds
+        self._versions.enter(served.ref)
         try:
-            hand = await self._held(served, given, seconds)
-            try:
-                async with aclosing(hand.stream("stream", ref=served.ref, row=given)) as replies:
-                    async for reply in replies:
-                        if "error" in reply:
-                            raise BadRow(0, reply["error"])
-                        if "piece" in reply:
-                            yield reply["piece"]
-            except WorkerLost:
-                raise WorkerDied("the process that was writing the answer died") from None
-            finally:
-                hand.busy = False
-                self._dispatch()
+            for last in (False, True):
+                begun = False
+                hand = await self._held(served, given, deadline)
+                try:
+                    async with aclosing(self._pieces(hand, served, given, deadline)) as pieces:
+                        async for piece in pieces:
+                            begun = True
+                            yield piece
+                    return
+                except WorkerLost:
+                    if self._ended:
+                        raise Draining("the service ended before the answer") from None
+                    if begun or last:
+                        raise WorkerDied("the process that was writing the answer died") from None
         finally:
-            self._leave(served.ref)
+            self._versions.leave(served.ref)
 
     async def refresh(self) -> None:
         """Look at the aliases now, and let versions that took others' places take over."""
-        async with self._swapping:
-            names = [target.name for target in self.targets]
-            seen = await asyncio.to_thread(pointers, self.workspace, names)
-            if seen == self._pointers:
-                return
-            for target in self.targets:
-                if target.alias is not None:
-                    await self._follow(target)
-            self._pointers = seen
+        await self._versions.refresh()
 
     async def stop(self, drain: float = 30.0) -> None:
-        """Take no more requests, finish what is under way for ``drain`` seconds at most, and end the workers."""
+        """Take no more requests, finish what is under way for ``drain`` seconds at most, and end the workers.
+
+        What is not finished by then is answered with `Draining`.
+        """
         self._draining = True
+        if not self._versions.current:
+            self._versions.failure = Draining("the service was told to end while it was loading")
+            self._changes.happened()
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._until(lambda: not self._in_use), drain)
+            await asyncio.wait_for(self._changes.until(lambda: not self._versions.asking), drain)
+        self._ended = True
+        for item in self.waiting.give_up():
+            _fail(item, Draining("the service ended before the answer"))
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._crew.stop()
-        for item in self.waiting.items:
-            _fail(item, Draining("the service ended before the answer"))
 
     # Work
 
     def _dispatch(self) -> None:
         """Give what waits to workers that have nothing to do."""
-        while self.waiting.items:
-            free = [hand for hand in self._crew.hands.values() if not hand.busy and not hand.lost]
-            if not free:
+        while (first := self.waiting.first) is not None:
+            free = [hand for hand in self._crew.living if not hand.busy]
+            if not free or self._ended:
                 return
-            left = self._company(self.waiting.items[0])
+            left = self._company(first)
             if left > 0:
                 asyncio.get_running_loop().call_later(left, self._dispatch)
                 return
@@ -243,6 +235,7 @@ class Service:
                 if batch:
                     given += 1
                     hand.busy = True
+                    self._versions.begin(batch[0].ref)
                     if batch[0].holds:
                         batch[0].answer.set_result(hand)
                     else:
@@ -256,31 +249,46 @@ class Service:
             return 0.0
         return first.since + self.limits.delay - time.monotonic()
 
+    def _idle(self, hand: Hand, ref: str) -> Callable[[], None]:
+        """What is to be done once a worker has finished what it did for a version."""
+
+        def idle() -> None:
+            hand.busy = False
+            self._versions.end(ref)
+            self._dispatch()
+
+        return idle
+
     async def _work(self, hand: Hand, batch: list[Item]) -> None:
         """Have one batch answered."""
         ref, began = batch[0].ref, time.monotonic()
         try:
             asked = hand.ask("predict", ref=ref, rows=[item.row for item in batch])
-            # A worker that says nothing for so long is stuck in something.
-            reply = await asyncio.wait_for(asked, 2 * self.limits.timeout + 10)
+            reply = await asyncio.wait_for(asked, self._patience)
         except (WorkerLost, TimeoutError) as error:
             if isinstance(error, TimeoutError):
                 hand.kill()
             self._retry(batch)
-        except (TypeError, ValueError):
-            self._part(batch)
+        except asyncio.CancelledError:
+            for item in batch:
+                _fail(item, Draining("the service ended before the answer"))
+            raise
         else:
-            seconds, tokens = reply["seconds"], sum(item.tokens for item in batch)
-            self.waiting.took(tokens, time.monotonic() - began)
-            self._tell("batch", version=ref, size=len(batch), tokens=tokens, seconds=seconds)
-            for item, answer in zip(batch, reply["answers"], strict=True):
-                if "error" in answer:
-                    _fail(item, BadRow(item.place, answer["error"]))
-                elif item.wanted:
-                    item.answer.set_result((began, seconds, answer))
+            self._settle(batch, reply, began)
         finally:
-            hand.busy = False
-            self._dispatch()
+            self._idle(hand, ref)()
+
+    def _settle(self, batch: list[Item], reply: Mapping[str, Any], began: float) -> None:
+        """Give each item of a batch its answer."""
+        seconds, tokens = reply["seconds"], sum(item.tokens for item in batch)
+        for item, answer in zip(batch, reply["answers"], strict=True):
+            if "error" in answer:
+                _fail(item, BadRow(item.place, answer["error"]))
+            elif item.wanted:
+                item.answer.set_result((began, seconds, answer))
+        self.waiting.took(tokens, time.monotonic() - began)
+        ref = batch[0].ref
+        self._tell("batch", model=ref.partition(":")[0], version=ref, size=len(batch), tokens=tokens, seconds=seconds)
 
     def _retry(self, batch: list[Item]) -> None:
         """Ask once more for what a dead worker was asked, each row alone: one of them may have killed it."""
@@ -289,170 +297,79 @@ class Service:
                 _fail(item, WorkerDied("the process that was to answer died, and so did the next"))
         self.waiting.again([item for item in batch if not item.tried and item.wanted])
 
-    def _part(self, batch: list[Item]) -> None:
-        """Refuse the rows of a batch that cannot travel, and let the others wait again."""
-        for item in batch:
-            try:
-                pack({"row": item.row})
-            except (TypeError, ValueError):
-                _fail(item, BadRow(item.place, "it holds what JSON cannot say"))
-        for item in batch:
-            if item.wanted:
-                self.waiting.add(item)
-
-    async def _held(self, served: Served, row: Mapping[str, Any], seconds: float) -> Hand:
+    async def _held(self, served: Served, row: Mapping[str, Any], deadline: float) -> Hand:
         """A worker of one's own, as soon as one is free."""
-        loop = asyncio.get_running_loop()
-        item = Item(served.ref, row, 0, time.monotonic() + seconds, loop.create_future(), estimated(row), holds=True)
+        item = Item(
+            served.ref, row, 0, deadline, asyncio.get_running_loop().create_future(), estimated(row), holds=True
+        )
         self.waiting.add(item)
         self._dispatch()
         try:
-            async with asyncio.timeout_at(loop.time() + seconds):
+            async with asyncio.timeout(deadline - time.monotonic()):
                 hand: Hand = await asyncio.shield(item.answer)
         except BaseException as error:
             if item.answer.done() and not item.answer.cancelled() and item.answer.exception() is None:
-                item.answer.result().busy = False
-                self._dispatch()
+                self._idle(item.answer.result(), served.ref)()
             item.answer.cancel()
+            self.waiting.leave(item)
             if isinstance(error, TimeoutError):
-                raise TimedOut(f"no worker was free within {seconds:g} s") from None
+                raise TimedOut("no worker was free in time") from None
             raise
         return hand
 
-    # Versions
-
-    async def _prepare(self, hand: Hand) -> None:
-        """Load all that is wanted in a new worker; a version that it cannot load is tried again after a while."""
-        pause = 1.0
-        while missing := [served for ref, served in self._wanted.items() if ref not in hand.loaded]:
-            for served in missing:
-                try:
-                    await self._load(hand, served)
-                except WorkerLost:
+    async def _pieces(
+        self, hand: Hand, served: Served, row: Mapping[str, Any], deadline: float
+    ) -> AsyncGenerator[str, None]:
+        """What a worker writes; it is told what was read, and goes on writing a bounded way ahead of it."""
+        asked = hand.begin("stream", self._idle(hand, served.ref), ref=served.ref, row=row)
+        read = 0
+        try:
+            while True:
+                patience = self._patience if read else deadline - time.monotonic()
+                reply = await asyncio.wait_for(hand.next(asked), patience)
+                if "error" in reply:
+                    raise BadRow(0, reply["error"])
+                if "piece" not in reply:
                     return
-                except LoadFailed as error:
-                    self._failure = ServiceError(f"{served.ref} cannot be served: {error}")
-                    self._tell("load_failed", version=served.ref, reason=str(error))
-                    self._changed.set()
-                    await asyncio.sleep(pause)
-                    pause = min(30.0, 2 * pause)
-            self._dispatch()
-
-    async def _load(self, hand: Hand, served: Served) -> None:
-        """Load a version in one worker and have it answer the probes, twice; raises `LoadFailed` where it does not."""
-        rows = probe_rows(served.task, writes=served.writes)
-        # All workers answer as the variant that the first one finds fastest.
-        async with self._choosing if served.variant == "auto" else nullcontext():
-            asked = self._wanted.get(served.ref, served)
-            export = None if asked.export is None else str(asked.export)
-            how: dict[str, Any] = {"variant": asked.variant, "export": export, "rows": rows}
-            variant = await hand.load(served.ref, str(served.folder), **how)
-            if asked.variant == "auto":
-                self._wanted[served.ref] = replace(asked, variant=variant)
-        try:
-            before = self._probed.get(served.ref)
-            for _ in range(2):
-                answers = (await hand.ask("predict", ref=served.ref, rows=rows))["answers"]
-                wrong = wrong_with(answers, before)
-                if wrong:
-                    raise LoadFailed(wrong)
-                before = answers
-        except LoadFailed:
-            await hand.drop(served.ref)
-            raise
-        hand.loaded.add(served.ref)
-        self._probed.setdefault(served.ref, answers)
-        self._changed.set()
-
-    async def _follow(self, target: Target) -> None:
-        """Let the version that an alias points at by now take over, if it can."""
-        from tunewheel.models import ModelError
-        from tunewheel.registry import RegistryError
-        from tunewheel.store import StoreError
-
-        old = self._current[target.name]
-        try:
-            new = await asyncio.to_thread(settled, target, self.workspace, self.variant)
-        except (RegistryError, StoreError, ModelError) as error:
-            self._tell("swap_refused", model=target.name, version=target.reference, reason=str(error))
-            return
-        if new.ref == old.ref:
-            return
-        self._wanted[new.ref] = new
-        try:
-            for hand in list(self._crew.hands.values()):
-                if new.ref not in hand.loaded:
-                    with suppress(WorkerLost):
-                        await self._load(hand, new)
-            await self._until(lambda: self._everywhere({new.ref}))
-        except LoadFailed as error:
-            self._tell("swap_refused", model=target.name, version=new.ref, reason=str(error))
-            self._let_go(new.ref)
-            return
-        self._current[target.name] = self._wanted[new.ref]
-        self._tell("swap", model=target.name, version=new.ref, replaced=old.ref)
-        self._let_go(old.ref)
-
-    def _everywhere(self, refs: set[str], least: int = 1) -> bool:
-        """Whether every worker that lives has loaded these and answered the probes, and so many live."""
-        hands = [hand for hand in self._crew.hands.values() if not hand.lost]
-        return len(hands) >= least and all(refs <= hand.loaded for hand in hands)
-
-    def _let_go(self, ref: str) -> None:
-        """Unload a version that nobody asks any more."""
-        standing = {served.ref for served in self._current.values()}
-        if ref in standing or self._in_use[ref]:
-            return
-        self._wanted.pop(ref, None)
-        self._probed.pop(ref, None)
-        del self._in_use[ref]
-        for hand in self._crew.hands.values():
-            if ref in hand.loaded:
-                hand.loaded.discard(ref)  # before anything else can ask it for that version
-                self._background(hand.drop(ref))
-
-    def _leave(self, ref: str) -> None:
-        """One request of a version less."""
-        self._in_use[ref] -= 1
-        if self._in_use[ref] <= 0:
-            del self._in_use[ref]
-            if self._current:
-                self._let_go(ref)
-        self._changed.set()
-
-    def _gone(self, hand: Hand) -> None:
-        """A worker died; what it was asked is asked again by `_work`."""
-        hand.loaded.clear()
-        self._changed.set()
+                yield reply["piece"]
+                read += 1
+                if read % 32 == 0:
+                    hand.taken(asked, read)
+        except TimeoutError:
+            if not read:
+                raise TimedOut("not a word was written in time") from None
+            hand.kill()
+            raise WorkerLost("it writes no more") from None
+        finally:
+            hand.stop(asked, self._patience)
 
     async def _watch(self) -> None:
-        """Follow the aliases for as long as the service runs."""
-        from tunewheel.store import StoreError
-
+        """Follow the aliases for as long as the service runs, whatever befalls the database."""
         while True:
             await asyncio.sleep(self.poll)
             try:
-                await self.refresh()
-            except StoreError as error:
-                self._tell("registry_away", reason=str(error))
+                await self._versions.refresh()
+            except Exception as error:
+                self._tell("registry_away", reason=str(error) or type(error).__name__)
 
     # Small change
 
     def _named(self, name: str) -> Served:
         if self._draining:
             raise Draining("the service is about to end")
-        if name in self._current:
-            return self._current[name]
-        if not self._current:
+        current = self._versions.current
+        if name in current:
+            return current[name]
+        if not current:
             raise NotReady("the service is still loading")
         from tunewheel.registry.names import suggest
 
-        raise UnknownModel(f"no model {name!r} is served; {suggest(name, self._current, 'models')}")
+        raise UnknownModel(f"no model {name!r} is served; {suggest(name, current, 'models')}")
 
     def _admit(self, name: str, rows: int, seconds: float) -> None:
         """Raise `Busy`, and tell it, where so much waits that these would not be answered in time."""
         try:
-            self.waiting.check(rows, seconds, len(self._crew.hands))
+            self.waiting.check(rows, seconds, sum(bool(hand.loaded) for hand in self._crew.living))
         except ServiceError:
             self._tell("shed", model=name)
             raise
@@ -460,18 +377,17 @@ class Service:
     def _seconds(self, timeout: float | None) -> float:
         return self.limits.timeout if timeout is None else min(timeout, self.limits.timeout)
 
-    async def _until(self, condition: Callable[[], bool]) -> None:
-        while not condition():
-            self._changed.clear()
-            await self._changed.wait()
-
-    def _background(self, work: Any) -> None:
+    def _background(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     def _tell(self, kind: str, **fields: Any) -> None:
-        self._say(Event(kind, fields | {"waiting": len(self.waiting)}))
+        """Tell metrics and logs, which are never in the way of an answer."""
+        try:
+            self._say(Event(kind, fields | {"waiting": len(self.waiting)}))
+        except Exception:
+            logging.getLogger(__name__).exception("what was told of %s was not heard", kind)
 
 
 def _fail(item: Item, error: ServiceError) -> None:

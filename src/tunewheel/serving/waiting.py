@@ -11,7 +11,7 @@ from typing import Any
 
 from tunewheel.serving.errors import Busy
 
-_REMEMBERED = 0.9  # share of the speed that is kept at each batch: an average over about ten
+_REMEMBERED = 0.9  # share of what was measured that is kept at each batch: an average over about ten
 _FIRST_SPEED = 2_000.0  # tokens a second, until there is a measurement
 
 
@@ -46,6 +46,8 @@ class Item:
     tried: int = 0
     holds: bool = False
     """It wants the worker for itself, until it gives it back."""
+    queued: bool = False
+    """It waits, and counts."""
 
     @property
     def wanted(self) -> bool:
@@ -59,59 +61,77 @@ def estimated(row: Mapping[str, Any]) -> int:
     >>> estimated({"text": "银行卡丢了"}), estimated({"text": "my card is lost"})
     (7, 7)
     """
-    told = sum(len(value.encode("utf-8", "surrogatepass")) for value in row.values() if isinstance(value, str))
-    return 2 + told // 3
+    return 2 + len(row["text"].encode("utf-8", "surrogatepass")) // 3
 
 
 class Waiting:
     """Items in the order they came.
 
     A batch holds one version's items, and where several workers are free, each gets its share of what waits. An item
-    that nobody waits for any more, or whose time is over, is dropped when its turn comes.
+    counts until it is taken or given up; one whose time is over is never taken.
     """
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
-        self.items: deque[Item] = deque()
         self.tokens = 0
-        self.speed = _FIRST_SPEED
+        self._items: deque[Item] = deque()
+        self._count = 0
+        self._measured = (_FIRST_SPEED / 10, 0.1)
 
     def __len__(self) -> int:
-        return len(self.items)
+        return self._count
+
+    @property
+    def first(self) -> Item | None:
+        """The one that has waited longest."""
+        while self._items and not self._items[0].queued:
+            self._items.popleft()
+        return self._items[0] if self._items else None
+
+    @property
+    def speed(self) -> float:
+        """Tokens a second of one worker, over its last ten batches or so."""
+        return self._measured[0] / self._measured[1]
 
     def check(self, rows: int, timeout: float, workers: int) -> None:
         """Raise `Busy` where ``rows`` more are too many, or could not be answered within ``timeout`` anyway."""
-        speed = self.speed * max(1, workers)
-        ahead = self.tokens / speed
-        if self.items and len(self.items) + rows > self.limits.waiting:
-            self._forget()
-        if self.items and len(self.items) + rows > self.limits.waiting:
-            raise Busy(max(0.1, ahead / 2))
+        ahead = self.tokens / (self.speed * max(1, workers))
+        if self._count and self._count + rows > self.limits.waiting:
+            raise Busy(max(0.1, ahead / 2))  # by then half the queue is free, so not all come back to a full one
         if ahead > timeout:
             raise Busy(max(0.1, ahead - timeout))
 
     def add(self, item: Item) -> None:
         """Let an item wait at the end."""
-        self.items.append(item)
-        self.tokens += item.tokens
+        self._items.append(item)
+        self._enter(item)
 
     def again(self, items: list[Item]) -> None:
         """Let items whose worker died wait at the front, each to be answered alone."""
         for item in reversed(items):
             item.tried += 1
-            self.items.appendleft(item)
-            self.tokens += item.tokens
+            self._items.appendleft(item)
+            self._enter(item)
+
+    def leave(self, item: Item) -> None:
+        """Count an item no more: it was taken, or given up."""
+        if not item.queued:
+            return
+        item.queued = False
+        self.tokens -= item.tokens
+        self._count -= 1
+        if len(self._items) > 2 * self._count + 64:
+            self._items = deque(each for each in self._items if each.queued)
 
     def batch(self, loaded: set[str], free: int) -> list[Item]:
         """Take the next batch for a worker with these versions, of ``free`` workers that have nothing to do."""
         budget = min(self.limits.batch_tokens, -(-self.tokens // max(1, free)))
         taken: list[Item] = []
-        kept: deque[Item] = deque()
+        kept: list[Item] = []
         size = 0
-        while self.items:
-            item = self.items.popleft()
-            if not item.wanted or item.deadline <= time.monotonic():
-                self.tokens -= item.tokens
+        while self._items:
+            item = self._items.popleft()
+            if not item.queued:
                 continue
             alone = item.tried or item.holds
             fits = not taken or (item.ref == taken[0].ref and size + item.tokens <= budget and not alone)
@@ -120,20 +140,29 @@ class Waiting:
                 if taken and item.ref == taken[0].ref:
                     break  # order among one version's items stays
                 continue
+            self.leave(item)
+            if not item.wanted or item.deadline <= time.monotonic():
+                continue
             taken.append(item)
             size += item.tokens
-            self.tokens -= item.tokens
             if alone:
                 break
-        self.items.extendleft(reversed(kept))
+        self._items.extendleft(reversed(kept))
         return taken
+
+    def give_up(self) -> list[Item]:
+        """Everything that waits, which then waits no more."""
+        items = [item for item in self._items if item.queued]
+        for item in items:
+            self.leave(item)
+        return items
 
     def took(self, tokens: int, seconds: float) -> None:
         """Learn how fast one worker answered."""
-        if seconds > 0:
-            self.speed = _REMEMBERED * self.speed + (1 - _REMEMBERED) * tokens / seconds
+        had, in_ = self._measured
+        self._measured = (_REMEMBERED * had + tokens, _REMEMBERED * in_ + max(seconds, 1e-6))
 
-    def _forget(self) -> None:
-        """Drop what nobody waits for any more."""
-        self.items = deque(item for item in self.items if item.wanted)
-        self.tokens = sum(item.tokens for item in self.items)
+    def _enter(self, item: Item) -> None:
+        item.queued = True
+        self.tokens += item.tokens
+        self._count += 1

@@ -20,12 +20,15 @@ from tunewheel.serving.frames import pack, read_from
 if TYPE_CHECKING:
     from tunewheel.serving.answers import Opened
 
+AHEAD = 256
+"""Pieces of a stream that may be written and not read yet; at so many the writing pauses."""
+
 
 class Worker:
     """Answers messages from one stream on another.
 
     A version is loaded in a thread beside, so that others are answered meanwhile. A batch that raises is answered row
-    by row: what one row does to it is told of that row alone.
+    by row: what one row does to it is told of that row alone. Each message is answered by one that has no ``piece``.
     """
 
     def __init__(self, source: BinaryIO, target: BinaryIO, open_: Callable[..., Opened]) -> None:
@@ -33,8 +36,10 @@ class Worker:
         self.opened: dict[str, Opened] = {}
         self.asked: queue.Queue[dict[str, Any] | None] = queue.Queue()
         self.loads: queue.Queue[dict[str, Any]] = queue.Queue()
-        self.stopped: set[int] = set()
-        self.writing = threading.Lock()
+        self.sending = threading.Lock()
+        self.flow = threading.Condition()
+        self.taken = (0, 0)  # a stream's number, and how many of its pieces were read
+        self.stopped = 0  # the number of the last stream that was to end early
 
     def run(self) -> None:
         """Answer until the stream ends."""
@@ -45,8 +50,13 @@ class Worker:
 
     def _read(self) -> None:
         while (message := read_from(self.source)) is not None:
-            if message["do"] == "stop":
-                self.stopped.add(message["id"])
+            if message["do"] in ("stop", "taken"):
+                with self.flow:
+                    if message["do"] == "stop":
+                        self.stopped = message["id"]
+                    else:
+                        self.taken = (message["id"], message["pieces"])
+                    self.flow.notify()
             elif message["do"] in ("load", "drop"):
                 self.loads.put(message)
             else:
@@ -80,21 +90,27 @@ class Worker:
         self._send(reply)
 
     def _stream(self, message: dict[str, Any]) -> None:
+        number = message["id"]
         try:
-            for piece in self.opened[message["ref"]].pieces(message["row"]):
-                if message["id"] in self.stopped:
+            for written, piece in enumerate(self.opened[message["ref"]].pieces(message["row"])):
+                with self.flow:
+                    while self.stopped != number and written >= self._read_of(number) + AHEAD:
+                        self.flow.wait()
+                if self.stopped == number:
                     break
-                self._tell({"id": message["id"], "piece": piece})
-            self._tell({"id": message["id"], "end": True})
+                self._tell({"id": number, "piece": piece})
+            self._tell({"id": number})
         except Exception as error:
-            self._tell({"id": message["id"], "end": True, "error": _told(error)})
-        self.stopped.discard(message["id"])
+            self._tell({"id": number, "error": _told(error)})
+
+    def _read_of(self, number: int) -> int:
+        return self.taken[1] if self.taken[0] == number else 0
 
     def _tell(self, message: dict[str, Any]) -> None:
         self._send(pack(message))
 
     def _send(self, frame: bytes) -> None:
-        with self.writing:
+        with self.sending:
             self.target.write(frame)
             self.target.flush()
 
