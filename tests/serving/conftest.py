@@ -83,10 +83,7 @@ PUPPET = Path(__file__).with_name("puppet.py")
 
 @pytest.fixture
 def puppets(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., None]:
-    """Workers that load nothing and do as the texts say (see `puppet`); called with what shall befall them at loading.
-
-    >>> puppets(b="die")  # doctest: +SKIP
-    """
+    """Workers that load nothing and do as the texts say (`puppet`); call it with what befalls them as they load."""
     from tunewheel.serving import crew
 
     monkeypatch.setattr(crew, "COMMAND", (sys.executable, str(PUPPET)))

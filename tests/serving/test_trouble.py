@@ -42,16 +42,16 @@ def hands(running: Running) -> list:
 
 
 @pytest.mark.parametrize(
-    ("trouble", "reason"),
+    ("trouble", "reason", "deaths"),
     [
-        ("die", "3 workers died while they loaded it"),
-        ("hang", "did not load and answer its probes within 1 s"),
-        ("raise", "ValueError"),
-        ("wrong label", "answered with 'c-0', which is none of its labels"),
+        ("die", "3 workers died while they loaded it", 3),
+        ("hang", "did not load and answer its probes within 1 s", 1),
+        ("raise", "ValueError", 0),
+        ("wrong label", "answered with 'c-0', which is none of its labels", 0),
     ],
 )
 def test_a_version_that_harms_its_workers_never_takes_over_and_never_has_all_of_them(
-    shop, puppets, monkeypatch, trouble, reason
+    shop, puppets, monkeypatch, tmp_path, trouble, reason, deaths
 ):
     puppets(b=trouble)
 
@@ -69,11 +69,15 @@ def test_a_version_that_harms_its_workers_never_takes_over_and_never_has_all_of_
         await service._changes.until(lambda: len(service._versions.holding({"tickets:1"})) == 2)
         ended.set()
         loaded = [hand.loaded for hand in hands(running)]
-        return await asyncio.gather(*askers), min(fewest), loaded, running.told("swap_refused")
+        if trouble == "wrong label":  # it was loaded, and is not kept
+            while not (tmp_path / "unloaded").exists():
+                await asyncio.sleep(0.02)
+        died = len(running.told("worker_died"))
+        return await asyncio.gather(*askers), min(fewest), loaded, died, running.told("swap_refused")
 
-    answered, fewest, loaded, (refused,) = serve(work, shop.workspace, "tickets", workers=2)
+    answered, fewest, loaded, died, (refused,) = serve(work, shop.workspace, "tickets", workers=2)
     assert all(set(refs) == {"tickets:1"} for refs in answered) and fewest >= 1
-    assert loaded == [{"tickets:1"}] * 2
+    assert loaded == [{"tickets:1"}] * 2 and died == deaths
     assert refused["version"] == "tickets:2" and reason in refused["reason"]
 
 
@@ -116,22 +120,33 @@ def test_a_version_is_unloaded_only_when_no_worker_is_at_work_for_it(shop, puppe
     puppets()
 
     async def work(running: Running):
-        service = running.service
         (hand,) = hands(running)
-        with pytest.raises(TimedOut):  # nobody waits for it any more, and the worker is at it all the same
-            await service.predict("tickets", [{"text": "sleep 2"}], timeout=0.3)
         shop.promote("tickets:2", why="to show")
-        following = asyncio.ensure_future(service.refresh())
-        during = []
-        while hand.busy:
-            during.append("tickets:1" in hand.loaded)
-            await asyncio.sleep(0.02)
-        await following
-        await asyncio.sleep(0)
-        return during, hand.loaded, len(running.told("worker_died"))
+        running.service._versions.begin("tickets:1")
+        await running.service.refresh()
+        during = set(hand.loaded)
+        running.service._versions.end("tickets:1")
+        return during, hand.loaded
 
-    during, loaded, died = serve(work, shop.workspace, "tickets", workers=1)
-    assert during and all(during) and loaded == {"tickets:2"} and not died
+    assert serve(work, shop.workspace, "tickets", workers=1) == ({"tickets:1", "tickets:2"}, {"tickets:2"})
+
+
+def test_who_came_before_a_swap_is_answered_by_the_version_that_stood_then(shop, puppets):
+    puppets()
+
+    async def work(running: Running):
+        (hand,) = hands(running)
+        hand.busy = True
+        before = asyncio.ensure_future(running.service.predict("tickets", CARD))
+        await asyncio.sleep(0)
+        shop.promote("tickets:2", why="to show")
+        await running.service.refresh()
+        hand.busy = False
+        after = await running.service.predict("tickets", CARD)
+        return (await before).ref, label(await before), after.ref, label(after), hand.loaded
+
+    told = ("tickets:1", "a-0", "tickets:2", "b-0", {"tickets:2"})
+    assert serve(work, shop.workspace, "tickets", workers=1) == told
 
 
 def test_what_a_version_loaded_too_late_is_not_kept(shop, puppets):
@@ -237,6 +252,24 @@ def test_a_worker_that_cannot_be_started_is_told_and_tried_again(shop, puppets, 
 
     answered, reasons = serve(work, shop.workspace, "tickets", workers=1)
     assert answered == "a-0" and reasons[0] == "signal 9" and "cannot be started" in reasons[1]
+
+
+def test_a_worker_that_was_of_use_is_followed_at_once_however_often_it_dies(shop, puppets, monkeypatch):
+    from tunewheel.serving import crew
+
+    puppets()
+    told = []
+    monkeypatch.setattr(crew, "pause_after", lambda pause, useful: told.append(useful) or 0.0)
+
+    async def work(running: Running):
+        for _ in range(3):
+            (hand,) = hands(running)
+            os.kill(hand.process.pid, signal.SIGKILL)
+            await running.service._changes.until(lambda gone=hand: gone not in hands(running))
+            assert label(await running.service.predict("tickets", CARD)) == "a-0"
+
+    serve(work, shop.workspace, "tickets", workers=1)
+    assert told == [True] * 3
 
 
 def test_a_service_that_is_told_to_end_while_it_loads_ends(shop, puppets):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-import time
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
@@ -63,7 +62,6 @@ class Hand:
     loaded: set[str] = field(default_factory=set)
     busy: bool = False
     lost: bool = False
-    started: float = field(default_factory=time.monotonic)
     _open: dict[int, Asked] = field(default_factory=dict)
     _last: int = 0
 
@@ -127,8 +125,7 @@ class Hand:
                 asked.replies.put_nowait(None)
                 asked.ended()
             self._open.clear()
-        self.kill()  # it may live on without its stream
-        await self.process.wait()
+        await self._over(1)
 
     def kill(self) -> None:
         """End a worker at once."""
@@ -141,8 +138,12 @@ class Hand:
         self.lost = True
         if self.process.stdin is not None:
             self.process.stdin.close()
+        await self._over(5)
+
+    async def _over(self, patience: float) -> None:
+        """Wait for the process to end; without its streams it should, and is killed where it does not."""
         try:
-            await asyncio.wait_for(self.process.wait(), 5)
+            await asyncio.wait_for(self.process.wait(), patience)
         except TimeoutError:
             self.kill()
             await self.process.wait()
@@ -161,11 +162,20 @@ class Hand:
             self.process.stdin.write(pack(message))
 
 
+def pause_after(before: float, *, useful: bool) -> float:
+    """Seconds until a dead worker is followed by another; ``before`` is how long it was the last time.
+
+    >>> pause_after(0.0, useful=False), pause_after(20.0, useful=False), pause_after(4.0, useful=True)
+    (0.5, 30.0, 0.0)
+    """
+    return 0.0 if useful else min(30.0, max(0.5, 2 * before))
+
+
 class Crew:
     """A fixed number of workers; one that dies is followed by another.
 
     ``ready`` is told of each new worker and loads what it needs; ``gone`` of each death, with its reason. A worker that
-    dies within ten seconds of its start is followed after a pause, twice as long each time, half a minute at most.
+    dies before it holds a version is followed after a pause (`pause_after`), any other at once.
     """
 
     def __init__(
@@ -203,18 +213,17 @@ class Crew:
         pause = 0.0
         while True:
             await asyncio.sleep(pause)
-            started = time.monotonic()
-            reason = await self._live(number)
+            reason, useful = await self._live(number)
             self._gone(reason)
             self._tell("worker_died", worker=number, reason=reason)
-            pause = min(30.0, max(0.5, 2 * pause)) if time.monotonic() - started < 10 else 0.0
+            pause = pause_after(pause, useful=useful)
 
-    async def _live(self, number: int) -> str:
-        """One worker's life; how it ended."""
+    async def _live(self, number: int) -> tuple[str, bool]:
+        """One worker's life: how it ended, and whether it ever held a version."""
         try:
             hand = Hand(number, await self._spawn())
         except OSError as error:  # no memory or no process left, perhaps for a moment only
-            return f"it cannot be started: {error}"
+            return f"it cannot be started: {error}", False
         self.hands[number] = hand
         loading = asyncio.create_task(self._ready(hand))
         try:
@@ -224,7 +233,7 @@ class Crew:
             await asyncio.gather(loading, return_exceptions=True)
         del self.hands[number]
         code = hand.process.returncode or 0
-        return f"signal {-code}" if code < 0 else f"it ended with {code}"
+        return f"signal {-code}" if code < 0 else f"it ended with {code}", bool(hand.loaded)
 
     async def _spawn(self) -> Process:
         environment = os.environ | {"OMP_NUM_THREADS": str(self.threads), "TOKENIZERS_PARALLELISM": "false"}

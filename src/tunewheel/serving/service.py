@@ -338,7 +338,6 @@ class Service:
         except TimeoutError:
             if not read:
                 raise TimedOut("not a word was written in time") from None
-            hand.kill()
             raise WorkerLost("it writes no more") from None
         finally:
             hand.stop(asked, self._patience)

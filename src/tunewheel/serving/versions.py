@@ -157,7 +157,7 @@ class Versions:
             rows = probe_rows(served.task, writes=served.writes)
             how: dict[str, Any] = {"variant": asked.variant, "export": export, "rows": rows}
             variant = await hand.load(served.ref, str(served.folder), **how)
-            if asked.variant == "auto":
+            if asked.variant == "auto" and served.ref in self.wanted:  # unless it was let go meanwhile
                 self.wanted[served.ref] = replace(asked, variant=variant)
 
     async def _probe(self, hand: Hand, served: Served) -> Sequence[Mapping[str, Any]]:
@@ -186,8 +186,6 @@ class Versions:
         """
         async with self._swapping:
             seen = await self._pointed()
-            if seen == self._pointers:
-                return
             for target in self.targets:
                 key = (target.name, target.alias or "")
                 if target.alias is not None and seen.get(key) != self._pointers.get(key):
