@@ -8,9 +8,9 @@ from typer.testing import CliRunner
 from tiny import intent_rows
 from tunewheel import loop
 from tunewheel.cli import app
-from tunewheel.loop.export import Through, _Judge, beside, export_of
+from tunewheel.loop.export import Through, _Judge, export_of
 from tunewheel.models import Model, Recipe
-from tunewheel.models.exporting.folder import ExportError
+from tunewheel.models.exporting.folder import ExportError, beside
 from tunewheel.registry import Registry
 from tunewheel.registry.exports import find_export
 from tunewheel.store import Workspace

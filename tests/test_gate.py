@@ -10,6 +10,7 @@ from test_cli import run, told
 from tunewheel import loop
 from tunewheel.loop import LoopError
 from tunewheel.registry import Registry, parent_of
+from tunewheel.registry.exports import record_export
 from tunewheel.registry.gate import Margins, list_decisions
 from tunewheel.store import Workspace
 
@@ -183,3 +184,15 @@ def test_the_self_test_tells_the_gates_rates_on_this_data(trained):
     assert (swapped.discordance, swapped.rates[0].effect, swapped.rates[0].runs) == (None, 0.0, 5)
     with Workspace.open(trained / "home") as workspace:
         assert len(list_decisions(workspace, "desk")) == count
+
+
+@pytest.mark.parametrize(("forced", "state", "verdict"), [([], "passed", None), (["onnx-int8"], "worse", "refuse")])
+def test_what_was_forced_into_the_export_stands_in_the_way(copied, tmp_path, forced, state, verdict):
+    with Workspace.open(copied) as workspace:
+        version = Registry(workspace).resolve("desk:2")
+        (tmp_path / "export").mkdir()
+        (tmp_path / "export" / "export.json").write_text("{}", encoding="utf-8")
+        record_export(workspace, version, tmp_path / "export", {"forced": forced})
+    decision = loop.gate("desk:2", home=copied).decision
+    [check] = [check for check in decision.checks if check.kind == "parity"]
+    assert check.state == state and (verdict is None or decision.verdict == verdict)

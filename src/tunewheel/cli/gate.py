@@ -33,7 +33,10 @@ def gate(
         ),
     ] = None,
     parity: Annotated[
-        bool | None, typer.Option("--parity/--no-parity", help="Whether its export answers as it does.")
+        bool | None,
+        typer.Option(
+            "--parity/--no-parity", help="Whether its export answers as it does; what the export was told by default."
+        ),
     ] = None,
     promote: Annotated[
         bool, typer.Option("--promote", help="On that verdict make it the champion, in the same transaction.")

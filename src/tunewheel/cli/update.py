@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -15,8 +14,6 @@ if TYPE_CHECKING:
     from tunewheel.loop.update import Updated
 
 EXIT = {"promoted": 0, "idle": 0, "refused": 1, "undecided": 3}
-
-_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 def update(
@@ -61,7 +58,7 @@ def update(
 
     policy = Policy(disagree=disagree, automatic=automatic, trust=_weights(trust or []))
     drift = drifted if on_drift else None
-    when = When(min_feedback=min_feedback, every=None if every is None else span_of(every), drift=drift)
+    when = When(min_feedback=min_feedback, every=None if every is None else _span(every), drift=drift)
     options: dict[str, Any] = {"policy": policy, "margins": margins_of(margin or []), "seed": seed, "lang": lang}
     options |= {"home": home, "database": database, "progress": Bar(stderr)}
     options["say"] = lambda heading, line: headed(stderr, heading, line)
@@ -74,16 +71,17 @@ def update(
     raise typer.Exit(EXIT[updated.status])
 
 
-def span_of(told: str) -> timedelta:
-    """A time as people write it.
+def _span(told: str) -> timedelta:
+    """A time as windows of drift are named by."""
+    from tunewheel.feedback.drift import Cut, DriftError
 
-    >>> span_of("7d"), span_of("90m")
-    (datetime.timedelta(days=7), datetime.timedelta(seconds=5400))
-    """
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([mhdw])", told.strip())
-    if not found or not float(found[1]):
-        raise typer.BadParameter(f"{told}: expected a time such as 30m, 12h, 7d or 2w")
-    return timedelta(**{_UNITS[found[2]]: float(found[1])})
+    try:
+        seconds = Cut.parse(told).seconds
+    except DriftError:
+        seconds = 0.0
+    if not seconds:
+        raise typer.BadParameter(f"{told}: expected a time such as 30m, 12h, 7d or 2w", param_hint="--every")
+    return timedelta(seconds=seconds)
 
 
 def _weights(given: list[str]) -> dict[str, float]:

@@ -41,19 +41,37 @@ class Exchange:
 
     @property
     def label(self) -> str | None:
-        """The answer's label, where it is one; the first of several, `-` for none of them."""
-        told = self.prediction.get("label")
-        if told is None and isinstance(several := self.prediction.get("labels"), list):
-            told = several[0] if several else "-"
-        return told if isinstance(told, str) else None
+        """See `label_of`."""
+        return label_of(self.prediction)
 
     @property
     def confidence(self) -> float | None:
-        """How sure the answer is; of entities, the least sure of them."""
-        told = self.prediction.get("confidence")
-        if told is None and isinstance(spans := self.prediction.get("entities"), list):
-            told = min((span["confidence"] for span in spans if "confidence" in span), default=None)
-        return float(told) if isinstance(told, int | float) else None
+        """See `confidence_of`."""
+        return confidence_of(self.prediction)
+
+
+def label_of(prediction: Mapping[str, Any]) -> str | None:
+    """An answer's label, where it has one; the first of several, ``-`` for none of them.
+
+    >>> label_of({"label": "lost"}), label_of({"labels": []}), label_of({"entities": []})
+    ('lost', '-', None)
+    """
+    told = prediction.get("label")
+    if told is None and isinstance(several := prediction.get("labels"), list):
+        told = several[0] if several else "-"
+    return told if isinstance(told, str) else None
+
+
+def confidence_of(prediction: Mapping[str, Any]) -> float | None:
+    """How sure an answer is; of entities, the least sure of them.
+
+    >>> confidence_of({"entities": [{"confidence": 0.9}, {"confidence": 0.4}]})
+    0.4
+    """
+    told = prediction.get("confidence")
+    if told is None and isinstance(spans := prediction.get("entities"), list):
+        told = min((span["confidence"] for span in spans if "confidence" in span), default=None)
+    return float(told) if isinstance(told, int | float) else None
 
 
 def exchange_id(at: datetime | None = None) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from tunewheel.feedback.exchanges import find_exchanges
 from tunewheel.feedback.given import Feedback, list_feedback
 
 if TYPE_CHECKING:
@@ -90,17 +91,18 @@ def quarantine(workspace: Workspace, name: str) -> list[Suspicion]:
             limit=None,
         )
         new = {one.id for one in standing if one.status == "new"}
-        known = _confidences(connection, {one.exchange for one in standing if one.exchange})
+        found = find_exchanges(connection, [one.exchange for one in standing if one.exchange])
+        known = {key: each.confidence for key, each in found.items() if each.confidence is not None}
         seen = suspicions(standing, known, _usual(connection, name))
-        found = [replace(each, ids=tuple(i for i in each.ids if i in new)) for each in seen]
-        found = [each for each in found if each.ids]
-        for suspicion in found:
+        fresh = [replace(each, ids=tuple(i for i in each.ids if i in new)) for each in seen]
+        fresh = [each for each in fresh if each.ids]
+        for suspicion in fresh:
             ids = list(suspicion.ids)
             for start in range(0, len(ids), 500):
                 where = feedback.c.id.in_(ids[start : start + 500])
                 values = {"status": "quarantined", "reason": suspicion.reason}
                 connection.execute(update(feedback).where(where).values(values))
-        return found
+        return fresh
 
     return workspace.transact(work)
 
@@ -147,19 +149,6 @@ def _expected(usual: npt.NDArray[np.float64]) -> float:
     """The share of a calibrated model's mistakes that it makes with confidence; at least a twentieth."""
     wrong = 1.0 - usual
     return max(0.05, float(wrong[usual >= CONFIDENT].sum() / wrong.sum()) if wrong.sum() > 0 else 0.05)
-
-
-def _confidences(connection: Connection, ids: set[str]) -> dict[str, float]:
-    from sqlalchemy import select
-
-    from tunewheel.store.schema import exchanges
-
-    found: dict[str, float] = {}
-    listed = sorted(ids)
-    for start in range(0, len(listed), 500):
-        query = select(exchanges.c.id, exchanges.c.confidence).where(exchanges.c.id.in_(listed[start : start + 500]))
-        found |= {row.id: row.confidence for row in connection.execute(query) if row.confidence is not None}
-    return found
 
 
 def _usual(connection: Connection, name: str) -> npt.NDArray[np.float64]:

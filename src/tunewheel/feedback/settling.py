@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from tunewheel.feedback.exchanges import find_exchanges
 from tunewheel.feedback.given import Feedback, list_feedback
 
 if TYPE_CHECKING:
@@ -57,7 +58,8 @@ def settle(connection: Connection, name: str, policy: Policy | None = None) -> S
     behind: list[list[int]] = []
     waiting: Counter[str] = Counter()
     given = list_feedback(connection, name, statuses=("accepted", "new"), kinds=("correction", "row"), limit=None)
-    texts = dict(_recorded(connection, {one.exchange for one in given if one.exchange and one.row is None}))
+    wanted = [one.exchange for one in given if one.exchange and one.row is None]
+    texts = {key: dict(found.row) for key, found in find_exchanges(connection, wanted).items()}
     groups: dict[str, list[Feedback]] = defaultdict(list)
     for one in given:
         groups[one.exchange or json.dumps(one.row, sort_keys=True, ensure_ascii=False)].append(one)
@@ -109,15 +111,3 @@ def _votes(side: Sequence[Feedback], policy: Policy, *, plain: bool) -> Iterator
     for source in sorted({one.source for one in side}):
         weight = policy.weight(source)
         yield float(weight > 0) if plain else weight
-
-
-def _recorded(connection: Connection, ids: set[str]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The masked rows of exchanges."""
-    from sqlalchemy import select
-
-    from tunewheel.store.schema import exchanges
-
-    listed = sorted(ids)
-    for start in range(0, len(listed), 500):
-        query = select(exchanges.c.id, exchanges.c.row).where(exchanges.c.id.in_(listed[start : start + 500]))
-        yield from ((row.id, dict(row.row)) for row in connection.execute(query))

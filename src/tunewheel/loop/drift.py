@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from tunewheel.feedback.drift.found import Drifted
     from tunewheel.feedback.drift.moved import Moved
     from tunewheel.feedback.drift.traffic import Cursor, Right, Traffic
+    from tunewheel.models import Model
     from tunewheel.registry import Version
     from tunewheel.store import Workspace
 
@@ -317,14 +317,17 @@ def _npy(array: npt.NDArray[Any]) -> bytes:
     return buffer.getvalue()
 
 
-def answers_of(model: Any, rows: Sequence[Mapping[str, Any]]) -> npt.NDArray[Any]:
-    """What a model says of labelled rows: projected ``vector`` (zeros for a model without), ``label``, ``confidence``,
-    ``right``; one entry a row."""
-    from tunewheel.feedback.projection import WIDTH, project
-    from tunewheel.models import ModelError
+def answers_of(model: Model, rows: Sequence[Mapping[str, Any]]) -> npt.NDArray[Any]:
+    """What a model says of labelled rows, as its service records it; one entry a row.
 
-    predictions = model.predict(rows)
-    labels = [str(each.get("label") or "") for each in predictions]
+    ``vector`` is projected (zeros for a model without), then ``label``, ``confidence``, and ``right``.
+    """
+    from tunewheel.feedback.exchanges import confidence_of, label_of
+    from tunewheel.feedback.projection import WIDTH, project
+    from tunewheel.models.exporting.variants import described
+
+    predictions, vectors = described(model.predictor(), rows)
+    labels = [label_of(each) or "" for each in predictions]
     width = max(map(len, labels), default=0) or 1
     kinds: list[Any] = [
         ("vector", np.float16, (WIDTH,)),
@@ -334,9 +337,10 @@ def answers_of(model: Any, rows: Sequence[Mapping[str, Any]]) -> npt.NDArray[Any
     ]
     told = np.zeros(len(rows), dtype=kinds)
     told["label"] = labels
-    told["confidence"] = [np.nan if each.get("confidence") is None else each["confidence"] for each in predictions]
+    sure = [confidence_of(each) for each in predictions]
+    told["confidence"] = [np.nan if each is None else each for each in sure]
     pairs = zip(rows, predictions, strict=True)
     told["right"] = [model.task.mistake(row, prediction) is None for row, prediction in pairs]
-    with suppress(ModelError):  # no network: nothing to compare but words and answers
-        told["vector"] = project(model.vectors(rows))
+    if vectors is not None:
+        told["vector"] = project(vectors)
     return told

@@ -45,7 +45,7 @@ def export(
     from tunewheel.models import Model
     from tunewheel.models.exporting.export import check_exportable
     from tunewheel.models.exporting.export import export as write
-    from tunewheel.models.exporting.folder import FILES, ExportError
+    from tunewheel.models.exporting.folder import FILES, ExportError, beside
     from tunewheel.registry.exports import record_export
     from tunewheel.store import Workspace
     from tunewheel.store.files import temporary_folder
@@ -78,18 +78,14 @@ def export(
     return found
 
 
-def beside(folder: Path) -> Path:
-    """Where the export of a model folder lies if nothing else is said: ``model`` → ``model.export``."""
-    folder = folder.resolve()
-    return folder.with_name(f"{folder.name}.export")
-
-
 def export_of(model: str | Path, workspace: Workspace) -> Path | None:
     """The folder of a model's export, checked against its record: a version's newest, or what lies beside a folder."""
     from tunewheel.registry.exports import find_export
 
     version = _version(model, workspace)
     if version is None:
+        from tunewheel.models.exporting.folder import beside
+
         folder = beside(Path(model))
         return folder if folder.is_dir() else None
     record = find_export(workspace, version)

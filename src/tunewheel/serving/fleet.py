@@ -75,11 +75,13 @@ def settled(target: Target, workspace: Workspace, variant: str) -> Served:
 
     Raises `tunewheel.registry.RegistryError`, `tunewheel.store.ArtifactError` or `tunewheel.models.ModelError`.
     """
+    from tunewheel.models.exporting.folder import beside
     from tunewheel.registry import Registry
     from tunewheel.registry.exports import find_export
 
     if target.folder is not None:
-        return _served(target, target.folder, variant, None, exported_beside(target.folder))
+        place = beside(target.folder)
+        return _served(target, target.folder, variant, None, place if place.is_dir() else None)
     version = Registry(workspace).verify(target.reference)
     record = find_export(workspace, version)
     if record is None:
@@ -98,13 +100,6 @@ def pointers(workspace: Workspace, names: Iterable[str]) -> Mapping[tuple[str, s
     with workspace.read() as connection:
         rows = connection.execute(select(aliases).where(aliases.c.name.in_(list(names))))
         return {(row.name, row.alias): row.number for row in rows}
-
-
-def exported_beside(folder: Path) -> Path | None:
-    """Where the export of a model folder lies, if it has one."""
-    whole = folder.resolve()
-    beside = whole.with_name(f"{whole.name}.export")
-    return beside if beside.is_dir() else None
 
 
 def _measured(summary: Mapping[str, Any]) -> str:

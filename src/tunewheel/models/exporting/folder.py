@@ -22,6 +22,12 @@ class ExportError(ValueError):
     """A model cannot be exported, or an export cannot be used."""
 
 
+def beside(folder: Path) -> Path:
+    """Where the export of a model folder lies if nothing else is said: ``model`` → ``model.export``."""
+    folder = folder.resolve()
+    return folder.with_name(f"{folder.name}.export")
+
+
 def fingerprint(model: Model) -> str:
     """The hash of a network's weights: an export is of exactly these."""
     from hashlib import sha256 as digest
