@@ -137,7 +137,7 @@ def figures(check: Check, digits: int = 4) -> tuple[str, str, str]:
         return times, f"× [{check.low:.2f}, {check.high:.2f}]", f"× {check.margin:g}"
     value, low, high = (f"{each:+.{digits}f}" for each in (check.value, check.low, check.high))
     sign = "+" if check.kind == "calibration" or (check.margin or 0) <= 0 else "−"
-    margin = "" if check.margin is None else f"{sign}{points(abs(check.margin))}"
+    margin = "" if check.margin is None else f"{sign}{abs(check.margin):g}"
     return f"{check.before:.{digits}f} → {check.after:.{digits}f}", f"{value} [{low}, {high}]", margin
 
 
