@@ -203,6 +203,7 @@ SERVING = """
     record: the share of the exchanges that is recorded, from 0 to 1
     body: bytes of a request's body, at most
     batch_tokens: tokens that a batch is filled to, estimated
+    batch_seconds: seconds that a batch may take by the speed of the last ones; fewer tokens are taken where it would
     waiting: texts that may wait; a request over it is refused at once
     delay: seconds that a text waits for company while a worker is free
     timeout: seconds until an unanswered request is given up; a request may ask for less

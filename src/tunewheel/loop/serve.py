@@ -28,6 +28,7 @@ def serve(
     record: float = 1.0,
     body: int = 2 << 20,
     batch_tokens: int = 2048,
+    batch_seconds: float = 0.025,
     waiting: int = 1024,
     delay: float = 0.0,
     timeout: float = 10.0,
@@ -60,7 +61,15 @@ def serve(
     guard.load()
     if not guard.asks:
         say("keys", _open(host, keys, local=is_local(host)))
-    limits = Limits(batch_tokens, waiting, delay, timeout, characters, texts)
+    limits = Limits(
+        batch_tokens=batch_tokens,
+        batch_seconds=batch_seconds,
+        waiting=waiting,
+        delay=delay,
+        timeout=timeout,
+        characters=characters,
+        texts=texts,
+    )
 
     def build(tell: Callable[[Event], None]) -> Service:
         from tunewheel.serving.service import Service

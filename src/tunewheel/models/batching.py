@@ -27,6 +27,28 @@ def budgeted(lengths: Sequence[int], budget: int) -> list[int]:
     return [*sizes, count] if count else sizes
 
 
+def cheapest(lengths: Sequence[int], budget: int, start: int) -> list[int]:
+    """Cut ascending lengths into batches of which all together cost least; returns each batch's row count.
+
+    A batch costs its padded size and ``start``, what beginning one takes, told in tokens. A padded size stays in
+    ``budget``, but for a row that is longer alone. Found by dynamic programming over the cuts.
+
+    >>> cheapest([10, 11, 12, 90], 2048, start=8), cheapest([10, 11, 12, 90], 2048, start=500)
+    ([3, 1], [4])
+    """
+    costs, cuts = [0], [0]
+    for end, length in enumerate(lengths, 1):
+        least = max(0, end - max(1, budget // length))
+        cost, cut = min((costs[at] + (end - at) * length, -at) for at in range(least, end))
+        costs.append(cost + start)
+        cuts.append(-cut)
+    sizes, end = [], len(lengths)
+    while end:
+        sizes.append(end - cuts[end])
+        end = cuts[end]
+    return sizes[::-1]
+
+
 class TokenBudget(Sampler[list[int]]):
     """Bucketed batches: nearly no padding, another mix each epoch, the same number of batches always.
 

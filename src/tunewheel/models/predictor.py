@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 import numpy as np
 import numpy.typing as npt
 
-from tunewheel.models.batching import budgeted
+from tunewheel.models.batching import cheapest
 from tunewheel.models.machine import keep_memory
 from tunewheel.tasks import Pieces, Prediction, Row, Task, Window
 
@@ -30,6 +30,10 @@ the head sees."""
 class Run(Protocol):
     """How a batch is computed: by torch here, by another engine in `tunewheel.models.exporting`."""
 
+    @property
+    def start(self) -> int:
+        """What a batch takes beside its tokens, told in tokens: less padding than that is not worth another batch."""
+
     def __call__(self, batch: Mapping[str, Any], wanted: Sequence[Output]) -> list[npt.NDArray[np.float32]]:
         """The outputs ``wanted`` of one collated batch (`TextEncoder.collate`), all in one pass."""
 
@@ -40,6 +44,11 @@ class TorchRun:
     def __init__(self, network: Network, precision: Literal["fp32", "bf16"]) -> None:
         self.network = network
         self.precision = precision
+
+    @property
+    def start(self) -> int:
+        """Measured with MiniLM: 8 ms a batch and 0.25 ms a token on one core, 6 and 0.14 on two."""
+        return 32 if self.network.device.type == "cpu" else BATCH_TOKENS
 
     def __call__(self, batch: Mapping[str, Any], wanted: Sequence[Output]) -> list[npt.NDArray[np.float32]]:
         """Move the batch to the network's device and compute."""
@@ -166,11 +175,11 @@ class Predictor:
     def _outputs(
         self, windows: Sequence[Window], wanted: Sequence[Output]
     ) -> Iterator[tuple[int, tuple[npt.NDArray[np.float32], ...]]]:
-        """Compute batches of like length; yields each window's place and its share of every output wanted."""
+        """Compute batches of like length, with little padding; yields each window's place and its share of every output wanted."""
         sizes = [self.encoder.size(window) for window in windows]
         order = sorted((i for i, size in enumerate(sizes) if size), key=sizes.__getitem__)
         at = 0
-        for size in budgeted([sizes[i] for i in order], BATCH_TOKENS):
+        for size in cheapest([sizes[i] for i in order], BATCH_TOKENS, self.run.start):
             members = order[at : at + size]
             at += size
             batch = self.encoder.collate([_unlabelled(windows[i]) for i in members])

@@ -57,8 +57,9 @@ def run(
     Raises:
         ServiceError: the address cannot be listened on, or a model cannot be served.
     """
-    with _listening(host, port) as listener:
-        asyncio.run(_serve(build, guard, listener, recorder, logs, give, body, drain, started))
+    loop_factory = uvicorn.Config("", loop="auto").get_loop_factory()
+    with _listening(host, port) as listener, asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.run(_serve(build, guard, listener, recorder, logs, give, body, drain, started))
 
 
 async def _serve(

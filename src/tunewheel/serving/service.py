@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import logging
-import os
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
 from contextlib import aclosing, suppress
@@ -95,8 +94,13 @@ class Service:
         self._versions = Versions(
             *(workspace, self.targets, variant), changes=self._changes, tell=self._tell, dispatch=self._dispatch
         )
-        count = workers or os.cpu_count() or 1
-        threads = max(1, (os.cpu_count() or 1) // count)
+        from joblib import cpu_count
+
+        # The cores this process may use: of a container's limit or a pinned set, not of the machine. With two threads
+        # on one core the other's waiting costs half of every answer's time.
+        cores = cpu_count()
+        count = workers or cores
+        threads = max(1, cores // count)
         self._crew = Crew(count, self._versions.prepare, self._versions.gone, self._tell, threads=threads)
         self._versions.crew = self._crew
         # A worker that says nothing for so long is stuck in something.

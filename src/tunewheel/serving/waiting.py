@@ -15,16 +15,18 @@ _REMEMBERED = 0.9  # share of what was measured that is kept at each batch: an a
 _FIRST_SPEED = 2_000.0  # tokens a second, until there is a measurement
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Limits:
     """What a service takes on.
 
-    ``batch_tokens``: tokens of a batch, estimated; ``waiting``: texts that may wait; ``delay``: seconds that a text
+    ``batch_tokens``: tokens of a batch, estimated; ``batch_seconds``: how long a batch may take to answer, by the speed
+    of the last ones, since all of it is answered when its last text is; ``waiting``: texts that may wait; ``delay``: seconds that a text
     waits for company while a worker is free; ``timeout``: seconds until an unanswered request is given up;
     ``characters``: of one text; ``texts``: of one request.
     """
 
     batch_tokens: int = 2048
+    batch_seconds: float = 0.025
     waiting: int = 1024
     delay: float = 0.0
     timeout: float = 10.0
@@ -125,7 +127,8 @@ class Waiting:
 
     def batch(self, loaded: set[str], free: int) -> list[Item]:
         """Take the next batch for a worker with these versions, of ``free`` workers that have nothing to do."""
-        budget = min(self.limits.batch_tokens, -(-self.tokens // max(1, free)))
+        within = int(self.speed * self.limits.batch_seconds)
+        budget = min(self.limits.batch_tokens, within, -(-self.tokens // max(1, free)))
         taken: list[Item] = []
         kept: list[Item] = []
         size = 0

@@ -30,6 +30,8 @@ Precision = Literal["fp32", "bf16"]
 class OnnxRun:
     """A network's graph under onnxruntime, on the processor; what follows a CRF's scores is the network's own."""
 
+    start = 6  # measured with MiniLM on one core: 1.7 ms a batch and 0.24 ms a token in fp32, 0.8 and 0.17 in int8
+
     def __init__(self, path: Path, network: Network, *, threads: int | None = None) -> None:
         import torch
 

@@ -26,8 +26,9 @@ def helpers(workspace: Workspace, plan: Plan, data: Path, count: int, tell: Tell
     The study's roads must be known. A helper goes when this process does, however it ends.
     """
     import torch
+    from joblib import cpu_count
 
-    threads, before = max(1, (os.cpu_count() or 1) // (count + 1)), torch.get_num_threads()
+    threads, before = max(1, cpu_count() // (count + 1)), torch.get_num_threads()
     environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
     command = [sys.executable, "-m", "tunewheel.tuning.search.worker"]
     # What they are told holds the database's password: it goes through a pipe, which closes when this process ends.
