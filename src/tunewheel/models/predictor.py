@@ -30,6 +30,9 @@ the head sees."""
 class Run(Protocol):
     """How a batch is computed: by torch here, by another engine in `tunewheel.models.exporting`."""
 
+    alone: bool
+    """Whether texts must not be computed together."""
+
     @property
     def start(self) -> int:
         """What a batch takes beside its tokens, told in tokens: less padding than that is not worth another batch."""
@@ -40,6 +43,8 @@ class Run(Protocol):
 
 class TorchRun:
     """A `Network` as it is, outside of training, in fp32 or under bf16 autocast."""
+
+    alone = False
 
     def __init__(self, network: Network, precision: Literal["fp32", "bf16"]) -> None:
         self.network = network
@@ -175,11 +180,12 @@ class Predictor:
     def _outputs(
         self, windows: Sequence[Window], wanted: Sequence[Output]
     ) -> Iterator[tuple[int, tuple[npt.NDArray[np.float32], ...]]]:
-        """Compute batches of like length, with little padding; yields each window's place and its share of every output wanted."""
+        """Compute batches with little padding; yields each window's place and its share of every output wanted."""
         sizes = [self.encoder.size(window) for window in windows]
         order = sorted((i for i, size in enumerate(sizes) if size), key=sizes.__getitem__)
-        at = 0
-        for size in cheapest([sizes[i] for i in order], BATCH_TOKENS, self.run.start):
+        ascending, at = [sizes[i] for i in order], 0
+        together = cheapest(ascending, BATCH_TOKENS, self.run.start) if not self.run.alone else [1] * len(order)
+        for size in together:
             members = order[at : at + size]
             at += size
             batch = self.encoder.collate([_unlabelled(windows[i]) for i in members])

@@ -89,11 +89,11 @@ def export(
     skipped: dict[str, str] = {}
     for variant in (each for each in FILES if each in variants):
         path = folder / FILES[variant]
-        if path == small and not quantise(plain, small).get("MatMulNBits"):
+        if path == small and not quantise(plain, small).get("MatMulInteger"):
             skipped[variant] = "no matrix product in it to be written in int8"
             small.unlink()
             continue
-        predictor = torch.through(OnnxRun(path, model.network))
+        predictor = torch.through(OnnxRun(path, model.network, alone=path == small))
         far = difference(torch, predictor, dev_rows)
         exact = f"its outputs differ from torch's by {far:.2g}, more than {tolerance:g}"
         judged = {"refused": None if far <= tolerance else exact} if path == plain else judge(variant, predictor)

@@ -17,9 +17,6 @@ OPSET = 23
 """The first opset in which attention is one operator. `onnxruntime.transformers` finds none to fuse in what torch's
 exporter writes for older ones (0 of MiniLM's 6, opset 20), where it stands as a dozen operators."""
 
-BLOCK = 128
-"""Numbers of a row that share a scale in int8."""
-
 
 class MissingExport(ImportError):
     """The extra `export` is not installed."""
@@ -80,21 +77,29 @@ def outputs_of(network: Network) -> list[str]:
 def quantise(source: Path, target: Path) -> dict[str, int]:
     """Write a graph again with its matrix products in int8; returns how many operators of each kind it has.
 
-    Weights and what meets them are cut into blocks of `BLOCK` numbers with a scale each (``MatMulNBits``), so a token's
-    numbers settle its scales alone. The common way, one scale for all that a product is given, lets a neighbour in the
-    batch move every answer.
+    A weight has a scale for each of its columns; all that a product is given has one, found as it comes (dynamic
+    quantisation), so whoever computes the graph gives it one text at a time (`OnnxRun.alone`). Weights have 7 bits:
+    with 8, processors without VNNI saturate, and answer otherwise than the machine that the export was judged on.
     """
     import onnx
 
     check_export()
+    # A text's head costs nothing, and is the last thing that should be rounded.
+    # The quantizer parts such a node in two before it looks at what it shall leave, hence the name.
+    nodes = onnx.load(source, load_external_data=False).graph.node
+    heads = [f"{node.name}_MatMul" for node in nodes if node.op_type == "Gemm"]
     with _quiet():
-        from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
+        from onnxruntime.quantization import QuantType, quantize_dynamic
 
-        quantizer = MatMulNBitsQuantizer(
-            onnx.load(source), bits=8, block_size=BLOCK, is_symmetric=True, accuracy_level=4
+        quantize_dynamic(
+            source,
+            target,
+            op_types_to_quantize=["MatMul"],
+            nodes_to_exclude=heads,
+            per_channel=True,
+            reduce_range=True,
+            weight_type=QuantType.QInt8,
         )
-        quantizer.process()
-    onnx.save(quantizer.model.model, target)
     return operators(target)
 
 
@@ -134,15 +139,14 @@ def _quiet() -> Iterator[None]:
     """Keep what the exporter and the quantizer tell of themselves off the console.
 
     The warnings: torch passes a deprecated class of its own (FutureWarning, LeafSpec), and the names of axes that are
-    equal everywhere are written once. The quantizer sets up the whole process's logging when it is imported.
+    equal everywhere are written once. The quantizer speaks through the root logger, and sets it up when first used.
     """
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     told = [logging.getLogger(name) for name in ("torch.onnx", "torch.export", "onnxscript", "onnx_ir", "onnxruntime")]
     before = [logger.level for logger in told]
-    quantizer = logging.getLogger("onnxruntime.quantization.matmul_nbits_quantizer")
     try:
-        for logger in (*told, quantizer):
+        for logger in (root, *told):
             logger.setLevel(logging.ERROR)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", ".*LeafSpec.*", FutureWarning)
