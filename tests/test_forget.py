@@ -11,8 +11,9 @@ from tiny import intent_rows
 from tunewheel import loop
 from tunewheel.data import Dataset
 from tunewheel.evaluation import Report, compare
-from tunewheel.feedback.exchanges import Exchange, count_exchanges, exchange_id
+from tunewheel.feedback.exchanges import Exchange, count_exchanges, exchange_id, list_exchanges
 from tunewheel.feedback.recorder import Recorder
+from tunewheel.lineage import TraceError
 from tunewheel.loop.again import recorded_settings
 from tunewheel.registry import Registry, keep_dataset, kept_dataset
 from tunewheel.store import Workspace, fail_run, list_datasets, list_erasures, start_run
@@ -285,3 +286,37 @@ def test_killed_at_any_step_the_same_command_finishes(kind, request, start, tmp_
             return
         shutil.rmtree(workspace.home)
         shutil.copytree(saved, workspace.home)
+
+
+ASKED = "please cancel the card of Mrs Penhale 的卡"
+
+
+def asked(workplace, text):
+    """An exchange that a service recorded; its id."""
+    with Workspace.open(workplace / "home") as workspace, Recorder(workspace, every=0.05) as recorder:
+        told = {"prediction": {"label": "lost"}, "variant": "torch-fp32", "seconds": 0.01}
+        made = Exchange(exchange_id(), "cards", 1, {"text": text}, **told)
+        recorder.record([made])
+    return made.id
+
+
+def test_a_text_that_stands_in_exchanges_alone_is_forgotten_at_once(workplace):
+    asked(workplace, ASKED)
+    stays = asked(workplace, "another text")
+    looked = forgotten(workplace, ASKED, "--dry-run")
+    assert (looked["exchanges"], looked["rows"]) == (1, [])
+    assert "Penhale" not in json.dumps(looked)
+    found = forgotten(workplace, ASKED)
+    assert (found["exchanges"], found["datasets"]) == (1, {}) and found["erasure"] is not None
+    with Workspace.open(workplace / "home") as workspace, workspace.read() as connection:
+        assert [one.id for one in list_exchanges(connection, "cards")] == [stays]
+    with pytest.raises(TraceError, match="no dataset and no exchange"):
+        run(workplace, "forget", "--contains", "penhale", "--why", "again")
+
+
+def test_a_row_and_the_exchanges_that_show_it_go_together(workplace):
+    asked(workplace, SAID["zh"])
+    found = forgotten(workplace, "train-zh")
+    assert found["exchanges"] == 1 and found["rows"]
+    with Workspace.open(workplace / "home") as workspace, workspace.read() as connection:
+        assert count_exchanges(connection, "cards") == 0

@@ -17,6 +17,8 @@ from tunewheel.feedback.given import count_feedback, give, list_feedback
 from tunewheel.feedback.turns import list_turns
 from tunewheel.loop import LoopError
 from tunewheel.loop.update import When, update
+from tunewheel.models import MethodError, Recipe
+from tunewheel.registry import kept_dataset
 from tunewheel.registry.gate import Margins
 from tunewheel.store import LockedError, Workspace
 from tunewheel.store.leases import lease
@@ -214,3 +216,32 @@ def test_the_command_turns_once_and_says_what_came_of_it(sqlite_workspace: Works
     assert run("update", "tickets", "--every", "7x").exit_code == 2
     assert run("update", "tickets", "--trust", "desk").exit_code == 2
     assert "no feedback" in run("update", "tickets").stdout
+
+
+def test_the_champion_itself_learns_on_from_new_rows_and_a_few_old_ones(workspace: Workspace) -> None:
+    data = tw.Dataset.from_rows({"train": rows(["card", "loan"], 120), "test": rows(["card", "loan"], 400, seed=1)})
+    recipe = Recipe(epochs=6, learning_rate=5e-3, batch_tokens=256)
+    place = {"home": workspace.home, "database": workspace.database}
+    tw.train(data, name="tickets", base="textcnn", recipe=recipe, **place)
+    told(workspace)
+    heard = []
+    updated = turn(workspace, replay=0.1, say=lambda heading, line: heard.append((heading, line)))
+    learned = kept_dataset(workspace, updated.version.dataset)
+    fresh = len(learned["train"]) - 120
+    assert ("rows", f"{fresh:,} new, 12 of 120 old ones again") in heard
+    run = tw.Registry(workspace).lineage("tickets:2")["run"]["settings"]
+    assert (run["start"], run["replay"]) == ("tickets:1", 0.1)
+    model = tw.Model.load(updated.version.path)
+    assert model.task.labels == ("app", "card", "loan")
+    known = [row for row in learned["test"] if row["label"] != "app"]
+    said = model.predict([row["text"] for row in known])
+    assert sum(one["label"] == row["label"] for one, row in zip(said, known, strict=True)) > 0.9 * len(known)
+
+
+def test_a_share_that_is_none_and_a_champion_that_cannot_go_on_are_told(workspace: Workspace) -> None:
+    begun(workspace)
+    with pytest.raises(LoopError, match="from 0 to 1"):
+        turn(workspace, replay=5)
+    told(workspace)
+    with pytest.raises(MethodError, match="cannot go on from a model"):
+        turn(workspace, replay=0.1)

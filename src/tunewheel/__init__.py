@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tunewheel.data.check import Inspection
     from tunewheel.evaluation import Comparison, Report, compare, evaluate
     from tunewheel.loop import climb, pretrain, train
+    from tunewheel.loop.archive import pack, unpack
     from tunewheel.loop.check import check
     from tunewheel.loop.clean import clean
     from tunewheel.loop.collect import collect
@@ -58,10 +59,12 @@ _HOMES = {
     "export": "tunewheel.loop",
     "forget": "tunewheel.loop",
     "gate": "tunewheel.loop",
+    "pack": "tunewheel.loop",
     "pretrain": "tunewheel.loop",
     "topics": "tunewheel.loop",
     "train": "tunewheel.loop",
     "tune": "tunewheel.loop",
+    "unpack": "tunewheel.loop",
     "update": "tunewheel.loop",
 }
 
@@ -91,10 +94,12 @@ __all__ = [
     "export",
     "forget",
     "gate",
+    "pack",
     "pretrain",
     "topics",
     "train",
     "tune",
+    "unpack",
     "update",
 ]
 

@@ -117,6 +117,7 @@ class ServeSettings(BaseModel):
     record: float = Field(1.0, ge=0, le=1)
     body: int = Field(2 << 20, ge=1024, le=1 << 30)
     batch_tokens: int = Field(2048, ge=8, le=1 << 24)
+    batch_seconds: float = Field(0.025, gt=0, le=60)
     waiting: int = Field(1024, ge=1)
     delay: float = Field(0.0, ge=0, le=10)
     timeout: float = Field(10.0, gt=0, le=86_400)

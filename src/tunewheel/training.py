@@ -130,6 +130,11 @@ class Training:
         return Recipe(**json.loads(begun.read_text(encoding="utf-8"))) if begun.exists() else self.recipe
 
     @cached_property
+    def rows(self) -> list[Row]:
+        """The rows that are learned from."""
+        return list(self.dataset["train"])
+
+    @cached_property
     def task(self) -> Task:
         """The dataset's task under these options."""
         return self._task()
@@ -165,7 +170,7 @@ class Training:
         before = self._before(ready, key)
         self._try_perturbations(task)
         model, trained = ready.train(
-            list(dataset["train"]),
+            self.rows,
             list(dataset["dev"]) if "dev" in dataset.splits else [],
             self._folder(key) / "checkpoints",
             progress=progress,
@@ -184,7 +189,7 @@ class Training:
         return task_class(self.dataset.task).from_dataset(self.dataset, **self.options)
 
     def _prepared(self, task: Task, key: str) -> Adaptation:
-        return self.prepare(list(self.dataset["train"]), self._recipe(key))
+        return self.prepare(self.rows, self._recipe(key))
 
     def _before(self, ready: Adaptation, key: str) -> Report | None:
         """The report that the new one is compared with."""

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from sqlalchemy import insert, select
 
 from tunewheel.data.erased import Erased
-from tunewheel.feedback.erase import erase_exchanges
+from tunewheel.feedback.erase import erase_exchanges, find_recorded
 from tunewheel.feedback.exchanges import Exchange, exchange_id, list_exchanges
 from tunewheel.feedback.recorder import Recorder
 from tunewheel.store import Workspace
@@ -59,3 +59,27 @@ def test_lines_that_wait_on_the_disk_go_too(workspace: Workspace) -> None:
     (spool / "1-1.jsonl").write_text("".join(lines), encoding="ascii")
     assert erase_exchanges(workspace, Erased({SAID}, set())) == 1
     assert (spool / "1-1.jsonl").read_text(encoding="ascii") == lines[1]
+
+
+def test_records_are_found_by_id_by_text_as_masked_and_by_a_part_of_it(workspace: Workspace) -> None:
+    mine, other = exchange(SAID), exchange("Stays Here")
+    theirs = exchange(SAID, name="loans")
+    with Recorder(workspace, every=0.05) as recorder:
+        recorder.record([mine, other, theirs])
+    with workspace.begin() as connection:
+        connection.execute(insert(feedback), [_feedback("a", row={"text": SAID}), _feedback("b", exchange=mine.id)])
+    found = find_recorded(workspace, [SAID])
+    assert set(found.exchanges) == {mine.id, theirs.id} and len(found.feedback) == 1
+    assert SAID in found.texts and len(found.texts) == 2  # as it was said, and as the recorder masked it
+    assert find_recorded(workspace, [SAID], name="tickets").exchanges == (mine.id,)
+    assert find_recorded(workspace, [other.id]).texts == {"Stays Here"}
+    assert find_recorded(workspace, [], contains="stays here").exchanges == (other.id,)
+    assert len(find_recorded(workspace, ["nothing of the kind"])) == 0
+
+
+def test_an_exchange_named_by_its_id_goes_whatever_it_says(workspace: Workspace) -> None:
+    mine, other = exchange("one"), exchange("two")
+    with Recorder(workspace, every=0.05) as recorder:
+        recorder.record([mine, other])
+    assert erase_exchanges(workspace, Erased((), {mine.id})) == 1
+    assert [one.id for one in recorded(workspace)] == [other.id]

@@ -11,8 +11,15 @@ from typer.testing import CliRunner
 
 from tiny import entity_rows, intent_rows
 from tunewheel.cli import app, main
+from tunewheel.data import Dataset
+from tunewheel.feedback.exchanges import Exchange, exchange_id
+from tunewheel.feedback.given import give
+from tunewheel.feedback.recorder import Recorder
+from tunewheel.feedback.settling import Policy, settle
 from tunewheel.lineage.nearest import _nearest
 from tunewheel.models.predictor import Predictor
+from tunewheel.registry import keep_dataset
+from tunewheel.store import Workspace
 
 FAST = ["--set", "batch_tokens=128", "--set", "window=48", "--learning-rate", "0.005", "--epochs", "4"]
 TWIN = {"en": "please tell me where my card went", "zh": "请问我的卡去哪了"}
@@ -220,3 +227,30 @@ def test_blocks_do_not_change_who_is_nearest(monkeypatch):
         assert [place for place, _ in one] == [place for place, _ in other]
     assert 3 not in [place for place, _ in whole[1]]
     assert len(_nearest(train[:2], asked, [None] * 4, 5)[0]) == 2
+
+
+def test_an_exchange_tells_what_was_answered_said_and_made_of_it(workplace, tmp_path):
+    """The whole way: asked, answered, corrected, made a row, learned from."""
+    shutil.copytree(workplace / "home", tmp_path / "home", symlinks=True)
+    text = "my 卡 vanished in the tram"
+    with Workspace.open(tmp_path / "home") as workspace:
+        with Recorder(workspace, every=0.05) as recorder:
+            answer = {"prediction": {"label": "balance", "confidence": 0.6}, "variant": "torch-fp32", "seconds": 0.01}
+            asked = Exchange(exchange_id(), "cards", 1, {"text": text}, **answer)
+            recorder.record([asked])
+        give(workspace, "cards", [{"exchange": asked.id, "label": "lost"}], source="desk", vouched=True)
+        with workspace.read() as connection:
+            settled = settle(connection, "cards", Policy())
+        rows = [*intent_rows(20), *settled.rows]
+        keep_dataset(workspace, Dataset.from_rows({"train": rows}), "cards")
+    found = traced(tmp_path, asked.id)
+    assert (found["kind"], found["version"], found["exchange"]["row"]) == ("exchange", "cards:1", {"text": text})
+    (said,) = found["feedback"]
+    assert (said["value"], said["source"], said["status"]) == ({"label": "lost"}, "desk", "accepted")
+    (row,) = found["rows"]
+    assert (row["id"], row["gold"], found["total"]) == (f"feedback-{asked.id}", "lost", 1)
+    shown = run(tmp_path, "trace", asked.id)
+    assert text in shown and "desk" in shown and row["id"] in shown
+    by_text = traced(tmp_path, "--text", text)
+    assert by_text["exchanges"] == {"total": 1, "ids": [asked.id]} and by_text["total"] == 1
+    assert asked.id in run(tmp_path, "trace", "--text", text)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tunewheel.cli import learn, registry, score
+from tunewheel.cli import archive, learn, registry, score
 from tunewheel.cli.check import check
 from tunewheel.cli.clean import clean
 from tunewheel.cli.collect import collect
@@ -38,7 +38,7 @@ for command in (
     *(learn.demo, collect, check, clean, topics, pretrain, learn.train, compare, tune, distill),
     *(score.evaluate, score.predict),
     *(drift, registry.models, registry.trace, suggest, update, gate, registry.promote, registry.rollback, forget),
-    *(export, serve),
+    *(archive.pack, archive.unpack, export, serve),
 ):
     app.command()(command)
 app.add_typer(feedback, name="feedback")
@@ -99,6 +99,7 @@ def _expected() -> tuple[type[Exception], ...]:
         "tunewheel.models.language.base": ("LanguageModelError",),
         "tunewheel.models.methods.base": ("MethodError",),
         "tunewheel.models.model": ("ModelError",),
+        "tunewheel.registry.archive": ("ArchiveError",),
         "tunewheel.registry.gate.nouns": ("GateError",),
         "tunewheel.registry.names": ("RegistryError",),
         "tunewheel.serving.errors": ("ServiceError",),

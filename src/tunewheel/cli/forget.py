@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 
 def forget(
-    rows: Annotated[list[str] | None, typer.Argument(metavar="ROW…", help="Ids of rows, or their whole texts.")] = None,
+    rows: Annotated[
+        list[str] | None, typer.Argument(metavar="ROW…", help="Ids of rows or exchanges, or whole texts.")
+    ] = None,
     contains: Annotated[str | None, typer.Option(metavar="TEXT", help="Rows whose text has this part.")] = None,
     where: Annotated[str | None, typer.Option(metavar="COLUMN=VALUE", help="Rows by the value of a column.")] = None,
     model: Annotated[
@@ -63,12 +65,15 @@ def forget(
 def _show(found: Forgotten, purge: bool) -> None:
     from tunewheel.display import headed
 
-    if not found.rows:
+    if not found.rows and not found.exchanges:
         headed(stdout, "rows", f"went with erasure {found.erasure} already; nothing of them is left here")
         return
-    texts = len({(row["id"], row["split"]) for row in found.rows})
-    datasets = len({row["dataset"] for row in found.rows})
-    headed(stdout, "rows", f"{texts:,} in {datasets} datasets, with every row of the same text")
+    if found.rows:
+        texts = len({(row["id"], row["split"]) for row in found.rows})
+        datasets = len({row["dataset"] for row in found.rows})
+        headed(stdout, "rows", f"{texts:,} in {datasets} datasets, with every row of the same text")
+    if found.exchanges:
+        headed(stdout, "exchanges", f"{found.exchanges:,} exchanges and pieces of feedback show the text")
     for near in found.near:
         headed(stdout, "near", f"{near['id']} in {near['split']} stays: {near['text']}")
     for old, new in found.datasets.items():

@@ -47,7 +47,7 @@ def models(
 
 def trace(
     what: Annotated[
-        str | None, typer.Argument(help="name:3, name@champion, a file, a dataset's fingerprint or a row's id.")
+        str | None, typer.Argument(help="name:3, name@champion, a file, a dataset's fingerprint, an exchange or a row.")
     ] = None,
     row: Annotated[str | None, typer.Option(help="A row's id; with a version: its nearest training rows.")] = None,
     text: Annotated[str | None, typer.Option(help="The whole text of a row.")] = None,

@@ -38,6 +38,16 @@ def update(
     margin: Annotated[
         list[str] | None, typer.Option(metavar="NAME=SHARE", help="What may be lost; as for `tunewheel gate`.")
     ] = None,
+    replay: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            metavar="SHARE",
+            help="Learn on from the champion itself: the new rows and this share of the old, chosen for coverage. "
+            "Without it all rows are learned anew.",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the gate's resampling.")] = 13,
     home: Home = HOME,
     database: Database = None,
@@ -60,6 +70,7 @@ def update(
     drift = drifted if on_drift else None
     when = When(min_feedback=min_feedback, every=None if every is None else _span(every), drift=drift)
     options: dict[str, Any] = {"policy": policy, "margins": margins_of(margin or []), "seed": seed, "lang": lang}
+    options["replay"] = replay
     options |= {"home": home, "database": database, "progress": Bar(stderr)}
     options["say"] = lambda heading, line: headed(stderr, heading, line)
     if when and not once:

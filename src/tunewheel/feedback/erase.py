@@ -1,7 +1,9 @@
-"""Taking exchanges and feedback that show erased texts out of the database and out of what waits for it."""
+"""Exchanges and feedback that show a text: finding them, and taking them out of the database and what waits for it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tunewheel.data.erased import Erased
@@ -17,8 +19,57 @@ if TYPE_CHECKING:
 _AT_ONCE = 2_000  # rows read at a time
 
 
+@dataclass(frozen=True)
+class Recorded:
+    """Exchanges and pieces of feedback, by id, and what they say that was looked for."""
+
+    exchanges: tuple[str, ...]
+    feedback: tuple[int, ...]
+    texts: frozenset[str]
+
+    def __len__(self) -> int:
+        return len(self.exchanges) + len(self.feedback)
+
+
+def find_recorded(
+    workspace: Workspace, wanted: Sequence[str], *, contains: str | None = None, name: str | None = None
+) -> Recorded:
+    """What is recorded of some texts; every record is read, a part at a time.
+
+    Args:
+        workspace: where.
+        wanted: ids of exchanges, or whole texts: as they are, and as masking leaves them.
+        contains: a part of a text, case aside.
+        name: only records of this model.
+    """
+    from tunewheel.store.schema import exchanges, feedback
+
+    whole, ids = as_recorded(Erased(wanted, ())), frozenset(wanted)
+    part = contains.casefold() if contains is not None else None
+
+    def meant(text: str) -> bool:
+        return whole.is_text(text) or (part is not None and part in text.casefold())
+
+    texts = set[str]()
+    asked, said = [], []
+    for row in _records(workspace, exchanges, name):
+        found = {text for text in _texts(list(row[1:])) if meant(text)}
+        if row[0] in ids:
+            found |= set(_texts(row[1]))
+        if found or row[0] in ids:
+            asked.append(row[0])
+            texts |= found
+    for row in _records(workspace, feedback, name):
+        if found := {text for text in _texts(list(row[1:])) if meant(text)}:
+            said.append(row[0])
+            texts |= found
+    return Recorded(tuple(asked), tuple(said), frozenset(texts))
+
+
 def erase_exchanges(workspace: Workspace, gone: Erased) -> int:
     """Delete every exchange and every piece of feedback that shows one of the texts; returns how many went.
+
+    Exchanges that ``gone`` has by their ids go too.
 
     They were masked when they were recorded, so each text is looked for as it is and as masking leaves it. Feedback on
     an exchange goes with it: a correction may quote what it corrects. Lines that wait in the workspace's spool go too.
@@ -30,8 +81,8 @@ def erase_exchanges(workspace: Workspace, gone: Erased) -> int:
 
     wanted = as_recorded(gone)
     went = _spooled(workspace.home / "spool", wanted)
-    ids = _matching(workspace, exchanges, wanted)
-    said = _matching(workspace, feedback, wanted)
+    ids = [row[0] for row in _records(workspace, exchanges) if row[0] in gone.ids or _shows(list(row[1:]), wanted)]
+    said = [row[0] for row in _records(workspace, feedback) if _shows(list(row[1:]), wanted)]
     for start in range(0, len(ids), 500):
         some = ids[start : start + 500]
         with workspace.begin() as connection:
@@ -57,29 +108,35 @@ def as_recorded(gone: Erased) -> Erased:
     return Erased(gone.texts | masked, gone.ids)
 
 
-def _matching(workspace: Workspace, table: Any, wanted: Erased) -> list[Any]:
-    """Ids of rows with a value that is one of the texts; read in order of their key, a part at a time."""
+def _records(workspace: Workspace, table: Any, name: str | None = None) -> Iterator[Any]:
+    """Every row's id and its documents, in the order of the ids."""
     from sqlalchemy import select
 
-    documents = [table.c[name] for name in ("row", "prediction", "value") if name in table.c]
+    documents = [table.c[each] for each in ("row", "prediction", "value") if each in table.c]
     query = select(table.c.id, *documents).order_by(table.c.id).limit(_AT_ONCE)
-    found: list[Any] = []
+    if name is not None:
+        query = query.where(table.c.name == name)
     last = None
     while True:
         with workspace.read() as connection:
             rows = connection.execute(query if last is None else query.where(table.c.id > last)).all()
-        found += [row[0] for row in rows if _shows(list(row[1:]), wanted)]
+        yield from rows
         if len(rows) < _AT_ONCE:
-            return found
+            return
         last = rows[-1][0]
 
 
+def _texts(value: object) -> Iterator[str]:
+    """Every string in a document."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _texts(part)
+
+
 def _shows(value: object, wanted: Erased) -> bool:
-    if isinstance(value, dict):
-        return any(_shows(part, wanted) for part in value.values())
-    if isinstance(value, list):
-        return any(_shows(part, wanted) for part in value)
-    return isinstance(value, str) and wanted.is_text(value)
+    return any(map(wanted.is_text, _texts(value)))
 
 
 def _spooled(folder: Path, wanted: Erased) -> int:

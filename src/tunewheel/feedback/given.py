@@ -130,10 +130,11 @@ def list_feedback(
     *,
     statuses: Sequence[Status] = (),
     kinds: Sequence[Kind] = (),
+    exchange: str | None = None,
     after: int = 0,
     limit: int | None = 100,
 ) -> list[Feedback]:
-    """Feedback on a model in the order it came, behind the id ``after``; ``limit`` None gives all."""
+    """Feedback on a model, or one exchange, in the order it came, behind the id ``after``; ``limit`` None gives all."""
     from sqlalchemy import select
 
     from tunewheel.store.schema import feedback
@@ -143,6 +144,8 @@ def list_feedback(
         query = query.where(feedback.c.status.in_(statuses))
     if kinds:
         query = query.where(feedback.c.kind.in_(kinds))
+    if exchange is not None:
+        query = query.where(feedback.c.exchange == exchange)
     rows = connection.execute(query if limit is None else query.limit(limit)).mappings()
     return [_feedback(row) for row in rows]
 

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunewheel.lineage.files import readings, stated
-from tunewheel.lineage.rows import Places, held, open_dataset, part_of, with_ids, with_text
+from tunewheel.lineage.rows import Places, held, of_exchange, open_dataset, part_of, with_ids, with_text
 from tunewheel.registry import Registry, RegistryError
 from tunewheel.store import Workspace, list_datasets
 
 if TYPE_CHECKING:
+    from tunewheel.feedback.exchanges import Exchange
     from tunewheel.store import DatasetRecord
 
 SHOWN = 20
 """Rows that a trace lists; of more it gives the number."""
 
 _PREFIX = re.compile(r"[0-9a-f]{6,64}")
+_EXCHANGE = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
 
 
 class TraceError(ValueError):
@@ -37,7 +39,7 @@ def trace(
 
     Args:
         what: a version (``tickets:3``, ``tickets@champion``), a file, the beginning of a dataset's fingerprint (six
-            characters or more), or a row's id.
+            characters or more), an exchange's id, or a row's id.
         row: a row's id, where ``what`` would be taken for something else.
         text: the whole text of a row, white space aside.
         home, database: the workspace.
@@ -48,11 +50,13 @@ def trace(
     with Workspace.open(home, database) as workspace:
         finder = _Finder(workspace)
         if text is not None:
-            return finder.rows(f"the text {text[:40]!r}", with_text(text))
+            return finder.text(text)
         if row is not None:
             return finder.rows(f"the row {row!r}", with_ids(row))
         if what is None:
-            raise TraceError("say what to trace: a version, a file, a fingerprint, a row's id, or --text '…'")
+            raise TraceError(
+                "say what to trace: a version, a file, a fingerprint, an exchange, a row's id, or --text '…'"
+            )
         return finder.word(what)
 
 
@@ -88,6 +92,8 @@ class _Finder:
             # A known name with a number or an alias that it has not: nothing else can have been meant.
             if re.split("[:@：＠]", what)[0] in self._names():
                 raise TraceError(str(error)) from None
+        if _EXCHANGE.fullmatch(what) and (exchange := self._recorded(what)):
+            yield f"the exchange {what}", lambda: self.exchange(exchange)
         if _PREFIX.fullmatch(what):
             for record in self.records:
                 if record.fingerprint.startswith(what):
@@ -112,7 +118,41 @@ class _Finder:
             raise TraceError(f"no dataset was read from {path}, nor from a file of its content; {self._searched()}")
         return {"kind": "file", "path": str(path), "exists": path.is_file(), "datasets": found}
 
-    def rows(self, named: str, places: Places) -> dict[str, Any]:
+    def exchange(self, exchange: Exchange) -> dict[str, Any]:
+        """What was asked and answered, what people said of it, and the rows that came of that."""
+        from tunewheel.feedback.given import list_feedback
+        from tunewheel.store.schema import plain
+
+        with self.workspace.read() as connection:
+            said = list_feedback(connection, exchange.name, exchange=exchange.id, limit=None)
+        kept = ("id", "name", "number", "row", "prediction", "variant", "role", "key", "seconds", "at")
+        told = ("id", "kind", "value", "source", "at", "status", "reason", "turn")
+        shown, total = self._standing(of_exchange(exchange.id))
+        return {
+            "kind": "exchange",
+            "exchange": plain({name: getattr(exchange, name) for name in kept}),
+            "version": None if exchange.number is None else f"{exchange.name}:{exchange.number}",
+            "feedback": [plain({name: getattr(one, name) for name in told}) for one in said],
+            "total": total,
+            "rows": shown,
+        }
+
+    def text(self, text: str) -> dict[str, Any]:
+        """The rows and the exchanges that a text stands in."""
+        from tunewheel.feedback.erase import find_recorded
+
+        recorded = find_recorded(self.workspace, [text]).exchanges
+        return self.rows(f"the text {text[:40]!r}", with_text(text), recorded)
+
+    def rows(self, named: str, places: Places, exchanges: Sequence[str] = ()) -> dict[str, Any]:
+        shown, total = self._standing(places)
+        if not total and not exchanges:
+            raise TraceError(f"nothing is known of {named}; {self._searched()}")
+        asked = {"total": len(exchanges), "ids": list(exchanges[:SHOWN])}
+        return {"kind": "rows", "of": named, "total": total, "rows": shown, "exchanges": asked}
+
+    def _standing(self, places: Places) -> tuple[list[dict[str, Any]], int]:
+        """The first rows that are meant, with the versions that learned from them, and how many there are."""
         shown, total = list[dict[str, Any]](), 0
         for record in self.records:
             dataset = open_dataset(self.workspace, record)
@@ -124,9 +164,13 @@ class _Finder:
                 if len(shown) < SHOWN:
                     about = {"fingerprint": record.fingerprint, "name": record.name}
                     shown.append({**found.as_dict(), "dataset": about, "versions": self._parts(versions, found.split)})
-        if not total:
-            raise TraceError(f"nothing is known of {named}; {self._searched()}")
-        return {"kind": "rows", "of": named, "total": total, "rows": shown}
+        return shown, total
+
+    def _recorded(self, identifier: str) -> Exchange | None:
+        from tunewheel.feedback.exchanges import find_exchanges
+
+        with self.workspace.read() as connection:
+            return find_exchanges(connection, [identifier]).get(identifier)
 
     def _parts(self, versions: list[dict[str, Any]], split: str) -> list[dict[str, Any]]:
         """The versions that learned from a dataset, and what one of its splits was to each."""

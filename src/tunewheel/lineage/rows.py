@@ -76,6 +76,11 @@ def with_ids(*ids: str) -> Places:
     return places
 
 
+def of_exchange(exchange: str) -> Places:
+    """Rows that came of what people said of an exchange."""
+    return where("exchange", exchange)
+
+
 def with_text(*texts: str) -> Places:
     """Rows by their text or an answer to it, white space aside; of a pair either text will do."""
     wanted = {" ".join(text.split()) for text in texts}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,7 +20,14 @@ _PART = {"learned": "learned from it", "chosen": "chose its checkpoint on it", "
 
 def trace_view(trace: Mapping[str, Any]) -> Tree:
     """The tree of whatever `tunewheel.lineage.trace` or `trace_errors` returns."""
-    views = {"version": _version, "dataset": _dataset, "file": _file, "rows": _rows, "errors": _errors}
+    views = {
+        "version": _version,
+        "dataset": _dataset,
+        "file": _file,
+        "rows": _rows,
+        "exchange": _exchange,
+        "errors": _errors,
+    }
     return views[trace["kind"]](trace)
 
 
@@ -70,8 +78,39 @@ def _file(trace: Mapping[str, Any]) -> Tree:
 
 
 def _rows(trace: Mapping[str, Any]) -> Tree:
-    more = trace["total"] - len(trace["rows"])
     tree = Tree(_line((trace["of"], "bold"), f"  stands in {trace['total']:,} places" if trace["total"] > 1 else ""))
+    _standing(tree, trace)
+    asked = trace["exchanges"]
+    for identifier in asked["ids"]:
+        tree.add(_line(("exchange ", "cyan"), identifier))
+    if (more := asked["total"] - len(asked["ids"])) > 0:
+        tree.add(Text(f"… and {more:,} more exchanges", "dim"))
+    return tree
+
+
+def _exchange(trace: Mapping[str, Any]) -> Tree:
+    exchange = trace["exchange"]
+    by = trace["version"] or f"{exchange['name']}, not registered"
+    tree = Tree(_line((exchange["id"], "bold"), f"  {exchange['at'][:16]}, {exchange['role']}"))
+    tree.add(Text(_told(exchange["row"])))
+    tree.add(_line(("answer ", "cyan"), _told(exchange["prediction"]), f"  {by}, {exchange['variant']}"))
+    for one in trace["feedback"]:
+        state = one["status"] + (f": {one['reason']}" if one["reason"] else "")
+        turn = f", learned from in turn {one['turn']}" if one["turn"] else ""
+        told = f"{one['kind']} {_told(one['value'])}  by {one['source']}, {one['at'][:16]}"
+        tree.add(_line(("said ", "cyan"), told, (f"  {state}{turn}", "dim")))
+    _standing(tree, trace)
+    return tree
+
+
+def _told(document: Mapping[str, Any]) -> str:
+    """A document in one line, cut where it is long."""
+    told = document["text"] if set(document) == {"text"} else json.dumps(document, ensure_ascii=False)
+    return told if len(told) <= LONGEST else f"{told[: LONGEST - 1]}…"
+
+
+def _standing(tree: Tree, trace: Mapping[str, Any]) -> None:
+    """Rows with where they stand, and who learned from them."""
     for row in trace["rows"]:
         where = f"{row['split']} of {row['dataset']['fingerprint'][:12]} ({row['dataset']['name']})"
         node = tree.add(_line((f"{row['id']} ", "bold"), where))
@@ -81,9 +120,8 @@ def _rows(trace: Mapping[str, Any]) -> Tree:
         for version in row["versions"]:
             parts = " and ".join(_PART.get(part, "did not use it") for part in version["part"].split(" and "))
             node.add(_line((version["ref"], "bold"), _aliases(version), f"  {parts}"))
-    if more:
+    if more := trace["total"] - len(trace["rows"]):
         tree.add(Text(f"… and {more:,} more", "dim"))
-    return tree
 
 
 def _errors(trace: Mapping[str, Any]) -> Tree:

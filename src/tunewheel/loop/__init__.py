@@ -1,5 +1,6 @@
 """The wheel: one function per verb, joining the nouns. The commands and the Python API both call it."""
 
+from tunewheel.loop.archive import pack, unpack
 from tunewheel.loop.check import check
 from tunewheel.loop.clean import clean
 from tunewheel.loop.collect import collect
@@ -38,6 +39,7 @@ __all__ = [
     "forget",
     "gate",
     "load",
+    "pack",
     "predict",
     "pretrain",
     "read_dataset",
@@ -48,5 +50,6 @@ __all__ = [
     "topics",
     "train",
     "tune",
+    "unpack",
     "update",
 ]

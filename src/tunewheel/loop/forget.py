@@ -29,7 +29,8 @@ class Forgotten:
     ``rows`` are id, split and dataset of each; ``near`` rows that stay although their text is nearly one of theirs.
     ``datasets`` has the revision made of each dataset that held them (None: it was not its line's newest, and no
     version with an alias learned from it). ``versions`` are those that learned from the rows or were measured on them,
-    ``files`` what they were read from outside this record, ``retrained`` the versions that learned without them and
+    ``files`` what they were read from outside this record, ``exchanges`` how many exchanges and pieces of feedback show
+    the texts, which go with the rows; ``retrained`` the versions that learned without them and
     ``purged`` the files and folders that went or were written anew.
     """
 
@@ -38,6 +39,7 @@ class Forgotten:
     datasets: dict[str, str | None]
     versions: list[dict[str, Any]]
     files: list[str]
+    exchanges: int = 0
     erasure: int | None = None
     retrained: list[str] = field(default_factory=list)
     purged: list[str] = field(default_factory=list)
@@ -65,14 +67,15 @@ def forget(
 ) -> Forgotten:
     """Take rows, named by id or whole text, out of every dataset the workspace keeps, and say who learned from them.
 
-    Rows of the same text go too, white space aside. A new revision without them is made of each dataset that is the
+    Rows of the same text go too, white space aside, and so do recorded exchanges and feedback that show it: the next
+    turn would learn from them again. A new revision without them is made of each dataset that is the
     newest of its line or that a version with an alias learned from. ``retrain`` trains the champions among the
     versions that learned from the rows anew, by the settings of their runs; ``purge`` then removes the old datasets,
     cached files and whatever else in the workspace shows the text. Weights that learned from a row may still know it:
     only ``retrain`` answers that. Killed anywhere, the same call finishes.
 
     Args:
-        rows: ids, or whole texts.
+        rows: ids, of exchanges too, or whole texts.
         contains: rows whose text has this part, case aside.
         where: rows by a column and its value.
         model: only data that this model learned from, and its revisions.
@@ -123,14 +126,17 @@ class _Search:
     def found(self) -> _Found | None:
         """What is there to be forgotten; None where an earlier call has removed it all."""
         from tunewheel.data.erased import Erased
+        from tunewheel.feedback.erase import find_recorded
         from tunewheel.lineage.holdings import find_holdings, near_copies, users
 
         how: dict[str, Any] = {"contains": self.contains, "column": self.where, "model": self.model}
         holdings = find_holdings(self.workspace, self.rows, **how)
-        if not holdings:
-            return None
         held = [row for holding in holdings for row in holding.rows]
-        gone = Erased({row.row["text"] for row in held}, {row.row["id"] for row in held})
+        texts = {row.row["text"] for row in held}
+        said = find_recorded(self.workspace, [*self.rows, *texts], contains=self.contains, name=self.model)
+        if not held and not said:
+            return None
+        gone = Erased(texts | said.texts, {*(row.row["id"] for row in held), *said.exchanges})
         places = {
             (row.row["id"], row.split, holding.dataset.fingerprint) for holding in holdings for row in holding.rows
         }
@@ -140,6 +146,7 @@ class _Search:
             datasets={},
             versions=users(self.workspace, holdings),
             files=sorted({*self._files(held), *self._cleaned(gone)}),
+            exchanges=len(said),
         )
         return _Found(self.workspace, holdings, gone, told)
 
@@ -178,7 +185,7 @@ class _Search:
         for erasure in list_erasures(self.workspace):
             if ids and ids <= set(erasure.rows):
                 return Forgotten([], [], dict(erasure.datasets), [], [], erasure=erasure.id)
-        raise TraceError(f"no dataset in {self.workspace.home} holds such a row; nothing was changed")
+        raise TraceError(f"no dataset and no exchange in {self.workspace.home} holds such a row; nothing was changed")
 
 
 @dataclass(frozen=True)
@@ -189,10 +196,11 @@ class _Found:
     told: Forgotten
 
     def erase(self, why: str, by: str) -> Erasure:
-        """Make the revisions without the rows, and record the erasure before they are seen.
+        """Make the revisions without the rows, and record the erasure before they are seen; then exchanges go.
 
         The other way round a killed command would find its own revision made and not know it for that.
         """
+        from tunewheel.feedback.erase import erase_exchanges
         from tunewheel.registry import keep_dataset
         from tunewheel.store import record_erasure
 
@@ -202,6 +210,7 @@ class _Found:
         for name, rows in left.values():
             if rows is not None:
                 keep_dataset(self.workspace, rows, name)
+        erase_exchanges(self.workspace, self.gone)
         return erasure
 
     def _left(self) -> dict[str, tuple[str, Dataset | None]]:
@@ -221,11 +230,8 @@ class _Found:
 
     def purge(self, erasure: Erasure) -> list[Path]:
         """Remove whatever in the workspace still shows the rows."""
-        from tunewheel.feedback.erase import erase_exchanges
         from tunewheel.registry.purge import Purge
 
-        # First: the datasets, which tell what to look for, go last.
-        erase_exchanges(self.workspace, self.gone)
         return Purge(self.workspace, erasure, self.gone, tuple(holding.folder for holding in self.holdings)).run()
 
 

@@ -62,6 +62,7 @@ def update(
     when: When | None = None,
     policy: Policy | None = None,
     margins: Margins | None = None,
+    replay: float | None = None,
     seed: int = 13,
     home: str | Path = ".tunewheel",
     database: str | None = None,
@@ -73,26 +74,31 @@ def update(
 
     Feedback that looks like an attack is set aside; what people agree on joins all the rows that the champion learned
     from (joint training; splits are inherited, so no test row is ever learned from, and some of the new rows become
-    test rows); the champion's settings train anew on them; the gate compares. Feedback counts as learned from in the
-    very transaction that promotes; where nothing is promoted it stays, to be tried with more.
+    test rows); the champion's settings train anew on them; the gate compares. With ``replay`` the champion itself goes
+    on instead, with the new rows and that share of the old ones, chosen for coverage (`ContinuedTraining`). Feedback
+    counts as learned from in the very transaction that promotes; where nothing is promoted it stays, to be tried with
+    more.
 
     Each step is recorded. A turn that was killed is gone on with by the same call, and two never run at once, whatever
     machines share the database.
 
     Raises:
         LoopError: there is no champion, or what it learned from is not kept.
+        MethodError: with ``replay``, the champion is of a method that cannot go on from a model.
         LockedError: another turn of this model is running.
     """
     from tunewheel.registry import CHAMPION, Registry
     from tunewheel.store import Workspace
     from tunewheel.store.leases import lease
 
+    if replay is not None and not 0 <= replay <= 1:
+        raise LoopError(f"replay is a share of the old rows, from 0 to 1; got {replay:g}")
     workspace = Workspace.open(home, database)
     registry = Registry(workspace)
     if CHAMPION not in registry.aliases(name):
         raise LoopError(f"{name} has no champion to learn on from; next: tunewheel promote {name}:1")
     with lease(workspace, f"update {name}") as held:
-        turn = _Turn(workspace, name, held, policy or Policy(), margins, seed, lang, progress, say)
+        turn = _Turn(workspace, name, held, policy or Policy(), margins, replay, seed, lang, progress, say)
         return turn.run(when or When())
 
 
@@ -136,6 +142,7 @@ class _Turn:
     held: Lease
     policy: Policy
     margins: Margins | None
+    replay: float | None
     seed: int
     lang: Lang
     progress: Progress | None
@@ -154,7 +161,8 @@ class _Turn:
             if "idle" in why:
                 return Updated("idle", why)
             self.say("turn", ", ".join(f"{reason}: {told}" for reason, told in why.items()))
-            settings = {"disagree": self.policy.disagree, "automatic": self.policy.automatic, "seed": self.seed}
+            settings: dict[str, Any] = {"disagree": self.policy.disagree, "automatic": self.policy.automatic}
+            settings |= {"seed": self.seed, "replay": self.replay}
             self.record = self._written(lambda connection: begin_turn(connection, self.name, why, settings))
         data = self._step("data", self._data)
         version = self._step("adapt", lambda: self._adapt(data["dataset"]))["version"]
@@ -216,16 +224,22 @@ class _Turn:
         return {"dataset": revised.fingerprint, "feedback": ids, "rows": len(settled.rows), "splits": counts}
 
     def _adapt(self, fingerprint: str) -> dict[str, Any]:
-        """The champion's settings on these rows; registered, and not in front."""
+        """The champion's settings on these rows, or the champion itself on the new ones; registered, not in front."""
+        from tunewheel.loop.continued import ContinuedTraining
         from tunewheel.loop.learn import planned
         from tunewheel.registry import kept_dataset
 
         dataset = kept_dataset(self.workspace, fingerprint)
         if dataset is None:
             raise LoopError(f"the rows of turn {self._id} are not kept in {self.workspace.home} any more")
-        given = settings_of(self.workspace, self._champion())
+        champion = self._champion()
+        given = settings_of(self.workspace, champion)
         given |= {"home": self.workspace.home, "database": self.workspace.database, "name": self.name}
         training = planned(dataset, **given, task=dataset.task, lang=self.lang, say=self.say)
+        assert self.record is not None
+        # As the turn began: a call that says otherwise goes on with it all the same.
+        if (replay := self.record.settings.get("replay")) is not None:
+            training = ContinuedTraining.of(training, champion, replay)
         made = replace(training, promotes=False).run(self.progress, (), again=False)
         return {"version": made.version.ref}
 

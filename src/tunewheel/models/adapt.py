@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tunewheel.models.methods import Adaptation, Job, check_pair, check_unlabelled
-from tunewheel.models.model import Origin
+from tunewheel.models.methods import Adaptation, Job, MethodError, check_pair, check_unlabelled
+from tunewheel.models.model import Model, Origin
 from tunewheel.models.private.privacy import Privacy, check_private
 from tunewheel.models.recipe import Recipe
 from tunewheel.tasks import Row, Task
@@ -26,17 +26,21 @@ def prepare(
     split: Mapping[str, Any] | None = None,
     settings: Mapping[str, Any] | None = None,
     privacy: Privacy | None = None,
+    start: Model | None = None,
 ) -> Adaptation:
     """Make ``base`` ready to be adapted to ``task`` by ``method``; ``recipe`` is resolved for rows and machine.
 
     ``options`` are the method's own, ``unlabelled`` rows of text alone for a method that reads such. The same seed
     gives the same beginning. Raises `MethodError` when the method does not go with the task or with what it is given,
     and `tunewheel.models.BackboneError` when the base cannot be loaded or has no use for the word shapes that the
-    recipe asks for. With ``privacy`` the weights keep its promise; what would break it is a `MethodError`.
+    recipe asks for. With ``privacy`` the weights keep its promise; what would break it is a `MethodError`. ``start``
+    is a model made from ``base``, to go on from in its place: its body, and of its head what it knows these labels by.
     """
     check_unlabelled(method, bool(unlabelled))
     chosen = check_pair(method, task.name).from_options(options or {})
+    if start is not None and (task.writes or privacy or not vars(type(chosen)).get("continues", False)):
+        raise MethodError(f"method {method!r} for task {task.name!r} cannot go on from a model; begin from its base")
     if privacy:
         check_private(method, task, base, recipe)
     origin = Origin(method, base, dataset, tuple(parents), dict(split or {}), dict(settings or {}))
-    return chosen.prepare(Job(task, base, train, recipe, origin, unlabelled, privacy))
+    return chosen.prepare(Job(task, base, train, recipe, origin, unlabelled, privacy, start))

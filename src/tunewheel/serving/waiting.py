@@ -20,9 +20,9 @@ class Limits:
     """What a service takes on.
 
     ``batch_tokens``: tokens of a batch, estimated; ``batch_seconds``: how long a batch may take to answer, by the speed
-    of the last ones, since all of it is answered when its last text is; ``waiting``: texts that may wait; ``delay``: seconds that a text
-    waits for company while a worker is free; ``timeout``: seconds until an unanswered request is given up;
-    ``characters``: of one text; ``texts``: of one request.
+    of the last ones, since all of it is answered when its last text is; ``waiting``: texts that may wait; ``delay``:
+    seconds that a text waits for company while a worker is free; ``timeout``: seconds until an unanswered request is
+    given up; ``characters``: of one text; ``texts``: of one request.
     """
 
     batch_tokens: int = 2048

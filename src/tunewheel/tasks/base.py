@@ -160,6 +160,11 @@ class Task(ABC):
     def config(self) -> dict[str, Any]:
         """Everything that defines the task, as JSON values."""
 
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """What each number of the head stands for: a later model takes over by these names what an earlier one knew."""
+        return self.labels
+
     @abstractmethod
     def head(self) -> Head:
         """The head and loss a network needs for this task."""

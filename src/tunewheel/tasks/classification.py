@@ -150,6 +150,11 @@ class Classification(Task):
             "scope_threshold": self.scope_threshold,
         }
 
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The labels that are learned; what is out of scope has no output."""
+        return self.classes
+
     def head(self) -> Head:
         """One output a label to learn, over the whole text."""
         loss: Literal["binary", "cross_entropy"] = "binary" if self.multi_label else "cross_entropy"

@@ -117,6 +117,11 @@ class Ner(Task):
         curve = list(self.platt) if self.platt else None
         return {"types": list(self.labels), "crf": self.crf, "context": self.context, "platt": curve}
 
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """``O``, then B and I of each type."""
+        return ("O", *(f"{tag}-{label}" for label in self.labels for tag in "BI"))
+
     def head(self) -> Head:
         """One output a piece for ``O`` and for B and I of each type."""
         return Head("token", 1 + 2 * len(self.labels), "crf" if self.crf else "cross_entropy")

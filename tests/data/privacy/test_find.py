@@ -11,6 +11,7 @@ GIVEN = {
         ("密码：Lan-2024!x，别外传", "Lan-2024!x"),
         ("password=hunter22 host=a", "hunter22"),
         ("the key is sk-" + "a1B2" * 8 + " ok", "sk-" + "a1B2" * 8),
+        ("我的钥匙是tw_" + "0a" * 6 + "_" + "Ab_-" * 10 + "Abc，", "tw_" + "0a" * 6 + "_" + "Ab_-" * 10 + "Abc"),
         ("AWS用AKIA" + "Q7" * 8 + "。", "AKIA" + "Q7" * 8),
         ("-----BEGIN RSA PRIVATE KEY-----\nMIIB\n-----END RSA PRIVATE KEY-----", None),
         ("Authorization: Bearer abcDEF0123456789xyz", "abcDEF0123456789xyz"),

@@ -26,6 +26,7 @@ _FORMS = {
     "npm_": r"npm_[0-9A-Za-z]{36}",
     "pypi-": r"pypi-[0-9A-Za-z_-]{50,500}",
     "dop_v1_": r"dop_v1_[0-9a-f]{64}",
+    "tw_": r"tw_[0-9a-f]{12}_[0-9A-Za-z_-]{43}",
     "eyJ": r"eyJ[0-9A-Za-z_-]{8,4000}\.eyJ[0-9A-Za-z_-]{4,8000}\.[0-9A-Za-z_-]{0,1000}",
 }
 _KEYS = {start: re.compile(rf"(?<![0-9A-Za-z_-]){form}(?![0-9A-Za-z])") for start, form in _FORMS.items()}

@@ -44,7 +44,7 @@ class Job:
 
     ``train`` are labelled rows (a method that learns from none may get none), ``unlabelled`` rows of text alone for
     the methods that use them; ``origin`` is what the model will declare of itself, method and base included;
-    ``privacy`` is what is promised to whose rows these are.
+    ``privacy`` is what is promised to whose rows these are; ``start`` is a model to go on from, in place of the base.
     """
 
     task: Task
@@ -54,6 +54,7 @@ class Job:
     origin: Origin
     unlabelled: Sequence[Row] = ()
     privacy: Privacy | None = None
+    start: Model | None = None
 
 
 class Adaptation(ABC):
@@ -111,6 +112,8 @@ class Method(ABC):
     """Whether it can teach a language model to write (`Task.writes`); a subclass must say so anew."""
     private: ClassVar[bool] = False
     """Whether it learns by private updates alone (`tunewheel.models.private`); a subclass must say so anew."""
+    continues: ClassVar[bool] = False
+    """Whether it can go on from a model in place of a base; a subclass must say so anew."""
 
     @classmethod
     def refuses(cls, task: type[Task]) -> Refusal | None:

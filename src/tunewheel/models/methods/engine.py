@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from tunewheel.models.backbones import Backbone, BackboneError, load_backbone
+from tunewheel.models.continuing import backbone_of, take_over
 from tunewheel.models.encoding import SHAPES, TextEncoder, lower_cases
 from tunewheel.models.machine import fastest_precision
 from tunewheel.models.methods.base import Adaptation, Job, Method, MethodError
@@ -32,6 +33,7 @@ class Full(Method):
     summary: ClassVar[str] = "every weight of the base learns"
     writes: ClassVar[bool] = True
     private: ClassVar[bool] = True
+    continues: ClassVar[bool] = True
 
     def prepare(self, job: Job) -> Adaptation:
         """Put a fresh head for the task on the base; a language model that is to write keeps its own."""
@@ -50,14 +52,17 @@ class Full(Method):
 
         asked = settled(job.recipe) if job.privacy else job.recipe
         set_seed(asked.seed)
-        backbone = self.backbone(job)
+        backbone = backbone_of(job.start) if job.start else self.backbone(job)
         self.check_base(backbone)
         shapes = _shapes(backbone, asked.word_shapes)
         encoder = TextEncoder(backbone.tokenizer, window=min(asked.window, self.longest(backbone)), shapes=shapes)
         tokens = 0 if job.privacy else sum(len(p.ids) for p in encoder([row["text"] for row in job.train]))
         recipe = self.resolved(asked, backbone, tokens)
         set_seed(recipe.seed)
-        network = self.changed(Network.on(backbone.model, self.head(job.task), word_shapes=SHAPES if shapes else 0))
+        network = Network.on(backbone.model, self.head(job.task), word_shapes=SHAPES if shapes else 0)
+        if job.start:
+            take_over(network, job.task, job.start)
+        network = self.changed(network)
         if torch.cuda.is_available():
             network = network.to("cuda")
         model = Model(self.body(network, encoder), job.task, job.origin)
@@ -146,6 +151,7 @@ class HeadOnly(Frozen):
     name: ClassVar[str] = "head"
     summary: ClassVar[str] = "the base stays as it is, the head on top of it learns"
     private: ClassVar[bool] = True
+    continues: ClassVar[bool] = True
     rate: ClassVar[float] = 1e-2
 
 

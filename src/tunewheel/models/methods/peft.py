@@ -155,6 +155,7 @@ class Lora(Adapter):
 
     name: ClassVar[str] = "lora"
     private: ClassVar[bool] = True
+    continues: ClassVar[bool] = True
     summary: ClassVar[str] = "matrices of low rank beside every linear layer of the base learn, and are merged into it"
     writes: ClassVar[bool] = True
     rate: ClassVar[float] = 2e-3
@@ -175,6 +176,7 @@ class Dora(Lora):
     """LoRA with the weights' lengths learned apart from their directions."""
 
     name: ClassVar[str] = "dora"
+    continues: ClassVar[bool] = True
     writes: ClassVar[bool] = True
     summary: ClassVar[str] = "LoRA that learns the length of each row of weights apart from its direction; slower"
     meant: ClassVar[Mapping[str, Any]] = {"use_dora": True}
@@ -186,6 +188,7 @@ class RsLora(Lora):
 
     name: ClassVar[str] = "rslora"
     private: ClassVar[bool] = True
+    continues: ClassVar[bool] = True
     writes: ClassVar[bool] = True
     summary: ClassVar[str] = "LoRA whose scale falls with the root of its rank: for high ranks"
     usual: ClassVar[Mapping[str, Any]] = {"r": 8, "lora_alpha": 8, "target_modules": "all-linear"}
@@ -197,6 +200,7 @@ class Ia3(Adapter):
     """A scale for every key, value and inner activation."""
 
     name: ClassVar[str] = "ia3"
+    continues: ClassVar[bool] = True
     summary: ClassVar[str] = "a scale for every key, value and inner activation learns: the fewest weights, merged too"
     rate: ClassVar[float] = 1e-2
     configuration: ClassVar[str] = "IA3Config"
