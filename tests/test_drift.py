@@ -17,6 +17,9 @@ from traffic import START, texts
 from tunewheel.cli import app
 from tunewheel.feedback.drift.records import list_checks, looks_of, record_checks
 from tunewheel.feedback.drift.watch import Check
+from tunewheel.feedback.exchanges import list_exchanges
+from tunewheel.feedback.given import give
+from tunewheel.feedback.judging import said_right
 from tunewheel.loop.drift import answers_of, held_out
 from tunewheel.store.schema import drift_checks, exchanges
 
@@ -166,6 +169,29 @@ def test_feedback_is_heard_where_it_is_given(trained, home):
     serve(trained, texts("en", 100, 2))
     found = look(home, right=lambda ids: dict.fromkeys(ids[:80], False))
     assert found.verdict == "drift" and "feedback" in found.checks[0].fired
+
+
+def test_what_people_said_is_judged_on_request(trained, home):
+    """Sixty answers are called wrong, twenty right; the rest of the window nobody speaks of."""
+    serve(trained, texts("en", 100, 2))
+    with tw.Workspace.open(home) as workspace:
+        with workspace.read() as connection:
+            answers = {one.id: one.label for one in list_exchanges(connection, "desk", limit=None)}
+        ids = list(answers)
+        items = [{"exchange": one, "label": "another"} for one in ids[:40]]
+        items += [{"exchange": one, "rating": -1} for one in ids[40:60]]
+        items += [{"exchange": one, "label": answers[one]} for one in ids[60:80]]
+        give(workspace, "desk", items, source="li")
+        told = said_right(workspace, "desk")(ids)
+        assert told == {**dict.fromkeys(ids[:60], False), **dict.fromkeys(ids[60:80], True)}
+        # Two who disagree say nothing; a third settles it, and of one source the latest word counts.
+        give(workspace, "desk", [{"exchange": ids[0], "rating": 1}], source="wang")
+        assert ids[0] not in said_right(workspace, "desk")(ids)
+        give(workspace, "desk", [{"exchange": ids[0], "rating": 1}], source="chen")
+        assert said_right(workspace, "desk")(ids)[ids[0]]
+    assert look(home).verdict != "drift"
+    found = look(home, feedback=True)
+    assert found.verdict == "drift" and found.checks[0].fired == ("feedback",)
 
 
 def test_erased_exchanges_leave_the_verdict_and_take_the_examples_along(trained, home):

@@ -19,6 +19,9 @@ def drift(
         int | None,
         typer.Option(min=100, help="Compare with its first so many exchanges, not with the data it was tested on."),
     ] = None,
+    feedback: Annotated[
+        bool, typer.Option("--feedback", help="Judge what people said of answers too: right ones must be confirmed.")
+    ] = False,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", dir_okay=False, help="The page; drift-NAME.html by default.")
     ] = None,
@@ -37,6 +40,7 @@ def drift(
         window=window,
         since=since and since.replace(tzinfo=UTC),
         first=first,
+        feedback=feedback,
         home=home,
         database=database,
         say=lambda heading, line: headed(stderr, heading, line),

@@ -50,6 +50,7 @@ def drift(
     window: str = WINDOW,
     since: datetime | None = None,
     first: int | None = None,
+    feedback: bool = False,
     right: Right | None = None,
     tell: Callable[[Check], None] = lambda check: None,
     home: str | Path = ".tunewheel",
@@ -64,7 +65,9 @@ def drift(
         window: so many rows (``500 rows``) or so much time (``7d``, ``12h``).
         since: exchanges before this moment are left out.
         first: compare with the version's first so many exchanges; by default with the held-out rows of its dataset.
-        right: says of exchanges, by their ids, whether they were answered right, where anybody said so.
+        feedback: also judge the share of answers that people called right (`tunewheel.feedback.judging`). Where they
+            speak of wrong answers only, that is no share of the answers.
+        right: says that instead, of exchanges by their ids.
         tell: is called with each check that fires, once, when it is recorded.
         home, database: the workspace.
         now: the moment to judge at.
@@ -84,7 +87,12 @@ def drift(
 
     cut, workspace = Cut.parse(window), Workspace.open(home, database)
     version = Registry(workspace).resolve(name)
-    key = watch_key(version.name, version.number, f"first {first}" if first else str(version.dataset), str(cut), since)
+    if feedback and right is None:
+        from tunewheel.feedback.judging import said_right
+
+        right = said_right(workspace, version.name)
+    compared = (f"first {first}" if first else str(version.dataset)) + (" and feedback" if right else "")
+    key = watch_key(version.name, version.number, compared, str(cut), since)
     with workspace.lock(f"drift-{key}", timeout=600):
         view = _View(workspace, version, cut, since, first, right, now or datetime.now(UTC))
         with workspace.read() as connection:
