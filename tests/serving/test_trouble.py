@@ -410,6 +410,31 @@ def test_a_worker_writes_a_bounded_way_ahead_of_its_reader(shop, puppets, writer
     assert 0 < ahead < AHEAD and pieces == [f"{i} " for i in range(20_000)]
 
 
+def test_streams_leave_a_worker_to_everything_else(shop, puppets, writer):
+    """Three streams without end, two workers: texts between them are answered, and a stream that ends lets in the next."""
+    puppets()
+
+    async def work(running: Running):
+        first = running.service.stream("writer", {"text": "1000000000"})
+        await anext(first)
+        others = [running.service.stream("writer", {"text": "1000000000"}) for _ in range(2)]
+        waiting = [asyncio.ensure_future(anext(other)) for other in others]
+        answers = [await running.service.predict("writer", [{"text": "a"}], timeout=5) for _ in range(20)]
+        pending = sum(not one.done() for one in waiting)
+        await first.aclose()
+        await asyncio.wait(waiting, timeout=5, return_when=asyncio.FIRST_COMPLETED)
+        began = sum(one.done() for one in waiting)
+        for one in waiting:
+            one.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        for other in others:
+            await other.aclose()
+        return [answer.predictions for answer in answers], pending, began
+
+    answers, pending, began = serve(work, shop.workspace, writer, workers=2)
+    assert answers == [[{"text": "all of it"}]] * 20 and (pending, began) == (2, 1)
+
+
 def test_who_leaves_a_long_stream_frees_the_worker_at_once(shop, puppets, writer):
     puppets()
 

@@ -61,6 +61,8 @@ class Hand:
     process: Process
     loaded: set[str] = field(default_factory=set)
     busy: bool = False
+    held: bool = False
+    """At work on a stream, which may take long."""
     lost: bool = False
     _open: dict[int, Asked] = field(default_factory=dict)
     _last: int = 0

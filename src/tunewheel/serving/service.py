@@ -235,10 +235,13 @@ class Service:
                 return
             given = 0
             for position, hand in enumerate(free):
-                batch = self.waiting.batch(hand.loaded, len(free) - position)
+                # Streams leave one worker to everything else, where there are several.
+                streams = sum(other.held for other in self._crew.living)
+                room = streams < max(1, len(self._crew.living) - 1)
+                batch = self.waiting.batch(hand.loaded, len(free) - position, holding=room)
                 if batch:
                     given += 1
-                    hand.busy = True
+                    hand.busy, hand.held = True, batch[0].holds
                     self._versions.begin(batch[0].ref)
                     if batch[0].holds:
                         batch[0].answer.set_result(hand)
@@ -257,7 +260,7 @@ class Service:
         """What is to be done once a worker has finished what it did for a version."""
 
         def idle() -> None:
-            hand.busy = False
+            hand.busy = hand.held = False
             self._versions.end(ref)
             self._dispatch()
 

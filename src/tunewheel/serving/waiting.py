@@ -125,8 +125,11 @@ class Waiting:
         if len(self._items) > 2 * self._count + 64:
             self._items = deque(each for each in self._items if each.queued)
 
-    def batch(self, loaded: set[str], free: int) -> list[Item]:
-        """Take the next batch for a worker with these versions, of ``free`` workers that have nothing to do."""
+    def batch(self, loaded: set[str], free: int, *, holding: bool = True) -> list[Item]:
+        """Take the next batch for a worker with these versions, of ``free`` workers that have nothing to do.
+
+        Without ``holding`` what wants a worker for itself goes on waiting, and lets others past.
+        """
         within = int(self.speed * self.limits.batch_seconds)
         budget = min(self.limits.batch_tokens, within, -(-self.tokens // max(1, free)))
         taken: list[Item] = []
@@ -135,6 +138,9 @@ class Waiting:
         while self._items:
             item = self._items.popleft()
             if not item.queued:
+                continue
+            if item.holds and not holding:
+                kept.append(item)
                 continue
             alone = item.tried or item.holds
             fits = not taken or (item.ref == taken[0].ref and size + item.tokens <= budget and not alone)
