@@ -411,7 +411,7 @@ def test_a_worker_writes_a_bounded_way_ahead_of_its_reader(shop, puppets, writer
 
 
 def test_streams_leave_a_worker_to_everything_else(shop, puppets, writer):
-    """Three streams without end, two workers: texts between them are answered, and a stream that ends lets in the next."""
+    """Three endless streams, two workers: texts between them are answered; one that ends lets in the next."""
     puppets()
 
     async def work(running: Running):
