@@ -56,6 +56,8 @@ bench: $(BIN)/.installed  ## measure speed and quality: make bench DATA=folder (
 	$(BIN)/python bench/tuning.py --data $(DATA)
 	$(BIN)/python bench/gate.py
 	$(BIN)/python bench/gate.py --data $(DATA) --trained 30
+	$(BIN)/python bench/stream.py --data $(DATA)
+	$(BIN)/python bench/year.py
 
 format: $(BIN)/.installed  ## put the code into shape
 	$(BIN)/ruff check --fix src tests bench tools examples
