@@ -203,6 +203,37 @@ def test_tensors_in_other_files_and_operators_from_elsewhere_are_refused(copied)
         check_graph(folder / "out.onnx")
 
 
+def elsewhere():
+    """A tensor that says its numbers are in another file."""
+    tensor = onnx.helper.make_tensor("t", onnx.TensorProto.FLOAT, [1], [0.0])
+    tensor.ClearField("float_data")
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    entry = tensor.external_data.add()
+    entry.key, entry.value = "location", "/etc/passwd"
+    return tensor
+
+
+@pytest.mark.parametrize(
+    ("node", "told"),
+    [
+        (onnx.helper.make_node("Constant", [], ["y"], value=elsewhere()), "tensors from other files"),
+        (onnx.helper.make_node("Run", [], ["y"], domain="evil.ops"), "operators of 'evil.ops'"),
+    ],
+)
+@pytest.mark.parametrize("within", [False, True])
+def test_nothing_strange_hides_in_a_node_or_in_a_graph_within_the_graph(tmp_path, node, told, within):
+    out = [onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [1])]
+    nodes = [node]
+    if within:
+        inner = onnx.helper.make_graph([node], "inner", [], out)
+        nodes = [onnx.helper.make_node("If", ["c"], ["y"], then_branch=inner, else_branch=inner)]
+    inputs = [onnx.helper.make_tensor_value_info("c", onnx.TensorProto.BOOL, [])]
+    model = onnx.helper.make_model(onnx.helper.make_graph(nodes, "outer", inputs, out))
+    (tmp_path / "model.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(ExportError, match=told):
+        check_graph(tmp_path / "model.onnx")
+
+
 def test_what_does_not_answer_as_torch_does_is_refused_unless_forced(intents, tmp_path):
     model, rows, _ = intents
     options = {"dev_rows": rows[:4], "variants": ["onnx-fp32"], "tolerance": 0.0}

@@ -1,4 +1,4 @@
-"""One turn of the wheel on the bundled sample: what `tunewheel demo` shows."""
+"""The wheel on the bundled sample, turned and turned on: what `tunewheel demo` shows."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ _WORDS = {
         "intents": "intents of an English bank help desk, on a pretrained base",
         "entities": "entities in Chinese messages, on the bundled Chinese base",
         "answers": "they answer",
+        "later": "a new intent comes up: record, correct, learn on, pass the gate",
         "data": "rows written for this project, synthetic; train on yours the same way",
         "file": "YOUR_FILE",
     },
@@ -33,6 +34,7 @@ _WORDS = {
         "intents": "中文银行客服的意图，用自带的中文底座",
         "entities": "中文消息里的实体，同一个底座",
         "answers": "模型作答",
+        "later": "出现新意图：记录、更正、继续学习、通过闸门",
         "data": "为本项目编写的合成数据；您的数据也这样训练",
         "file": "您的文件",
     },
@@ -44,10 +46,12 @@ _ASKED = {
 
 
 def run(home: Path, lang: Literal["en", "zh"], console: Console, database: str | None = None) -> None:
-    """Train an intent classifier and a Chinese entity recogniser on the sample, and let both answer.
+    """Train an intent classifier and a Chinese entity recogniser on the sample, let both answer, and learn on.
 
-    The intents are English ones, or with ``lang`` zh the Chinese ones.
+    The intents are English ones, or with ``lang`` zh the Chinese ones; one that is new comes later.
     """
+    from tunewheel.demo.later import learn_on
+
     words = _WORDS[lang]
     data = unpack(home / "demo")
     console.print(Rule(words["intents"]))
@@ -58,6 +62,10 @@ def run(home: Path, lang: Literal["en", "zh"], console: Console, database: str |
     console.print(Rule(words["answers"]))
     _answers(console, intents, _ASKED[lang])
     _answers(console, entities, ["昨天我在云杉超市刷尾号4412的储蓄卡付了三百块"])
+    console.print(Rule(words["later"]))
+    later = data / f"later-{lang}.jsonl"
+    learn_on(intents, later, lang, console, home=home, database=database, progress=Bar(console))
+    console.print(Rule())
     headed(console, "reports", f"{intents.folder / 'report.html'}\n{entities.folder / 'report.html'}")
     headed(console, "data", f"{data}   {words['data']}")
     where = "" if home == Path(".tunewheel") else f" --home {home}"
