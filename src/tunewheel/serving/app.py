@@ -15,6 +15,7 @@ from fastapi.responses import Response
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from tunewheel.serving import shapes
 from tunewheel.serving.bodies import Ask, Bodies, asked, one_row, remarks
@@ -327,12 +328,16 @@ async def _unrouted(request: Request, error: Exception) -> Response:
     """A path that is none, or that takes another method, in the form of all errors."""
     assert isinstance(error, HTTPException)
     code, message = "no_path", "there is nothing here; /openapi.json lists the paths"
+    headers = dict(error.headers or {})
     if error.status_code == 405:
-        code, message = "method", f"this path takes {(error.headers or {}).get('Allow', 'another method')}"
+        matching = (route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE)
+        # The router names the methods of the first route alone, and a path may have several.
+        headers["Allow"] = ", ".join(sorted({method for route in matching for method in route.methods}))
+        code, message = "method", f"this path takes {headers['Allow']}"
     note: Note = request.scope[NOTE]
     note.code = code
     refused = Refused(error.status_code, code, message)
-    return Response(refused.body(note.request), error.status_code, error.headers, media_type=_JSON)
+    return Response(refused.body(note.request), error.status_code, headers, media_type=_JSON)
 
 
 def _document(app: FastAPI) -> None:

@@ -273,19 +273,25 @@ def _record(
     known = {piece.id: piece for piece in subject.pieces}
     before = {str(key): [known[key].status, known[key].reason] for key in changes}
     for key, status in changes.items():
-        values = {"status": status, "reason": f"{status} by {by}"}
-        connection.execute(update(feedback).where(feedback.c.id == key).values(values))
+        told = {"status": status, "reason": f"{status} by {by}"}
+        connection.execute(update(feedback).where(feedback.c.id == key).values(told))
     made = right is not None and chosen is None
     if made:
-        kind = "correction" if subject.exchange else "row"
-        own = {"key": f"review-{exchange_id(now)}", "kind": kind, "name": name, "value": right, "source": by}
-        own |= {"exchange": subject.exchange.id if subject.exchange else _exchange_of(subject)}
-        own |= {"row": None if subject.exchange else subject.row, "at": now, "received": now}
-        own |= {"status": "accepted", "reason": f"accepted by {by}"}
-        chosen = _key(connection.execute(insert(feedback).values(own)))
-    values = {"name": name, "item": subject.id, "action": action, "chosen": chosen, "made": made, "before": before}
-    key = _key(connection.execute(insert(reviews).values(**values, by=by, at=now)))
+        chosen = _key(connection.execute(insert(feedback).values(_own(subject, name, right, by, now))))
+    values: dict[str, Any] = {"name": name, "item": subject.id, "action": action, "chosen": chosen, "made": made}
+    key = _key(connection.execute(insert(reviews).values(**values, before=before, by=by, at=now)))
     return Decided(key, subject.id, action, by, now, right, len(changes) + made)
+
+
+def _own(subject: _Subject, name: str, right: Any, by: str, now: datetime) -> dict[str, Any]:
+    """The feedback that a decision is where nobody else said so."""
+    exchange = next((piece.exchange for piece in subject.pieces if piece.exchange), None)
+    return {
+        **{"key": f"review-{exchange_id(now)}", "kind": "correction" if subject.exchange else "row", "name": name},
+        **{"exchange": subject.exchange.id if subject.exchange else exchange},
+        **{"row": None if subject.exchange else subject.row, "value": right, "source": by, "at": now},
+        **{"received": now, "status": "accepted", "reason": f"accepted by {by}"},
+    }
 
 
 def _skip(connection: Connection, name: str, item: str, *, by: str) -> Decided:
@@ -313,10 +319,6 @@ def _unlearned(connection: Connection, name: str, ids: Sequence[int]) -> None:
         found = find_feedback(connection, key)
         if found is not None and found.status == "consumed":
             raise Conflict("it was learned from already")
-
-
-def _exchange_of(subject: _Subject) -> str | None:
-    return next((piece.exchange for piece in subject.pieces if piece.exchange), None)
 
 
 def _key(result: Any) -> int:
