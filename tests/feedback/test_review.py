@@ -277,7 +277,9 @@ def test_a_value_that_is_no_answer_of_the_model_is_refused(workspace, target, va
     assert everything(workspace) == [] and ids(workspace) == ["e1"]
 
 
-@pytest.mark.parametrize("item", ["e9", "row-1", "row-99999999999999999", "other", "shadow", "row-x", "", "e\0", "' OR 1=1"])
+@pytest.mark.parametrize(
+    "item", ["e9", "row-1", "row-99999999999999999", "other", "shadow", "row-x", "", "e\0", "' OR 1=1"]
+)
 def test_an_item_that_is_none_is_not_found(workspace, item) -> None:
     answered(workspace, other=0.4, shadow=0.4)
     with workspace.begin() as connection:

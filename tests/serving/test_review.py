@@ -278,7 +278,7 @@ def test_labels_are_accepted_edited_rejected_skipped_and_taken_back_by_keys_alon
         pressed(shown, "e")
         shown.keyboard.type("余")
         picture(shown, f"edit-{lang}")
-        pressed(shown, "1", "Enter")
+        pressed(shown, "Enter", "Enter")
         said(shown, f"{words['accepted_']} · 余额")
         pressed(shown, "s")
         said(shown, words["skipped_"])
@@ -290,13 +290,16 @@ def test_labels_are_accepted_edited_rejected_skipped_and_taken_back_by_keys_alon
         pressed(shown, "u")
         said(shown, words["undone_"])
         pressed(shown, "e")
-        shown.keyboard.type("brand new")
+        pressed(shown, "2")
+        assert shown.inner_text("#proposal") == "charged twice"
+        pressed(shown, "e")
+        shown.keyboard.type("level 2 as arrears")
         pressed(shown, "Enter", "Enter")
-        said(shown, f"{words['accepted_']} · brand new")
+        said(shown, f"{words['accepted_']} · level 2 as arrears")
         pressed(shown, "?")
         assert shown.is_visible("#keys")
         labels = {row["exchange"]: row["label"] for row in learned(shop)}
-        assert labels == {"t3": "余额", "t0": "lost", "t1": "余额", "t2": "brand new"}
+        assert labels == {"t3": "余额", "t0": "lost", "t1": "余额", "t2": "level 2 as arrears"}
         assert not shown.wrong and all(asked.startswith(url) for asked in shown.asked)
 
 

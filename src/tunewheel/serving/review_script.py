@@ -39,6 +39,7 @@ SCRIPT = (
     + """
 const BATCH = 20, FEW = 5, KEPT = "tunewheel-review-key";
 let queue = null, items = [], value = null, editing = false, busy = false, done = 0, past = [], picked = [];
+let gone = new Set();   // decided here: a list that was asked for before may still have them
 const REASONS = [   // as they are recorded, in words of the other language
   [/^said more than (\\d+) days after the answer$/, "在回答 $1 天之后才提出"],
   [/^its exchange is not known .yet.$/, "提出时尚未找到对应的交互"],
@@ -69,7 +70,7 @@ async function load() {
   begin();
 }
 async function begin() {
-  items = []; past = []; queue = null;
+  items = []; past = []; queue = null; gone = new Set();
   await more();
   shape();
 }
@@ -81,15 +82,15 @@ async function more() {
     if (model !== at("model").value) return;   // another was chosen meanwhile
     const here = new Set(items.map(one => one.id));
     queue = found;
-    items.push(...found.items.filter(one => !here.has(one.id)));
-    items.sort((a, b) => a.skipped - b.skipped);   // stable: what was passed over stays last
+    items.push(...found.items.filter(one => !here.has(one.id) && !gone.has(one.id)));
+    const [head, ...rest] = items;   // what is being looked at stays; what was passed over comes last
+    if (head) items = [head, ...rest.sort((a, b) => a.skipped - b.skipped)];
   } catch (error) { say(error.message, true); }
 }
 function shape() {   // the whole page anew, as after each decision
   at("card").hidden = !item();
   at("empty").hidden = Boolean(item()) || !queue;
-  const waiting = queue?.waiting.toLocaleString("en");
-  at("progress").textContent = queue ? `${done} ${w("done")} · ${waiting} ${w("waiting")}` : "";
+  progress();
   at("undo").disabled = !past.length;
   if (!item()) return;
   const one = item();
@@ -100,6 +101,10 @@ function shape() {   // the whole page anew, as after each decision
   at("shown").replaceChildren(...columns(one.row));
   choices(one);
   propose();
+}
+function progress() {
+  const waiting = queue?.waiting.toLocaleString("en");
+  at("progress").textContent = queue ? `${done} ${w("done")} · ${waiting} ${w("waiting")}` : "";
 }
 function columns(row) {
   const pair = row.sentence1 !== undefined && row.sentence2 !== undefined;
@@ -181,7 +186,8 @@ function options() {
   at("options").replaceChildren(...picked.map((label, place) => {
     const button = make("button", "", "");
     button.type = "button";
-    if (place < 9) button.append(make("kbd", "", String(place + 1)), " ");
+    const key = typed ? (place ? "" : "↵") : place < 9 ? String(place + 1) : "";
+    if (key) button.append(make("kbd", "", key), " ");
     button.append(known.includes(label) ? label : `${w("new_label")}: ${label}`);
     if (target !== "entities") button.setAttribute("aria-pressed", String(used.includes(label)));
     button.addEventListener("mousedown", event => event.preventDefault());   // the selection stays where it is
@@ -252,15 +258,18 @@ async function decide(decision) {
   } finally { busy = false; }
   if (items[0] !== one) return;
   items.shift();
-  if (decision === "skip") items.push({...one, skipped: true});
+  if (decision === "skip") items.push({...one, skipped: true}); else gone.add(one.id);
   await next();
 }
 async function next() {
   value = null; editing = false;
   at("editor").hidden = true;
   shape();
-  if (items.filter(one => !one.skipped).length < FEW) { await more(); shape(); }
   at(item() ? "card" : "look").focus();
+  if (items.filter(one => !one.skipped).length >= FEW) return;
+  const before = item();
+  await more();   // whoever is at work already must not be disturbed
+  if (item() === before) progress(); else if (!before && !editing) { shape(); at("card").focus(); }
 }
 async function undo() {
   const last = past.pop();
@@ -268,6 +277,7 @@ async function undo() {
   try {
     await post({undo: last.id});
     items = [last.one, ...items.filter(one => one.id !== last.one.id)];
+    gone.delete(last.one.id);
     done -= last.counts;
     queue.waiting += last.counts ? last.words : 0;
     say(w("undone_"), false);
@@ -286,7 +296,8 @@ function editorKey(event) {
   const from = event.target.id, digit = /^[1-9]$/.test(event.key) && !event.ctrlKey && !event.metaKey && !event.altKey;
   if (event.isComposing) return;   // an input method is at work
   if (event.key === "Escape") { event.preventDefault(); leave(); return; }
-  if ((from === "filter" || from === "marking") && digit) {
+  // With a text in it a number is part of a label: what follows it must not fall on the page as commands.
+  if (digit && (from === "marking" || (from === "filter" && !at("filter").value))) {
     event.preventDefault();
     if (picked[event.key - 1] !== undefined) pick(picked[event.key - 1]);
   } else if (from === "marking" && (event.key === "Delete" || event.key === "Backspace")) {
@@ -320,7 +331,12 @@ at("reject").addEventListener("click", () => decide("reject"));
 at("skip").addEventListener("click", () => decide("skip"));
 at("undo").addEventListener("click", undo);
 at("help").addEventListener("click", help);
-at("look").addEventListener("click", async () => { await more(); shape(); if (item()) at("card").focus(); });
+at("look").addEventListener("click", async () => {
+  gone = new Set();
+  await more();
+  shape();
+  if (item()) at("card").focus();
+});
 at("model").addEventListener("change", () => { value = null; begin(); });
 at("key").addEventListener("change", load);
 at("key").value = sessionStorage.getItem(KEPT) ?? "";
