@@ -243,6 +243,10 @@ def test_what_an_update_learned_from_or_is_learning_from_stays(workspace) -> Non
         note_step(connection, turn.id, "data", {"feedback": [one.id]})
     with pytest.raises(Conflict, match="is learning from this now"):
         queue(workspace).withdraw(decided.id, by="ann")
+    said(workspace, {"exchange": "e1", "label": "stolen"})
+    with pytest.raises(Conflict, match="is learning from this now"):
+        queue(workspace).decide("e1", "reject", by="ben")
+    assert [one.status for one in everything(workspace)] == ["accepted", "new"]
     with workspace.begin() as connection:
         connection.execute(update(feedback).values(status="consumed"))
     with pytest.raises(Conflict):

@@ -182,6 +182,7 @@ function options() {
     : value ? [value.label] : [];
   const known = [...new Set([...queue.labels, ...used])];
   picked = known.filter(label => label.toLowerCase().includes(low));
+  picked.sort((a, b) => (b === typed) - (a === typed));   // what is typed in full is what Enter takes
   if (typed && !known.includes(typed)) picked.push(typed);
   at("options").replaceChildren(...picked.map((label, place) => {
     const button = make("button", "", "");
