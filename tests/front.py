@@ -26,13 +26,17 @@ from tunewheel.serving.service import Answered
 
 NAMES = {"tickets": "classification", "people": "ner", "same": "matching", "answers": "generation"}
 
+TARGETS = {"people": "entities", "answers": "answer"}
+
 
 def served(name: str, number: int = 3) -> Served:
     labels = ("lost", "charged twice", "余额") if name == "tickets" else ()
     since = datetime(2026, 1, 2, tzinfo=UTC)
     return Served(
         *(name, f"{name}:{number}", number, "champion", NAMES.get(name, "classification"), labels),
-        *("torch-fp32", ("text",), NAMES.get(name) == "generation", Path("none"), since),
+        *("torch-fp32", ("text",), NAMES.get(name) == "generation", Path("none")),
+        since=since,
+        target=TARGETS.get(name, "label"),
     )
 
 
@@ -116,12 +120,13 @@ class Desk:
     recorder: Recorded | None = None
     body: int = 64 << 10
     give: Any = None
+    review: Any = None
 
     def __post_init__(self) -> None:
         self.lines = StringIO()
         self.logs = Logs(self.lines)
         self.metrics = Metrics()
-        bounds = {"give": self.give, "body": self.body}
+        bounds = {"give": self.give, "review": self.review, "body": self.body}
         self.app = create_app(self.service, self.guard, self.recorder, self.logs, self.metrics, **bounds)
 
     def ask(self, method: str, path: str, **options: Any) -> httpx2.Response:

@@ -70,8 +70,8 @@ def test_what_waits_is_listed_and_decided_on(home, tmp_path):
     assert "1 rejected" in run(home, "feedback", "reject", "tickets", 1)
     assert json.loads(run(home, "feedback", "list", "tickets", "--json"))["counts"] == {"rejected": 1}
     assert "1 accepted" in run(home, "feedback", "accept", "tickets", 1)
-    with pytest.raises(FeedbackError, match="7: no feedback on tickets has this id"):
-        loop.decide_feedback("tickets", [7], "accepted", home=home)
+    with pytest.raises(FeedbackError, match="7, 1099511627776: no feedback on tickets has this id"):
+        loop.decide_feedback("tickets", [7, 1 << 40], "accepted", home=home)
     with pytest.raises(RegistryError, match="there is no model 'ticket'"):
         loop.suggest("ticket", home=home)
 

@@ -13,7 +13,10 @@ from typer.testing import CliRunner
 
 import tunewheel as tw
 from tunewheel.cli import app
+from tunewheel.feedback.exchanges import Exchange
 from tunewheel.feedback.given import count_feedback, give, list_feedback
+from tunewheel.feedback.recorder import Recorder
+from tunewheel.feedback.review import Conflict, Queue
 from tunewheel.feedback.turns import list_turns
 from tunewheel.loop import LoopError
 from tunewheel.loop.update import When, update
@@ -130,6 +133,28 @@ def test_it_turns_for_a_reason_and_says_which(workspace: Workspace) -> None:
     assert turn(workspace, when=When(min_feedback=31)).status == "idle"
     drifted = turn(workspace, when=When(min_feedback=31, drift=lambda workspace, name: "words moved"))
     assert drifted.why == {"drift": "words moved"} and drifted.status != "idle"
+
+
+def test_an_answer_edited_in_review_is_learned_and_leads_back_to_its_exchange(sqlite_workspace: Workspace) -> None:
+    begun(sqlite_workspace)
+    answer = {"name": "tickets", "number": 1, "row": {"text": "where is the login 5"}, "variant": "torch-fp32"}
+    with Recorder(sqlite_workspace) as recorder:
+        recorder.record([Exchange("e1", prediction={"label": "loan", "confidence": 0.4}, seconds=0.1, **answer)])
+    queue = Queue(sqlite_workspace, "tickets", "label")
+    assert [item.id for item in queue.items(5, by="ann")] == ["e1"]
+    decided = queue.decide("e1", "accept", {"label": "app"}, by="ann")
+    told(sqlite_workspace)
+    updated = turn(sqlite_workspace)
+    assert updated.status == "promoted"
+    from tunewheel.registry import kept_dataset
+
+    learned = kept_dataset(sqlite_workspace, updated.version.dataset)
+    (row,) = [row for split in learned.splits for row in learned[split] if row["exchange"] == "e1"]
+    assert (row["id"], row["text"], row["label"]) == ("feedback-e1", "where is the login 5", "app")
+    shown = CliRunner().invoke(app, ["trace", row["id"], "--json", "--home", str(sqlite_workspace.home)])
+    assert "tickets:2" in shown.output and "tickets:1" not in shown.output
+    with pytest.raises(Conflict, match="learned from already"):
+        queue.withdraw(decided.id, by="ann")
 
 
 def test_two_turns_never_run_at_once(workspace: Workspace) -> None:

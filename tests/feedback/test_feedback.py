@@ -10,8 +10,9 @@ from hypothesis import given as over
 from hypothesis import strategies as st
 from sqlalchemy import insert, update
 
-from tunewheel.feedback.given import Feedback, FeedbackError, amend, count_feedback, decide, give, list_feedback
+from tunewheel.feedback.given import Feedback, FeedbackError, count_feedback, give, list_feedback
 from tunewheel.feedback.quarantine import BURST, quarantine, suspicions
+from tunewheel.feedback.review import decide
 from tunewheel.feedback.settling import Policy, settle
 from tunewheel.store import Workspace
 from tunewheel.store.schema import exchanges, feedback
@@ -40,6 +41,11 @@ def said(workspace: Workspace, *items: dict, source: str = "ann", **options):
 def rows_of(workspace: Workspace, **policy):
     with workspace.read() as connection:
         return settle(connection, "tickets", Policy(**policy))
+
+
+def decided(workspace: Workspace, one: int, action) -> int:
+    """Decide on one piece of feedback as the commands do."""
+    return workspace.transact(lambda to: decide(to, "tickets", one, action, by="bob", over=True)).changed
 
 
 def everything(workspace: Workspace) -> list[Feedback]:
@@ -108,9 +114,9 @@ def test_what_was_learned_from_is_not_superseded(workspace: Workspace) -> None:
     with workspace.begin() as connection:
         connection.execute(update(feedback).values(status="consumed"))
     assert said(workspace, {"exchange": "e1", "label": "second"}).superseded == 0
-    assert decide(workspace, [1], "rejected", by="bob") == 0
-    with pytest.raises(FeedbackError, match="learned from already"):
-        amend(workspace, 1, {"label": "third"}, by="bob")
+    assert decided(workspace, 1, "reject") == 0
+    assert decided(workspace, 2, "accept") == 1
+    assert [one.status for one in everything(workspace)] == ["consumed", "accepted"]
 
 
 def test_two_who_disagree_are_resolved_by_the_policy_named(workspace: Workspace) -> None:
@@ -137,11 +143,9 @@ def test_little_trust_waits_and_a_persons_decision_does_not(workspace: Workspace
     said(workspace, {"exchange": "e1", "label": "stolen", "source": "guest"}, source="web")
     assert rows_of(workspace, automatic=True, trust={"web": 0.4}).waiting == {"not enough trust": 1}
     assert rows_of(workspace, automatic=True, trust={"web": 0.4, "web/guest": 1}).rows
-    assert decide(workspace, [1], "accepted", by="bob") == 1
+    assert decided(workspace, 1, "accept") == 1
     assert rows_of(workspace, trust={"web": 0.4}).behind == [[1]]
-    amend(workspace, 1, {"label": "found"}, by="bob")
-    assert rows_of(workspace).rows[0]["label"] == "found"
-    decide(workspace, [1], "rejected", by="bob")
+    decided(workspace, 1, "reject")
     assert rows_of(workspace).rows == []
 
 
@@ -257,6 +261,6 @@ def test_what_is_set_aside_waits_for_a_person(workspace: Workspace) -> None:
     said(workspace, *({"exchange": one, "label": "x"} for one in many), source="bot")
     assert [found.source for found in quarantine(workspace, "tickets")] == ["bot"]
     assert rows_of(workspace, automatic=True).rows == []
-    decide(workspace, [1], "accepted", by="ann")
+    decided(workspace, 1, "accept")
     assert quarantine(workspace, "tickets") == []
     assert [row["id"] for row in rows_of(workspace, automatic=True).rows] == ["feedback-e0"]

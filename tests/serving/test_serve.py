@@ -131,7 +131,7 @@ def test_what_is_under_way_is_finished_while_readiness_is_gone():
 
         with _listening("127.0.0.1", 0) as listener:
             serving = asyncio.create_task(
-                _serve(lambda tell: service, Guard(), listener, None, None, None, 1 << 20, 30.0, told)
+                _serve(lambda tell: service, Guard(), listener, None, None, None, None, 1 << 20, 30.0, told)
             )
             await started.wait()
             path = "/v1/models/answers/stream"

@@ -63,7 +63,7 @@ def serve(
             print_json({"url": url, "models": list(chosen.models)})
             return
         say("serving", f"{', '.join(chosen.models)} at {url}")
-        say("next", f"open {url} · curl -s {url}/v1/models · Ctrl-C ends it")
+        say("next", f"open {url} · review answers at {url}/review · curl -s {url}/v1/models · Ctrl-C ends it")
 
     say("loading", ", ".join(chosen.models))
     loop.serve(**chosen.arguments(), workspace=Workspace.open(home, database), say=say, started=started)

@@ -77,7 +77,7 @@ def erase_exchanges(workspace: Workspace, gone: Erased) -> int:
     """
     from sqlalchemy import delete
 
-    from tunewheel.store.schema import exchanges, feedback
+    from tunewheel.store.schema import exchanges, feedback, reviews
 
     wanted = as_recorded(gone)
     went = _spooled(workspace.home / "spool", wanted)
@@ -87,12 +87,15 @@ def erase_exchanges(workspace: Workspace, gone: Erased) -> int:
         some = ids[start : start + 500]
         with workspace.begin() as connection:
             _for_good(connection)
+            connection.execute(delete(reviews).where(reviews.c.item.in_(some)))
             went += connection.execute(delete(feedback).where(feedback.c.exchange.in_(some))).rowcount
             went += connection.execute(delete(exchanges).where(exchanges.c.id.in_(some))).rowcount
     for start in range(0, len(said), 500):
         with workspace.begin() as connection:
             _for_good(connection)
-            went += connection.execute(delete(feedback).where(feedback.c.id.in_(said[start : start + 500]))).rowcount
+            some = said[start : start + 500]
+            connection.execute(delete(reviews).where(reviews.c.item.in_([f"row-{one}" for one in some])))
+            went += connection.execute(delete(feedback).where(feedback.c.id.in_(some))).rowcount
     return went
 
 

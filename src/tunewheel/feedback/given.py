@@ -20,7 +20,7 @@ Kind = Literal["correction", "rating", "outcome", "row"]
 Status = Literal["new", "accepted", "rejected", "quarantined", "superseded", "consumed"]
 
 ANSWERS = ("label", "labels", "entities", "answer", "score")
-"""What an answer may be called in a correction or a row; one of them stands there."""
+"""What an answer may be called in a correction or a row; one of them stands there, or a label with its score."""
 
 LATE = timedelta(days=90)
 """How old an answer may be before what is said of it counts as late."""
@@ -147,7 +147,7 @@ def list_feedback(
     if exchange is not None:
         query = query.where(feedback.c.exchange == exchange)
     rows = connection.execute(query if limit is None else query.limit(limit)).mappings()
-    return [_feedback(row) for row in rows]
+    return [feedback_of(row) for row in rows]
 
 
 def count_feedback(connection: Connection, name: str) -> dict[str, int]:
@@ -160,42 +160,19 @@ def count_feedback(connection: Connection, name: str) -> dict[str, int]:
     return {row[0]: row[1] for row in connection.execute(query)}
 
 
-def decide(workspace: Workspace, ids: Sequence[int], status: Literal["accepted", "rejected"], *, by: str) -> int:
-    """Accept or reject feedback by hand; what was learned from already stays so. Returns how many changed."""
-    from sqlalchemy import update
+def find_feedback(connection: Connection, id: int) -> Feedback | None:
+    """The feedback of this id; None where there is none."""
+    from sqlalchemy import select
 
     from tunewheel.store.schema import feedback
 
-    def work(connection: Connection) -> int:
-        changed = 0
-        for some in _chunks(list(ids)):
-            where = feedback.c.id.in_(some) & feedback.c.status.in_(("new", "accepted", "rejected", "quarantined"))
-            values = {"status": status, "reason": f"{status} by {by}"}
-            changed += connection.execute(update(feedback).where(where).values(values)).rowcount
-        return changed
-
-    return workspace.transact(work)
+    row = connection.execute(select(feedback).where(feedback.c.id == id)).mappings().first()
+    return None if row is None else feedback_of(row)
 
 
-def amend(workspace: Workspace, one: int, value: Mapping[str, Any], *, by: str) -> None:
-    """Put another answer in place of what feedback says, and accept it.
-
-    Raises:
-        FeedbackError: there is no such feedback, it has been learned from, or the answer is none.
-    """
-    from sqlalchemy import select, update
-
-    from tunewheel.store.schema import feedback
-
-    def work(connection: Connection) -> None:
-        row = connection.execute(select(feedback).where(feedback.c.id == one)).mappings().first()
-        if row is None or row["status"] == "consumed":
-            raise FeedbackError(f"feedback {one} is {'learned from already' if row else 'not known'}")
-        text = (row["row"] or {}).get("text")
-        values = {"value": _answer(value, text), "status": "accepted", "reason": f"amended by {by}"}
-        connection.execute(update(feedback).where(feedback.c.id == one).values(values))
-
-    workspace.transact(work)
+def feedback_of(row: RowMapping) -> Feedback:
+    """Feedback from its row in the table."""
+    return Feedback(**{key: row[key] for key in Feedback.__dataclass_fields__})
 
 
 def _read(item: Mapping[str, Any], name: str, source: str, moment: datetime, masker: Masker) -> dict[str, Any]:
@@ -245,7 +222,7 @@ def _said(
                 f"{' and '.join(told)}: a rating or an outcome stands alone, with the exchange it is of"
             )
         return _remark(item[told[0]], told[0])
-    value = _answer({key: item[key] for key in told}, text)
+    value = checked_answer({key: item[key] for key in told}, text)
     if text is None:
         return "correction", value, None
     aside = {"exchange", "key", "at", "source", "id", *told}
@@ -263,9 +240,14 @@ def _remark(value: Any, told: str) -> tuple[Kind, dict[str, Any], None]:
     return "rating", {"score": float(value)}, None
 
 
-def _answer(value: Mapping[str, Any], text: str | None) -> dict[str, Any]:
-    """The one answer in ``value``, checked; spans against ``text`` where it is known."""
+def checked_answer(value: Mapping[str, Any], text: str | None) -> dict[str, Any]:
+    """The one answer in ``value``, checked; spans against ``text`` where it is known.
+
+    A score may have its label beside it: rows of pairs that are graded hold both. Raises `FeedbackError`.
+    """
     named = [key for key in ANSWERS if key in value]
+    if named == ["label", "score"]:
+        return {**checked_answer({"label": value["label"]}, text), **checked_answer({"score": value["score"]}, text)}
     if len(named) != 1:
         raise FeedbackError(f"expected one of {', '.join(ANSWERS)}, found {', '.join(named) or 'none'}")
     told, key = value[named[0]], named[0]
@@ -395,10 +377,6 @@ class _Store:
 
 def _same(before: Mapping[str, Any], item: Mapping[str, Any]) -> bool:
     return all(before[key] == item[key] for key in ("kind", "name", "exchange", "row", "value"))
-
-
-def _feedback(row: RowMapping) -> Feedback:
-    return Feedback(**{key: row[key] for key in Feedback.__dataclass_fields__})
 
 
 def _chunks(values: list[Any]) -> Iterator[list[Any]]:

@@ -76,7 +76,7 @@ def suspicions(
 def quarantine(workspace: Workspace, name: str) -> list[Suspicion]:
     """Set aside what of the new feedback on a model looks like an attack; what a person accepted stays.
 
-    The reason stands with it; `tunewheel.feedback.given.decide` takes it back in. Returns what is newly set aside.
+    The reason stands with it; `tunewheel.feedback.review` takes it back in. Returns what is newly set aside.
     """
     from sqlalchemy import update
 

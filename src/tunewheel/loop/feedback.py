@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from tunewheel.feedback.given import Feedback, FeedbackError, Received, decide, give, list_feedback
+from tunewheel.feedback.given import FeedbackError, Received, give
 from tunewheel.feedback.interchange import Form, exported, imported
+from tunewheel.feedback.review import Conflict, decide
 from tunewheel.feedback.settling import Policy, Settled, settle
+from tunewheel.feedback.suggesting import worth
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from tunewheel.store import Workspace
+
+AT_ONCE = 200
+"""Decisions in one transaction."""
 
 
 def import_feedback(
@@ -64,15 +73,31 @@ def decide_feedback(
     home: str | Path = ".tunewheel",
     database: str | None = None,
 ) -> int:
-    """Accept or reject feedback on a model; returns how many changed. Raises `FeedbackError` for ids of none of it."""
+    """Accept or reject pieces of feedback on a model; returns how many changed.
+
+    What is accepted is right for what it is about, so what says otherwise there is rejected, as in review; a decision
+    here stands over an earlier one, but not over what was learned from. Raises `FeedbackError` for ids of none of it.
+    """
     from tunewheel.registry.registry import who
 
     workspace, _ = _model(name, home, database)
-    known = {one.id for one in _all(workspace, name)}
+    by = who(by)
+    action: Literal["accept", "reject"] = "accept" if status == "accepted" else "reject"
+    known = _known(workspace, name, ids)
     strange = sorted(set(ids) - known)
     if strange:
         raise FeedbackError(f"{', '.join(map(str, strange))}: no feedback on {name} has this id; see `feedback list`")
-    return decide(workspace, ids, status, by=who(by))
+
+    def work(connection: Connection, some: Sequence[int]) -> int:
+        changed = 0
+        for one in some:
+            with suppress(Conflict):  # learned from, now or before: it stays as it is, and is not counted
+                changed += decide(connection, name, one, action, by=by, over=True).changed > 0
+        return changed
+
+    # Others write between: each part is a transaction of its own, and the same command again goes on.
+    parts = (ids[start : start + AT_ONCE] for start in range(0, len(ids), AT_ONCE))
+    return sum(workspace.transact(partial(work, some=part)) for part in parts)
 
 
 def suggest(
@@ -92,65 +117,36 @@ def suggest(
     from tunewheel.store.files import open_whole
 
     workspace, _ = _model(name, home, database)
-    found = _worth(workspace, name, n)
+    with workspace.read() as connection:
+        found = worth(connection, name, n)
     if path is not None:
         with open_whole(path) as file:
             file.writelines(line + "\n" for line in exported(found, form))
     return found
 
 
-RECENT = 50_000
-"""Recorded answers that suggestions are chosen from, the newest."""
-
-
-def _worth(workspace: Workspace, name: str, n: int) -> list[dict[str, Any]]:
-    import numpy as np
+def _known(workspace: Workspace, name: str, ids: Sequence[int]) -> set[int]:
+    """Those of the ids that are of feedback on the model."""
     from sqlalchemy import select
 
-    from tunewheel.feedback.suggesting import suggested
-    from tunewheel.store.schema import exchanges, feedback
+    from tunewheel.store.schema import feedback
 
-    spoken = select(feedback.c.exchange).where(feedback.c.exchange.is_not(None), feedback.c.name == name)
-    columns = (exchanges.c.id, exchanges.c.number, exchanges.c.row, exchanges.c.prediction)
-    query = select(*columns, exchanges.c.confidence, exchanges.c.vector)
-    query = query.where(exchanges.c.name == name, exchanges.c.role == "live", exchanges.c.id.not_in(spoken))
+    found: set[int] = set()
+    ids = [one for one in ids if 0 < one < 1 << 31]
     with workspace.read() as connection:
-        rows = connection.execute(query.order_by(exchanges.c.at.desc()).limit(RECENT)).all()
-    first = {json.dumps(row.row, sort_keys=True): row for row in reversed(rows)}  # the newest of each text
-    kept = list(first.values())
-    confidences = np.array([np.nan if row.confidence is None else row.confidence for row in kept])
-    vectors = None
-    if kept and all(row.vector is not None for row in kept):
-        vectors = np.stack([np.frombuffer(row.vector, dtype=np.float16) for row in kept]).astype(np.float32)
-    order: Sequence[int] = suggested(confidences, vectors, n).tolist() if kept else []
-    return [
-        {
-            "exchange": row.id,
-            **row.row,
-            "prediction": row.prediction,
-            "version": name if row.number is None else f"{name}:{row.number}",
-        }
-        for row in (kept[i] for i in order)
-    ]
-
-
-def _all(workspace: Workspace, name: str) -> list[Feedback]:
-    with workspace.read() as connection:
-        return list_feedback(connection, name, limit=None)
+        for start in range(0, len(ids), 500):
+            where = (feedback.c.name == name, feedback.c.id.in_(ids[start : start + 500]))
+            found |= set(connection.scalars(select(feedback.c.id).where(*where)))
+    return found
 
 
 def _model(name: str, home: str | Path, database: str | None) -> tuple[Workspace, str]:
     """The workspace, and what the answers of a registered model are called."""
+    from tunewheel.models.model import read_declaration
     from tunewheel.registry import Registry
     from tunewheel.store import Workspace
-    from tunewheel.tasks import task_class
+    from tunewheel.tasks import load_task
 
     workspace = Workspace.open(home, database)
     version = Registry(workspace).versions(name)[-1]
-    targets = task_class(version.task).targets()
-    if len(targets) == 1:
-        return workspace, targets[0]
-    from tunewheel.models.model import read_declaration
-
-    several = read_declaration(version.path)["task"]["config"].get("multi_label", False)
-    return workspace, "labels" if several else "label"
+    return workspace, load_task(read_declaration(version.path)["task"]).target

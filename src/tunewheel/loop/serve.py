@@ -52,6 +52,7 @@ def serve(
     except ModuleNotFoundError as error:
         raise LoopError(f"serving needs {error.name}: pip install 'tunewheel[serve]'") from error
     from tunewheel.feedback.given import give
+    from tunewheel.feedback.review import Queue
     from tunewheel.serving.guard import Guard, is_local
     from tunewheel.serving.keys import list_keys
     from tunewheel.serving.logs import Logs
@@ -81,7 +82,7 @@ def serve(
     recorder = _recorder(workspace, record)
     try:
         way: dict[str, Any] = {"recorder": recorder, "logs": logs, "body": body, "drain": drain, "started": started}
-        way["give"] = partial(give, workspace)
+        way |= {"give": partial(give, workspace), "review": partial(Queue, workspace)}
         run(build, guard, host=host, port=port, **way)
     finally:
         if recorder is not None:

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -14,6 +15,7 @@ from fastapi.responses import Response
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from tunewheel.serving import shapes
 from tunewheel.serving.bodies import Ask, Bodies, asked, one_row, remarks
@@ -24,10 +26,12 @@ from tunewheel.serving.metrics import Metrics
 from tunewheel.serving.problems import Refused, dumped
 from tunewheel.serving.recording import exchanges, new_ids
 from tunewheel.serving.repeats import Repeats, Reply
+from tunewheel.serving.reviewing import Reviews
 from tunewheel.serving.streams import Events, Pieces
 
 if TYPE_CHECKING:
     from tunewheel.feedback.given import Received
+    from tunewheel.feedback.review import Queue
     from tunewheel.serving.fleet import Served
     from tunewheel.serving.logs import Logs
     from tunewheel.serving.recording import Recording
@@ -47,6 +51,7 @@ def create_app(
     metrics: Metrics | None = None,
     *,
     give: Callable[..., Received] | None = None,
+    review: Callable[[str, str], Queue] | None = None,
     body: int = BODY,
 ) -> FastAPI:
     """The service over HTTP. Who starts and stops the service is `tunewheel.serving.run`.
@@ -58,6 +63,8 @@ def create_app(
         logs: takes a line a request; None logs nothing.
         metrics: what `/metrics` shows; new ones by default.
         give: takes feedback, as `tunewheel.feedback.given.give` does for a workspace; None takes none.
+        review: the queue of a model by its name and what its answers are called, as `tunewheel.feedback.review.Queue`
+            is for a workspace; None leaves review out.
         body: bytes of a request's body, at most.
     """
     metrics = metrics or Metrics()
@@ -72,7 +79,10 @@ def create_app(
     )
     app.add_middleware(Gate, logs=logs, metrics=metrics)
     app.add_exception_handler(HTTPException, _unrouted)
-    _Paths(service, guard, recorder, logs, metrics, Bodies(body), give).add_to(app)
+    paths = _Paths(service, guard, recorder, logs, metrics, Bodies(body), give)
+    paths.add_to(app)
+    if review is not None:
+        Reviews(paths.admitted, paths.served, paths.bodies, review).add_to(partial(_add, app))
     _document(app)
     return app
 
@@ -142,7 +152,7 @@ class _Paths:
         note, _, ask, _ = await self._asked("stream", name, request)
         pieces = Pieces(self.service.stream(name, one_row(ask), timeout=ask.timeout), request.receive)
         try:
-            served, first = await pieces.first(lambda: self._served(name))
+            served, first = await pieces.first(lambda: self.served(name))
         except BaseException:
             await pieces.close()
             raise
@@ -171,11 +181,11 @@ class _Paths:
         from tunewheel.store import StoreError
 
         assert self.give is not None
-        self._admitted("feedback", request, "feedback", rated=True)
+        self.admitted("feedback", request, "feedback", rated=True)
         note: Note = request.scope[NOTE]
         body = await self.bodies.read(request.scope, request.receive)
         name, items = remarks(body)
-        if not self._served(name):
+        if not self.served(name):
             raise UnknownModel("no model is served under this name")
         note.model, note.size, note.texts = name, len(body), len(items)
         try:
@@ -189,7 +199,7 @@ class _Paths:
 
     async def models(self, request: Request) -> Response:
         """Every model with the version that answers for it now, its task and its labels."""
-        self._admitted("models", request, None)
+        self.admitted("models", request, None)
         listed = [
             {
                 "name": served.name,
@@ -209,7 +219,7 @@ class _Paths:
 
     async def shown(self, request: Request) -> Response:
         """Latency, batches, the queue, versions, swaps, workers and records, as Prometheus reads them."""
-        self._admitted("metrics", request, None)
+        self.admitted("metrics", request, None)
         return Response(self.metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
     async def live(self, request: Request) -> Response:
@@ -235,9 +245,9 @@ class _Paths:
 
     async def _asked(self, route: str, name: str, request: Request) -> tuple[Note, Mapping[bytes, bytes], Ask, bytes]:
         """Who asks what; raises `Refused` or `Gone`."""
-        headers = self._admitted(route, request, "predict", rated=True)
+        headers = self.admitted(route, request, "predict", rated=True)
         note: Note = request.scope[NOTE]
-        if self._served(name):  # any other name is whatever somebody wrote, and is not logged
+        if self.served(name):  # any other name is whatever somebody wrote, and is not logged
             note.model = name
         body = await self.bodies.read(request.scope, request.receive)
         note.size = len(body)
@@ -245,16 +255,18 @@ class _Paths:
         note.texts = len(ask.rows)
         return note, headers, ask, body
 
-    def _admitted(
-        self, route: str, request: Request, scope: str | None, *, rated: bool = False
+    def admitted(
+        self, route: str, request: Request, scope: str | tuple[str, ...] | None, *, rated: bool = False
     ) -> Mapping[bytes, bytes]:
+        """The headers of a request that may be made; raises `Refused`."""
         note: Note = request.scope[NOTE]
         note.route = route
         headers = dict(request.scope["headers"])
         note.key = self.guard.admit(headers, scope, rated=rated).key
         return headers
 
-    def _served(self, name: str) -> Served | None:
+    def served(self, name: str) -> Served | None:
+        """The version that answers under a name."""
         return next((served for served in self.service.served() if served.name == name), None)
 
     async def _recorded(self, answered: Answered, ids: list[str], ask: Ask, note: Note) -> None:
@@ -316,12 +328,16 @@ async def _unrouted(request: Request, error: Exception) -> Response:
     """A path that is none, or that takes another method, in the form of all errors."""
     assert isinstance(error, HTTPException)
     code, message = "no_path", "there is nothing here; /openapi.json lists the paths"
+    headers = dict(error.headers or {})
     if error.status_code == 405:
-        code, message = "method", f"this path takes {(error.headers or {}).get('Allow', 'another method')}"
+        matching = (route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE)
+        # The router names the methods of the first route alone, and a path may have several.
+        headers["Allow"] = ", ".join(sorted({method for route in matching for method in route.methods}))
+        code, message = "method", f"this path takes {headers['Allow']}"
     note: Note = request.scope[NOTE]
     note.code = code
     refused = Refused(error.status_code, code, message)
-    return Response(refused.body(note.request), error.status_code, error.headers, media_type=_JSON)
+    return Response(refused.body(note.request), error.status_code, headers, media_type=_JSON)
 
 
 def _document(app: FastAPI) -> None:

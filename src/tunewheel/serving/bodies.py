@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from tunewheel.serving.problems import Gone, Refused
 
@@ -138,6 +138,64 @@ def remarks(body: bytes) -> tuple[str, list[dict[str, Any]]]:
             raise _bad(f"feedback[{place}]: expected an object, found {_kind(one)}")
         _sound(one, f"feedback[{place}]", DEPTH)
     return value["model"], given
+
+
+_DECISIONS = ("accept", "reject", "skip")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a reviewer says: what to do with an item, or which decision to take back."""
+
+    item: str = ""
+    decision: Literal["accept", "reject", "skip"] = "skip"
+    value: dict[str, Any] | None = None
+    undo: int | None = None
+
+
+def verdict(body: bytes) -> Verdict:
+    """What a body decides; raises `Refused` (422). What the value says is checked later.
+
+    >>> verdict(b'{"item": "01KB", "decision": "accept", "value": {"label": "lost"}}').value
+    {'label': 'lost'}
+    >>> verdict(b'{"undo": 12}').undo
+    12
+    """
+    told = parsed(body)
+    if isinstance(told, dict) and set(told) == {"undo"}:
+        if isinstance(told["undo"], bool) or not isinstance(told["undo"], int) or not 0 < told["undo"] < 1 << 31:
+            raise _bad("undo: expected the number of a decision, as it was answered")
+        return Verdict(undo=told["undo"])
+    if not isinstance(told, dict) or not {"item", "decision"} <= set(told) <= {"item", "decision", "value"}:
+        raise _bad('expected {"item": "…", "decision": "accept", "value": {…}} or {"undo": 12}')
+    item, decision, value = told["item"], told["decision"], told.get("value")
+    if not isinstance(item, str) or not 0 < len(item) <= 64:
+        raise _bad("item: expected the id of an item in the queue")
+    _whole(item, "item")
+    if decision not in _DECISIONS:
+        raise _bad(f"decision: expected {', '.join(_DECISIONS[:-1])} or {_DECISIONS[-1]}")
+    if value is not None:
+        if not isinstance(value, dict) or decision != "accept":
+            raise _bad("value: expected an object, with the decision to accept it")
+        _sound(value, "value", DEPTH)
+    return Verdict(item, decision, value)
+
+
+MOST_ITEMS = 100
+"""Items of the queue in one answer, at most."""
+
+
+def count_of(given: str | None) -> int:
+    """How many items are asked for, 20 where nothing is said; raises `Refused` (422).
+
+    >>> count_of(None), count_of("5")
+    (20, 5)
+    """
+    if given is None:
+        return 20
+    if not (given.isascii() and given.isdigit() and len(given) <= 3 and 0 < int(given) <= MOST_ITEMS):
+        raise _bad(f"n: expected a number from 1 to {MOST_ITEMS}")
+    return int(given)
 
 
 def one_row(ask: Ask) -> dict[str, Any]:

@@ -31,6 +31,8 @@ class Served:
     folder: Path
     export: Path | None = None
     since: datetime = field(default_factory=lambda: datetime.now(UTC))
+    target: str = "label"
+    """What a person's answer is called: label, labels, entities, answer, or score where pairs are graded."""
 
 
 @dataclass(frozen=True)
@@ -130,5 +132,6 @@ def _served(target: Target, folder: Path, variant: str, version: Version | None,
         columns=PAIRS[0] if task.name == "matching" else ("text",),
         writes=task.writes,
         folder=folder,
+        target="score" if getattr(task, "graded", False) else task.target,
         export=export,
     )

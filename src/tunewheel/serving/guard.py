@@ -84,8 +84,13 @@ class Guard:
                     logs.failed("keys_not_read", error)
                 away = True
 
-    def admit(self, headers: Mapping[bytes, bytes], scope: str | None, *, rated: bool = False) -> Caller:
-        """Who asks, if they may; ``scope`` None is satisfied by any key. Raises `Refused`: 401, 403 or 429."""
+    def admit(
+        self, headers: Mapping[bytes, bytes], scope: str | tuple[str, ...] | None, *, rated: bool = False
+    ) -> Caller:
+        """Who asks, if they may; of several scopes one is enough, and None is satisfied by any key.
+
+        Raises `Refused`: 401, 403 or 429.
+        """
         if not self.asks:
             self._own_name(headers.get(b"host", b""))
             caller = Caller(None, ANYONE)
@@ -94,8 +99,10 @@ class Guard:
             key = self._key(headers.get(b"authorization", b""))
             caller = Caller(key.id, key.scopes)
             rate = key.rate or self._rate
-        if scope is not None and scope not in caller.scopes:
-            raise Refused(403, "scope", f"this key is not for {scope}; its scopes: {', '.join(caller.scopes)}")
+        wanted = (scope,) if isinstance(scope, str) else scope
+        if wanted is not None and not any(one in caller.scopes for one in wanted):
+            told = f"this key is not for {' or '.join(wanted)}; its scopes: {', '.join(caller.scopes)}"
+            raise Refused(403, "scope", told)
         if rated and rate:
             self._take(caller.key, rate)
         return caller

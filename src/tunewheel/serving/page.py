@@ -1,10 +1,11 @@
-"""The page at ``/``: a text in, what a model says of it out. It loads nothing from elsewhere and keeps nothing."""
+"""The page at ``/``: a text in, what a model says of it out; and what it shares with the page at ``/review``."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import json
+from collections.abc import Mapping
 from functools import cache
 
 from tunewheel.pages import Lang
@@ -55,7 +56,7 @@ WORDS: dict[Lang, dict[str, str]] = {
     },
 }
 
-_STYLE = (
+STYLE = (
     CSS
     + """
 main { max-width: 820px; }
@@ -85,10 +86,10 @@ button:disabled { opacity: .55; cursor: default; }
 """
 )
 
-_SCRIPT = """
+COMMON = """
 const words = JSON.parse(document.getElementById("words").textContent);
 const at = id => document.getElementById(id);
-let lang = document.documentElement.lang === "zh-CN" ? "zh" : "en", models = [], running = null;
+let lang = document.documentElement.lang === "zh-CN" ? "zh" : "en", models = [];
 const w = name => words[lang][name];
 const make = (tag, kind, text) => {
   const made = document.createElement(tag);
@@ -105,11 +106,6 @@ function translate() {
   document.querySelectorAll("[data-word]").forEach(node => { node.textContent = w(node.dataset.word); });
   shape();
 }
-function shape() {
-  const pair = chosen()?.task === "matching";
-  at("second-field").hidden = !pair;
-  at("text-word").textContent = w(pair ? "first" : "text");
-}
 function say(text, bad) {
   at("status").textContent = text;
   at("status").className = bad ? "bad" : "soft";
@@ -124,7 +120,36 @@ async function call(path, options = {}) {
   if (reply.status === 401) throw new Error(w("need_key"));
   let message = String(reply.status);
   try { message = (await reply.json()).error.message; } catch (error) { /* not ours: the number has to do */ }
-  throw new Error(message);
+  throw Object.assign(new Error(message), {status: reply.status});
+}
+function entities(text, found) {
+  // Offsets are characters; a string in this language counts some characters as two.
+  const letters = Array.from(text), out = make("div", "out");
+  let end = 0;
+  for (const entity of [...found].sort((a, b) => a.start - b.start)) {
+    if (entity.start < end) continue;
+    out.append(letters.slice(end, entity.start).join(""));
+    const mark = make("mark", "", letters.slice(entity.start, entity.end).join(""));
+    const sure = entity.confidence === undefined ? "" : " " + entity.confidence.toFixed(2);
+    mark.append(make("small", "", entity.label + sure));
+    out.append(mark);
+    end = entity.end;
+  }
+  out.append(letters.slice(end).join(""));
+  return found.length ? [out] : [out, make("p", "soft", w("none"))];
+}
+at("lang").addEventListener("click", () => { lang = lang === "zh" ? "en" : "zh"; translate(); });
+"""
+"""What both pages do alike; a page adds ``shape``, which draws what depends on the language."""
+
+_SCRIPT = (
+    COMMON
+    + """
+let running = null;
+function shape() {
+  const pair = chosen()?.task === "matching";
+  at("second-field").hidden = !pair;
+  at("text-word").textContent = w(pair ? "first" : "text");
 }
 async function load() {
   try {
@@ -157,22 +182,6 @@ function bars(answer) {
   if (answer.similarity !== undefined)
     lines.push(make("p", "soft gap", `${w("similarity")} ${number(answer.similarity)}`));
   return lines;
-}
-function entities(text, found) {
-  // Offsets are characters; a string in this language counts some characters as two.
-  const letters = Array.from(text), out = make("div", "out");
-  let end = 0;
-  for (const entity of [...found].sort((a, b) => a.start - b.start)) {
-    if (entity.start < end) continue;
-    out.append(letters.slice(end, entity.start).join(""));
-    const mark = make("mark", "", letters.slice(entity.start, entity.end).join(""));
-    const sure = entity.confidence === undefined ? "" : " " + entity.confidence.toFixed(2);
-    mark.append(make("small", "", entity.label + sure));
-    out.append(mark);
-    end = entity.end;
-  }
-  out.append(letters.slice(end).join(""));
-  return found.length ? [out] : [out, make("p", "soft", w("none"))];
 }
 function show(nodes, version) {
   at("answer").hidden = false;
@@ -231,10 +240,10 @@ at("text").addEventListener("keydown", event => {
 at("stop").addEventListener("click", () => running?.abort());
 at("model").addEventListener("change", () => { shape(); at("answer").hidden = true; });
 at("key").addEventListener("change", load);
-at("lang").addEventListener("click", () => { lang = lang === "zh" ? "en" : "zh"; translate(); });
 translate();
 load();
 """
+)
 
 _BODY = """
 <header><div><h1 data-word="title"></h1><p class="soft" data-word="lead"></p></div>
@@ -258,21 +267,31 @@ _BODY = """
 @cache
 def page(lang: Lang) -> str:
     """The whole page; its language is where it starts, the other one is a button away."""
-    embedded = json.dumps(WORDS, ensure_ascii=False).replace("<", "\\u003c")
-    return (
-        f'<!DOCTYPE html>\n<html lang="{"zh-CN" if lang == "zh" else "en"}">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{WORDS[lang]['title']} · Tunewheel</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
-        f'<main>{_BODY}</main>\n<script type="application/json" id="words">{embedded}</script>\n'
-        f"<script>{_SCRIPT}</script>\n</body>\n</html>\n"
-    )
+    return whole(lang, WORDS, STYLE, _BODY, _SCRIPT)
 
 
 @cache
 def policy() -> str:
-    """What the page may do: run its own script in its own style, and ask the service that it came from."""
+    """What the page may do; see `allowed`."""
+    return allowed(_SCRIPT, STYLE)
+
+
+def whole(lang: Lang, words: Mapping[Lang, Mapping[str, str]], style: str, body: str, script: str) -> str:
+    """A page in one file."""
+    embedded = json.dumps(words, ensure_ascii=False).replace("<", "\\u003c")
     return (
-        f"default-src 'none'; script-src '{_hash(_SCRIPT)}'; style-src '{_hash(_STYLE)}'; connect-src 'self'; "
+        f'<!DOCTYPE html>\n<html lang="{"zh-CN" if lang == "zh" else "en"}">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{words[lang]['title']} · Tunewheel</title>\n<style>{style}</style>\n</head>\n<body>\n"
+        f'<main>{body}</main>\n<script type="application/json" id="words">{embedded}</script>\n'
+        f"<script>{script}</script>\n</body>\n</html>\n"
+    )
+
+
+def allowed(script: str, style: str) -> str:
+    """What a page may do: run its own script in its own style, and ask the service that it came from."""
+    return (
+        f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; connect-src 'self'; "
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
 

@@ -20,6 +20,7 @@ from tunewheel.serving.metrics import Metrics
 
 if TYPE_CHECKING:
     from tunewheel.feedback.given import Received
+    from tunewheel.feedback.review import Queue
     from tunewheel.serving.recording import Recording
     from tunewheel.serving.service import Event, Service
 
@@ -36,6 +37,7 @@ def run(
     recorder: Recording | None = None,
     logs: Logs | None = None,
     give: Callable[..., Received] | None = None,
+    review: Callable[[str, str], Queue] | None = None,
     body: int = BODY,
     drain: float = 30.0,
     started: Callable[[str], None] = lambda url: None,
@@ -50,6 +52,7 @@ def run(
         recorder: takes every exchange.
         logs: takes a line a request.
         give: takes feedback.
+        review: the queue of a model's answers that wait for a person.
         body: bytes of a request's body, at most.
         drain: seconds for answers under way at the end.
         started: is told the URL as soon as models answer.
@@ -59,7 +62,7 @@ def run(
     """
     loop_factory = uvicorn.Config("", loop="auto").get_loop_factory()
     with _listening(host, port) as listener, asyncio.Runner(loop_factory=loop_factory) as runner:
-        runner.run(_serve(build, guard, listener, recorder, logs, give, body, drain, started))
+        runner.run(_serve(build, guard, listener, recorder, logs, give, review, body, drain, started))
 
 
 async def _serve(
@@ -69,6 +72,7 @@ async def _serve(
     recorder: Recording | None,
     logs: Logs | None,
     give: Callable[..., Received] | None,
+    review: Callable[[str, str], Queue] | None,
     body: int,
     drain: float,
     started: Callable[[str], None],
@@ -81,7 +85,7 @@ async def _serve(
             logs.write(event.kind, **event.fields)
 
     service = build(tell)
-    app = create_app(service, guard, recorder, logs, metrics, give=give, body=body)
+    app = create_app(service, guard, recorder, logs, metrics, give=give, review=review, body=body)
     with _forwarded(logs):
         server = _Server(_config(app))
         serving = asyncio.create_task(server.serve(sockets=[listener]))

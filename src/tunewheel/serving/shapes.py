@@ -112,6 +112,76 @@ class Received(BaseModel):
     refused: list[RefusedItem]
 
 
+class SideBody(BaseModel):
+    """One answer that people gave."""
+
+    value: dict[str, Any]
+    sources: list[str]
+    ids: list[int]
+
+
+class ItemBody(BaseModel):
+    """Something that waits for a person."""
+
+    id: str
+    why: Literal["contradictory", "said", "quarantined", "unsure"]
+    row: dict[str, Any] = Field(description="The columns that were asked, masked as they are recorded.")
+    sides: list[SideBody]
+    exchange: str | None
+    version: str | None
+    answer: dict[str, Any] | None = Field(description="The model's, in the form of a value.")
+    confidence: float | None
+    reasons: list[str]
+    skipped: bool = Field(description="Whoever asks has passed over it: it comes last.")
+
+
+class Queue(BaseModel):
+    """What waits of one model's answers, in the order in which it is worth a look."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                **{"model": "tickets", "task": "classification", "target": "label", "labels": ["lost", "balance"]},
+                "waiting": 0,
+                "items": [
+                    {
+                        **{"id": "01KB", "why": "unsure", "row": {"text": "卡丢了"}, "sides": [], "exchange": "01KB"},
+                        **{"version": "tickets:3", "answer": {"label": "lost"}, "confidence": 0.41},
+                        **{"reasons": [], "skipped": False},
+                    }
+                ],
+            }
+        }
+    )
+    model: str
+    task: str
+    target: str = Field(description="What a value is called: label, labels, entities, answer or score.")
+    labels: list[str]
+    waiting: int = Field(description="Pieces of feedback that nobody has decided on; 10,001 stands for more.")
+    items: list[ItemBody]
+
+
+class Decision(BaseModel):
+    """A decision on record."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                **{"id": 12, "item": "01KB", "action": "accept", "by": "9f2c41d07a3b"},
+                **{"at": "2026-01-31T12:00:00+00:00", "value": {"label": "lost"}, "changed": 1, "repeated": False},
+            }
+        }
+    )
+    id: int | None = Field(description="Send it as `undo` to take the decision back.")
+    item: str
+    action: Literal["accept", "reject", "skip"]
+    by: str
+    at: str
+    value: dict[str, Any] | None
+    changed: int = Field(description="How much feedback it touched.")
+    repeated: bool = Field(description="It stood so already.")
+
+
 class Live(BaseModel):
     """The process answers."""
 
@@ -199,6 +269,40 @@ FEEDBACK_BODY: dict[str, Any] = {
     },
 }
 
+REVIEW_BODY: dict[str, Any] = {
+    "required": True,
+    "content": {
+        "application/json": {
+            "schema": {
+                "oneOf": [
+                    {
+                        "type": "object",
+                        "additionalProperties": False,
+                        "properties": {
+                            "item": {"type": "string", "minLength": 1, "maxLength": 64},
+                            "decision": {"enum": ["accept", "reject", "skip"]},
+                            "value": {"type": ["object", "null"], "description": "The right answer, where accepted."},
+                        },
+                        "required": ["item", "decision"],
+                    },
+                    {
+                        "type": "object",
+                        "additionalProperties": False,
+                        "properties": {"undo": {"type": "integer", "minimum": 1, "maximum": 2147483647}},
+                        "required": ["undo"],
+                    },
+                ]
+            },
+            "examples": {
+                "accept": {"value": {"item": "01KB…", "decision": "accept"}},
+                "edit": {"value": {"item": "01KB…", "decision": "accept", "value": {"label": "card_lost"}}},
+                "reject": {"value": {"item": "row-7", "decision": "reject"}},
+                "undo": {"value": {"undo": 12}},
+            },
+        }
+    },
+}
+
 EVENTS = """event: piece
 data: {"text":"Please "}
 
@@ -220,9 +324,10 @@ EVENT: dict[str, Any] = {
 _MEANING = {
     401: "No key, or one that is unknown or revoked.",
     403: "The key is not for this; without keys, a request to another name than localhost.",
-    404: "No model is served under this name.",
+    404: "No model is served under this name, or there is no such item.",
     405: "The path takes another method.",
     408: "The body did not come in time.",
+    409: "Somebody decided this before, or it was learned from; the message says who and when.",
     413: "The body is too large.",
     415: "The body is not declared as application/json.",
     422: "The body is not as it should be; the message says where.",
@@ -255,6 +360,13 @@ NAME: dict[str, Any] = {
     "description": "As `GET /v1/models` names it.",
     "schema": {"type": "string", "minLength": 1},
     "example": "tickets",
+}
+COUNT: dict[str, Any] = {
+    "name": "n",
+    "in": "query",
+    "required": False,
+    "description": "How many items.",
+    "schema": {"type": "integer", "minimum": 1, "maximum": 100, "default": 20},
 }
 REPEAT: dict[str, Any] = {
     "name": "Idempotency-Key",

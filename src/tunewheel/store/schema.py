@@ -29,7 +29,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
 """Every schema revision, oldest first; the last is what this code reads and writes."""
 
 
@@ -337,4 +337,25 @@ feedback = Table(
         "status IN ('new', 'accepted', 'rejected', 'quarantined', 'superseded', 'consumed')", name="status"
     ),
     Index(None, "name", "status", "id"),
+)
+
+reviews = Table(
+    "reviews",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String, nullable=False),
+    # an exchange, or row-7: what feedback 7 is about (`tunewheel.feedback.review`); not a foreign key, as above
+    Column("item", String, nullable=False),
+    Column("action", String, nullable=False),
+    # the feedback that was found right, and whether the decision itself wrote it; not a word of it stands here
+    Column("chosen", Integer),
+    Column("made", Boolean, nullable=False),
+    # status and reason of each piece of feedback that was changed, as they were
+    Column("before", Document, nullable=False),
+    Column("by", String, nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("withdrawn", Moment),
+    CheckConstraint("action IN ('accept', 'reject', 'skip')", name="action"),
+    Index(None, "name", "item"),
+    Index(None, "name", "action", "by"),
 )

@@ -240,6 +240,11 @@ class Task(ABC):
             )
         return found
 
+    @property
+    def target(self) -> Target:
+        """Which of `targets` holds the labels of this task's rows."""
+        return self.targets()[0]
+
     def answer(self, prediction: Prediction) -> Any:
         """What of a prediction answers the row's own labels; all of it where it has none of `targets`."""
         return next((prediction[target] for target in self.targets() if target in prediction), dict(prediction))

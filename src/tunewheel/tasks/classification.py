@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast
 import numpy as np
 import numpy.typing as npt
 
+from tunewheel.data.infer import Target
 from tunewheel.tasks.base import (
     Encoder,
     Head,
@@ -171,6 +172,11 @@ class Classification(Task):
                 part = Part(index, start, stop, 0)
                 windows.append(Window(pieces.ids[start:stop], pieces.shapes[start:stop], (part,), target))
         return windows
+
+    @property
+    def target(self) -> Target:
+        """The column of its kind of rows."""
+        return "labels" if self.multi_label else "label"
 
     def _target(self, row: Row) -> int | list[float]:
         if self.multi_label:
