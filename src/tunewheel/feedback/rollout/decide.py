@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import replace
 
 from tunewheel.feedback.rollout.evidence import difference, excess, interval, midpoint, ratio
-from tunewheel.feedback.rollout.plan import Arm, Check, Counts, Decided, Figures, Kind, Plan
+from tunewheel.feedback.rollout.plan import Arm, Check, Counts, Decided, Figures, Kind, Plan, State, Verdict
 
 _MOST = 1e9  # odds beyond are shown as this
 
@@ -18,29 +19,35 @@ def decide(figures: Figures, plan: Plan) -> Decided:
     proof that failures and the median time lie within their margins, beside the stage's time and `Plan.least` answers.
     """
     checks = _checks(figures, plan)
+    verdict, reason = _back(figures, checks) or _forward(figures, plan, checks)
+    return Decided(verdict, reason, checks)
+
+
+def _back(figures: Figures, checks: tuple[Check, ...]) -> tuple[Verdict, str] | None:
     worse = [check for check in checks if check.state == "worse"]
     if figures.moved is not None:
-        return Decided("ended", f"version {figures.moved} became champion meanwhile", checks)
+        return "ended", f"version {figures.moved} became champion meanwhile"
     if figures.refused is not None:
-        return Decided("roll back", f"it could not be served: {figures.refused}", checks)
-    if worse:
-        return Decided("roll back", "; ".join(map(_told, worse)), checks)
-    left = plan.seconds(figures.stage) - figures.elapsed
+        return "roll back", f"it could not be served: {figures.refused}"
+    return ("roll back", "; ".join(map(_told, worse))) if worse else None
+
+
+def _forward(figures: Figures, plan: Plan, checks: tuple[Check, ...]) -> tuple[Verdict, str]:
+    left, asked = plan.seconds(figures.stage) - figures.elapsed, figures.candidate.counts.asked
     if left > 0:
-        return Decided("wait", f"{_time(left)} of the {figures.stage} stage are left", checks)
+        return "wait", f"{_time(left)} of the {figures.stage} stage are left"
     if figures.stage == "watch":
-        return Decided("done", "nothing turned while it was watched", checks)
-    asked = figures.candidate.counts.asked
+        return "done", "nothing turned while it was watched"
     if asked < plan.least:
-        return Decided("wait", f"its time is over, but it was asked {asked} times, of at least {plan.least}", checks)
+        return "wait", f"its time is over, but it was asked {asked} times, of at least {plan.least}"
     if (following := plan.after(figures.stage)) is not None:
-        return Decided("next", f"nothing measurably worse: on to {following}", checks)
-    if unproven := [check for check in checks if check.kind in ("errors", "p50") and check.state != "passed"]:
-        needed = needed_for(figures, plan)
-        more = f"about {needed:,} more requests would tell" if needed else "more requests would tell"
-        kinds = " and ".join(check.kind for check in unproven)
-        return Decided("wait", f"its time is over, but {kinds} not shown to be within the margin: {more}", checks)
-    return Decided("promote", "errors and latency within their margins, nothing measurably worse", checks)
+        return "next", f"nothing measurably worse: on to {following}"
+    unproven = [check.kind for check in checks if check.kind in ("errors", "p50") and check.state != "passed"]
+    if not unproven:
+        return "promote", "errors and latency within their margins, nothing measurably worse"
+    needed = needed_for(figures, plan)
+    more = f"about {needed:,} more requests would tell" if needed else "more requests would tell"
+    return "wait", f"its time is over, but {' and '.join(unproven)} not shown to be within the margin: {more}"
 
 
 def needed_for(figures: Figures, plan: Plan) -> int | None:
@@ -48,8 +55,9 @@ def needed_for(figures: Figures, plan: Plan) -> int | None:
     asked = figures.candidate.counts.asked
     for step in range(1, 60):
         factor = 1.15**step
-        grown = [replace(arm, counts=_grown(arm.counts, factor)) for arm in (figures.champion, figures.candidate)]
-        found = (_failures(*grown, plan), _time_of("p50", *grown, plan))
+        arms = figures.champion, figures.candidate
+        first, second = (replace(arm, counts=_grown(arm.counts, factor)) for arm in arms)
+        found = (_failures(first, second, plan), _time_of("p50", first, second, plan))
         if all(check.state == "passed" for check in found):
             return math.ceil(asked * (factor - 1))
     return None
@@ -78,7 +86,7 @@ def _said(champion: Arm, candidate: Arm, plan: Plan) -> Check:
 
 
 def _oftener(kind: Kind, first: tuple[int, int], second: tuple[int, int], margin: float, level: float) -> Check:
-    """Whether something happens oftener on the second side: by the coin of `excess`, unless that is within the margin."""
+    """Whether something happens oftener on the second side: by the coin of `excess`, unless within the margin."""
     if not first[1] or not second[1]:
         return Check(kind, "absent", margin=margin)
     low, high = difference(first, second, level)
@@ -105,13 +113,14 @@ def _alike(counts: Counts, plan: Plan) -> Check:
     if not counts.rows:
         return Check("agreement", "absent", margin=plan.agreement)
     low, high = interval(counts.agreed, counts.rows, plan.level)
-    state = "worse" if high < plan.agreement else "passed" if low >= plan.agreement else "open"
+    state: State = "worse" if high < plan.agreement else "passed" if low >= plan.agreement else "open"
     return Check("agreement", state, None, counts.agreed / counts.rows, low, high, plan.agreement)
 
 
 def _grown(counts: Counts, factor: float) -> Counts:
     many = {name: round(getattr(counts, name) * factor) for name in ("answered", "errors")}
-    return replace(counts, **many, seconds=type(counts.seconds)({k: round(n * factor) for k, n in counts.seconds.items()}))
+    seconds = Counter({place: round(n * factor) for place, n in counts.seconds.items()})
+    return replace(counts, **many, seconds=seconds)
 
 
 def _told(check: Check) -> str:

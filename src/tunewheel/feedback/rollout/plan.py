@@ -112,8 +112,8 @@ class Counts:
         return self.answered + self.errors
 
     def __add__(self, other: Counts) -> Counts:
-        plain = [getattr(self, name) + getattr(other, name) for name in _NUMBERS]
-        return Counts(*plain, self.seconds + other.seconds)
+        plain = {name: getattr(self, name) + getattr(other, name) for name in _NUMBERS}
+        return Counts(**plain, seconds=self.seconds + other.seconds)
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON values."""

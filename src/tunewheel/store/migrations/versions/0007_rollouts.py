@@ -1,4 +1,4 @@
-"""Rollouts: how far a candidate has come, what services counted of it, and every look; shadow answers know whose they are."""
+"""Rollouts: how far a candidate has come, what services counted of it, every look; and whose a shadow answer is."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -36,8 +36,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_rollouts")),
     )
     under_way = sa.text("finished IS NULL")
-    which = {"sqlite_where": under_way, "postgresql_where": under_way}
-    op.create_index("uq_rollouts_name_unfinished", "rollouts", ["name"], unique=True, **which)
+    op.create_index(
+        *("uq_rollouts_name_unfinished", "rollouts", ["name"]),
+        unique=True,
+        sqlite_where=under_way,
+        postgresql_where=under_way,
+    )
     op.create_table(
         "rollout_counts",
         sa.Column("rollout", sa.Integer, nullable=False),
