@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
@@ -22,6 +21,7 @@ from tunewheel.serving.errors import (
     WorkerDied,
 )
 from tunewheel.serving.fleet import Served, Target, targets_of
+from tunewheel.serving.recording import vectors_of
 from tunewheel.serving.requests import checked
 from tunewheel.serving.trials import NOBODY, Asker, Trials
 from tunewheel.serving.versions import Versions
@@ -213,7 +213,7 @@ class Service:
         alone = len({one.began for one in answers}) == 1 and answers[0].size == len(items)
         answered = Answered(
             *(served.name, served.ref, served.number, served.variant, [one["prediction"] for one in told]),
-            *(_vectors(told), max(0.0, queued), took),
+            *(vectors_of(told), max(0.0, queued), took),
         )
         return answered, alone
 
@@ -470,12 +470,3 @@ class _Told(NamedTuple):
 def _fail(item: Item, error: ServiceError) -> None:
     if item.wanted:
         item.answer.set_exception(error)
-
-
-def _vectors(answers: Sequence[Mapping[str, Any]]) -> npt.NDArray[np.float32] | None:
-    import numpy as np
-
-    if any("vector" not in answer for answer in answers):
-        return None
-    told = [np.frombuffer(base64.b64decode(answer["vector"]), dtype=np.float16) for answer in answers]
-    return np.stack(told).astype(np.float32)

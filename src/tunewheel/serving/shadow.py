@@ -158,7 +158,9 @@ class Shadow:
 
         try:
             async with asyncio.timeout(LOADING):
-                served = self._served or await asyncio.to_thread(settled, self._target, self.workspace, self._variant)
+                served = self._served
+                if served is None:
+                    served = await asyncio.to_thread(settled, self._target, self.workspace, self._variant)
                 rows = probe_rows(served.task, writes=served.writes)
                 export = None if served.export is None else str(served.export)
                 how: dict[str, Any] = {"variant": served.variant, "export": export, "rows": rows}
