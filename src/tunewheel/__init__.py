@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tunewheel.loop.export import export
     from tunewheel.loop.forget import forget
     from tunewheel.loop.gate import gate
+    from tunewheel.loop.rollout import rollout
     from tunewheel.loop.topics import topics
     from tunewheel.loop.tune import tune
     from tunewheel.loop.update import update
@@ -59,6 +60,7 @@ _HOMES = {
     "forget": "tunewheel.loop",
     "gate": "tunewheel.loop",
     "pretrain": "tunewheel.loop",
+    "rollout": "tunewheel.loop",
     "topics": "tunewheel.loop",
     "train": "tunewheel.loop",
     "tune": "tunewheel.loop",
@@ -92,6 +94,7 @@ __all__ = [
     "forget",
     "gate",
     "pretrain",
+    "rollout",
     "topics",
     "train",
     "tune",

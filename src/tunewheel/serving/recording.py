@@ -40,7 +40,7 @@ def shadow_exchanges(shadowed: Shadowed) -> list[Exchange]:
         **{"seconds": shadowed.seconds, "role": "shadow", "vectors": vectors_of(shadowed.answers)},
     }
     made = exchanges(new_ids(len(predictions)), copy.rows, predictions, **common)
-    given = copy.exchanges or [None] * len(made)
+    given: Sequence[str | None] = copy.exchanges or [None] * len(made)
     return [replace(one, shadow_of=id) for one, id in zip(made, given, strict=True)]
 
 
