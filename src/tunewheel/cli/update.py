@@ -113,7 +113,7 @@ def _show(updated: Updated, name: str, home: Path, as_json: bool) -> None:
     if as_json:
         decision = updated.decision.as_dict() if updated.decision else None
         version = updated.version.ref if updated.version else None
-        told = {"status": updated.status, "why": dict(updated.why), "turn": updated.turn}
+        told: dict[str, object] = {"status": updated.status, "why": dict(updated.why), "turn": updated.turn}
         told |= {"rollout": updated.rolled and updated.rolled.as_dict()}
         print_json({**told, "version": version, "decision": decision, "page": updated.page and str(updated.page)})
         return
