@@ -23,6 +23,7 @@ from tunewheel.serving.guard import Guard
 from tunewheel.serving.logs import Logs
 from tunewheel.serving.metrics import Metrics
 from tunewheel.serving.service import Answered
+from tunewheel.serving.trials import NOBODY, Asker, Trials
 
 NAMES = {"tickets": "classification", "people": "ner", "same": "matching", "answers": "generation"}
 
@@ -40,6 +41,16 @@ def served(name: str, number: int = 3) -> Served:
     )
 
 
+class FakeVersions:
+    """What is being rolled out, as it was put there."""
+
+    def __init__(self) -> None:
+        self.rollouts: dict[str, Any] = {}
+
+    def rollout(self, name: str) -> Any:
+        return self.rollouts.get(name)
+
+
 class FakeService:
     """Answers by rule; ``fail`` is raised instead, ``gate`` holds answers back until it is set."""
 
@@ -53,11 +64,20 @@ class FakeService:
         self.endless = False
         self.written = 0
         self.streams_open = 0
+        self.trials = Trials(None, FakeVersions(), "auto", threads=1, patience=1, spare=bool, tell=print)
 
     def served(self) -> list[Served]:
         return list(self.versions.values())
 
-    async def predict(self, name: str, rows: list[Any], *, timeout: float | None = None) -> Answered:
+    def chosen(self, name: str, rows: list[Any], asker: Asker) -> Served:
+        if name not in self.versions:
+            raise UnknownModel(f"no model {name!r} is served")
+        return self.versions[name]
+
+    async def predict(
+        self, name: str, rows: list[Any], *, timeout: float | None = None, asker: Asker = NOBODY
+    ) -> Answered:
+        self.asker = asker
         self.asked.append((name, list(rows), timeout))
         if name not in self.versions:
             raise UnknownModel(f"no model {name!r} is served")
@@ -70,7 +90,9 @@ class FakeService:
         told = [_answer(made.task, str(row.get("text", ""))) for row in rows]
         return Answered(name, made.ref, made.number, made.variant, told, vectors, 0.001, 0.002)
 
-    async def stream(self, name: str, row: Any, *, timeout: float | None = None) -> AsyncIterator[str]:
+    async def stream(
+        self, name: str, row: Any, *, timeout: float | None = None, asker: Asker = NOBODY
+    ) -> AsyncIterator[str]:
         if name not in self.versions:
             raise UnknownModel(f"no model {name!r} is served")
         if self.fail and not self.written:

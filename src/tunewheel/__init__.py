@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tunewheel.loop.export import export
     from tunewheel.loop.forget import forget
     from tunewheel.loop.gate import gate
+    from tunewheel.loop.rollout import rollout
     from tunewheel.loop.topics import topics
     from tunewheel.loop.tune import tune
     from tunewheel.loop.update import update
@@ -61,6 +62,7 @@ _HOMES = {
     "gate": "tunewheel.loop",
     "pack": "tunewheel.loop",
     "pretrain": "tunewheel.loop",
+    "rollout": "tunewheel.loop",
     "topics": "tunewheel.loop",
     "train": "tunewheel.loop",
     "tune": "tunewheel.loop",
@@ -96,6 +98,7 @@ __all__ = [
     "gate",
     "pack",
     "pretrain",
+    "rollout",
     "topics",
     "train",
     "tune",

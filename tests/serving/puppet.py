@@ -40,8 +40,13 @@ class Opened:
             befall(self.trouble)
 
     def __call__(self, rows):
+        probes = len(rows) > 4  # the probes are eight
         for row in rows:
             befall(row["text"])
+            if self.trouble == "raise in answers" and not probes:
+                raise ValueError("a library's words")
+            if self.trouble == "slow" and not probes:
+                time.sleep(0.1)
             if row["text"].startswith("sleep"):
                 time.sleep(float(row["text"].split()[1]))
             with (HOME / "computed").open("a", encoding="utf-8") as file:

@@ -188,7 +188,7 @@ def test_aliases_are_followed_again_when_the_database_is_back(shop, puppets, mon
 
     async def work(running: Running):
         with monkeypatch.context() as away:
-            away.setattr(versions, "pointers", broken)
+            away.setattr(versions, "standing", broken)
             while not running.told("registry_away"):
                 await asyncio.sleep(0.02)
         shop.promote("tickets:2", why="to show")

@@ -21,6 +21,7 @@ from tunewheel.cli.gate import gate
 from tunewheel.cli.keys import keys
 from tunewheel.cli.options import stderr
 from tunewheel.cli.pretrain import pretrain
+from tunewheel.cli.rollout import rollout
 from tunewheel.cli.serve import serve
 from tunewheel.cli.topics import topics
 from tunewheel.cli.tune import tune
@@ -37,7 +38,18 @@ app = typer.Typer(
 for command in (
     *(learn.demo, collect, check, clean, topics, pretrain, learn.train, compare, tune, distill),
     *(score.evaluate, score.predict),
-    *(drift, registry.models, registry.trace, suggest, update, gate, registry.promote, registry.rollback, forget),
+    *(
+        drift,
+        registry.models,
+        registry.trace,
+        suggest,
+        update,
+        gate,
+        rollout,
+        registry.promote,
+        registry.rollback,
+        forget,
+    ),
     *(archive.pack, archive.unpack, export, serve),
 ):
     app.command()(command)
@@ -91,6 +103,7 @@ def _expected() -> tuple[type[Exception], ...]:
         "tunewheel.feedback.drift.seen": ("DriftError",),
         "tunewheel.evaluation.intervals": ("EvaluationError",),
         "tunewheel.feedback.given": ("FeedbackError",),
+        "tunewheel.feedback.rollout.plan": ("RolloutError",),
         "tunewheel.lineage.find": ("TraceError",),
         "tunewheel.loop": ("LoopError",),
         "tunewheel.models.backbones": ("BackboneError",),

@@ -99,12 +99,12 @@ def rollback(
     home: Home = HOME,
     database: Database = None,
 ) -> None:
-    """Undo the latest promotion of an alias; again, the one before it."""
-    from tunewheel.registry import Registry
-    from tunewheel.store import Workspace
+    """Undo the latest promotion of an alias; again, the one before it. A rollout under way is what is undone first."""
+    from tunewheel import loop
 
-    version = Registry(Workspace.open(home, database)).rollback(name, alias=alias, why=why)
-    stdout.print(f"{version} is {alias} again")
+    version, ended = loop.rollback(name, alias=alias, why=why, home=home, database=database)
+    told = "" if ended is None else f"; the rollout of {name}:{ended.candidate} has ended"
+    stdout.print(f"{version} is {alias} again{told}")
 
 
 def version_dict(version: Any) -> dict[str, Any]:

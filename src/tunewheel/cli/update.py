@@ -13,7 +13,7 @@ from tunewheel.cli.options import HOME, Database, Home, Json, Lang, print_json, 
 if TYPE_CHECKING:
     from tunewheel.loop.update import Updated
 
-EXIT = {"promoted": 0, "idle": 0, "refused": 1, "undecided": 3}
+EXIT = {"promoted": 0, "idle": 0, "rolling": 0, "refused": 1, "rolled back": 1, "undecided": 3}
 
 
 def update(
@@ -48,6 +48,12 @@ def update(
             "Without it all rows are learned anew.",
         ),
     ] = None,
+    rollout: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PLAN", help="on, or such as shadow=12h,share=0.2,for=2d: roll out what the gate lets pass."
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the gate's resampling.")] = 13,
     home: Home = HOME,
     database: Database = None,
@@ -62,6 +68,7 @@ def update(
     """
     from tunewheel import loop
     from tunewheel.cli.gate import margins_of
+    from tunewheel.cli.rollout import plan_of
     from tunewheel.display import Bar, headed
     from tunewheel.feedback.settling import Policy
     from tunewheel.loop.update import When, drifted, keep_turning
@@ -71,6 +78,8 @@ def update(
     when = When(min_feedback=min_feedback, every=None if every is None else _span(every), drift=drift)
     options: dict[str, Any] = {"policy": policy, "margins": margins_of(margin or []), "seed": seed, "lang": lang}
     options["replay"] = replay
+    if rollout is not None:
+        options["rollout"] = plan_of([] if rollout == "on" else rollout.split(","))
     options |= {"home": home, "database": database, "progress": Bar(stderr)}
     options["say"] = lambda heading, line: headed(stderr, heading, line)
     if when and not once:
@@ -115,7 +124,8 @@ def _show(updated: Updated, name: str, home: Path, as_json: bool) -> None:
     if as_json:
         decision = updated.decision.as_dict() if updated.decision else None
         version = updated.version.ref if updated.version else None
-        told = {"status": updated.status, "why": dict(updated.why), "turn": updated.turn}
+        told: dict[str, object] = {"status": updated.status, "why": dict(updated.why), "turn": updated.turn}
+        told |= {"rollout": updated.rolled and updated.rolled.as_dict()}
         print_json({**told, "version": version, "decision": decision, "page": updated.page and str(updated.page)})
         return
     if updated.decision is not None:
@@ -123,6 +133,10 @@ def _show(updated: Updated, name: str, home: Path, as_json: bool) -> None:
         headed(stdout, "page", str(updated.page))
     if updated.status == "idle":
         headed(stdout, "idle", str(updated.why.get("idle", "no reason to turn yet")))
+    elif updated.status in ("rolling", "rolled back"):
+        told = updated.why.get("rollout", "begins")
+        headed(stdout, "rollout", f"{updated.version}: {told}")
+        headed(stdout, "next", f"tunewheel rollout {name} --status")
     elif updated.status == "promoted":
         headed(stdout, "champion", f"{updated.version}; a service that follows it swaps within seconds")
         headed(stdout, "next", f"tunewheel rollback {name}   should it disappoint")

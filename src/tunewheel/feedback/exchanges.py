@@ -24,7 +24,7 @@ class Exchange:
 
     ``vector`` is the projected sentence vector (`tunewheel.feedback.projection`), None of a model that has none;
     `label` and `confidence` are those of the answer, where it has such; ``seconds`` is what the request took. A
-    ``shadow`` answer was recorded alone, and given to nobody.
+    ``shadow`` answer was recorded alone, and given to nobody; ``shadow_of`` is the exchange that was answered.
     """
 
     id: str
@@ -35,6 +35,7 @@ class Exchange:
     variant: str
     seconds: float
     role: Role = "live"
+    shadow_of: str | None = None
     key: str | None = None
     vector: npt.NDArray[np.float16] | None = None
     at: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -140,12 +141,12 @@ def find_exchanges(connection: Connection, ids: Sequence[str]) -> dict[str, Exch
 def count_exchanges(
     connection: Connection, name: str, *, since: datetime | None = None, until: datetime | None = None
 ) -> int:
-    """How many exchanges of a model are recorded."""
+    """How many exchanges of a model are recorded; shadow answers are none of them."""
     from sqlalchemy import func, select
 
     from tunewheel.store.schema import exchanges
 
-    query = select(func.count()).select_from(exchanges).where(exchanges.c.name == name)
+    query = select(func.count()).where(exchanges.c.name == name, exchanges.c.role == "live")
     if since is not None:
         query = query.where(exchanges.c.at >= since)
     if until is not None:

@@ -156,6 +156,7 @@ def _usual(connection: Connection, name: str) -> npt.NDArray[np.float64]:
 
     from tunewheel.store.schema import exchanges
 
-    query = select(exchanges.c.confidence).where(exchanges.c.name == name, exchanges.c.confidence.is_not(None))
+    given = exchanges.c.name == name, exchanges.c.role == "live", exchanges.c.confidence.is_not(None)
+    query = select(exchanges.c.confidence).where(*given)
     recent = connection.scalars(query.order_by(exchanges.c.at.desc()).limit(_PAST)).all()
     return np.asarray(recent, dtype=np.float64)

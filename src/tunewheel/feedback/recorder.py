@@ -40,7 +40,7 @@ class Recorder:
 
     Args:
         workspace: whose database they go to.
-        share: of the exchanges that are recorded, chosen by their ids.
+        share: of the exchanges that are recorded, chosen by their ids; a shadow answer is with the one it belongs to.
         spool: the folder of what waits; below the workspace by default.
         most: bytes that may wait there.
         batch: exchanges written in one transaction.
@@ -81,7 +81,7 @@ class Recorder:
     def record(self, exchanges: Sequence[Exchange]) -> None:
         """Take exchanges to be written; returns at once, whatever the database does."""
         for exchange in exchanges:
-            if self.share < 1 and _draw(exchange.id) >= self.share:
+            if self.share < 1 and _draw(exchange.shadow_of or exchange.id) >= self.share:
                 continue
             try:
                 self._queue.put_nowait(exchange)

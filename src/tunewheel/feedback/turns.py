@@ -51,6 +51,26 @@ def unfinished_turn(connection: Connection, name: str) -> TurnRecord | None:
     return None if row is None else _turn(row)
 
 
+def get_turn(connection: Connection, turn: int) -> TurnRecord:
+    """The turn with this id."""
+    from sqlalchemy import select
+
+    from tunewheel.store.schema import turns
+
+    return _turn(connection.execute(select(turns).where(turns.c.id == turn)).mappings().one())
+
+
+def give_back(connection: Connection, turn: int) -> None:
+    """Let feedback that a turn learned from be learned from again: what it made is no longer in front."""
+    from sqlalchemy import update
+
+    from tunewheel.store.schema import feedback
+
+    where = feedback.c.turn == turn, feedback.c.status == "consumed"
+    values = {"status": "accepted", "turn": None, "reason": f"given back: what turn {turn} made was rolled back"}
+    connection.execute(update(feedback).where(*where).values(values))
+
+
 def list_turns(connection: Connection, name: str) -> list[TurnRecord]:
     """All turns of a model, oldest first."""
     from sqlalchemy import select

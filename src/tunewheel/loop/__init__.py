@@ -13,6 +13,7 @@ from tunewheel.loop.gate import Gated, SelfTest, gate, self_test
 from tunewheel.loop.learn import default_base, train
 from tunewheel.loop.pretraining import pretrain
 from tunewheel.loop.reading import LoopError, default_name, load, read_dataset, read_revision
+from tunewheel.loop.rollout import Rolled, decide_again, keep_rolling, rollback, rollout, rollout_status
 from tunewheel.loop.score import evaluate, predict, score_file
 from tunewheel.loop.serve import serve
 from tunewheel.loop.topics import topics
@@ -24,12 +25,14 @@ __all__ = [
     "Forgotten",
     "Gated",
     "LoopError",
+    "Rolled",
     "SelfTest",
     "Updated",
     "check",
     "clean",
     "climb",
     "collect",
+    "decide_again",
     "default_base",
     "default_name",
     "distill",
@@ -38,12 +41,16 @@ __all__ = [
     "export",
     "forget",
     "gate",
+    "keep_rolling",
     "load",
     "pack",
     "predict",
     "pretrain",
     "read_dataset",
     "read_revision",
+    "rollback",
+    "rollout",
+    "rollout_status",
     "score_file",
     "self_test",
     "serve",

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from tunewheel.feedback.rollout.plan import Plan
 from tunewheel.feedback.settling import Policy, settle
 from tunewheel.feedback.turns import TurnRecord, begin_turn, end_turn, list_turns, note_step, unfinished_turn
 from tunewheel.loop.again import settings_of
@@ -17,6 +18,7 @@ from tunewheel.training import Say
 
 if TYPE_CHECKING:
     from tunewheel.data import Dataset
+    from tunewheel.loop.rollout import Rolled
     from tunewheel.models import Progress
     from tunewheel.pages import Lang
     from tunewheel.registry import Version
@@ -46,14 +48,24 @@ class When:
 
 @dataclass(frozen=True)
 class Updated:
-    """What a turn came to. ``idle``: there was no reason for one, or nothing new to learn from."""
+    """What a turn came to. ``idle``: there was no reason for one, or nothing new to learn from.
 
-    status: Literal["promoted", "refused", "undecided", "idle"]
+    ``rolling``: a rollout is under way, of this turn's version or another; ``rolled back``: one was, by this look.
+    """
+
+    status: Literal["promoted", "refused", "undecided", "idle", "rolling", "rolled back"]
     why: Mapping[str, Any]
     turn: int | None = None
     version: Version | None = None
     decision: Decision | None = None
     page: Path | None = None
+    rolled: Rolled | None = None
+
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing has happened that anybody should hear of."""
+        waits = self.rolled is not None and self.rolled.decided.verdict == "wait"
+        return self.status == "idle" or (self.status == "rolling" and waits)
 
 
 def update(
@@ -63,6 +75,7 @@ def update(
     policy: Policy | None = None,
     margins: Margins | None = None,
     replay: float | None = None,
+    rollout: Plan | None = None,
     seed: int = 13,
     home: str | Path = ".tunewheel",
     database: str | None = None,
@@ -77,7 +90,8 @@ def update(
     test rows); the champion's settings train anew on them; the gate compares. With ``replay`` the champion itself goes
     on instead, with the new rows and that share of the old ones, chosen for coverage (`ContinuedTraining`). Feedback
     counts as learned from in the very transaction that promotes; where nothing is promoted it stays, to be tried with
-    more.
+    more. With ``rollout`` the gate's promotion is the beginning of one, and the turn ends with it; while one is under
+    way, each call is a look.
 
     Each step is recorded. A turn that was killed is gone on with by the same call, and two never run at once, whatever
     machines share the database.
@@ -98,7 +112,9 @@ def update(
     if CHAMPION not in registry.aliases(name):
         raise LoopError(f"{name} has no champion to learn on from; next: tunewheel promote {name}:1")
     with lease(workspace, f"update {name}") as held:
-        turn = _Turn(workspace, name, held, policy or Policy(), margins, replay, seed, lang, progress, say)
+        if (looked := _rolling(workspace, name, say)) is not None:
+            return looked
+        turn = _Turn(workspace, name, held, policy or Policy(), margins, replay, rollout, seed, lang, progress, say)
         return turn.run(when or When())
 
 
@@ -114,7 +130,7 @@ def keep_turning(
         except StoreError as error:  # the database is away, or another machine turns
             say("waiting", str(error))
         else:
-            if updated.status != "idle":
+            if not updated.quiet:
                 yield updated
                 continue
         time.sleep(poll)
@@ -133,6 +149,24 @@ def drifted(workspace: Workspace, name: str) -> str | None:
     return f"{', '.join(sorted(found.alarm.fired))} moved by {found.alarm.end:%Y-%m-%d %H:%M}"
 
 
+def _rolling(workspace: Workspace, name: str, say: Say) -> Updated | None:
+    """A look at the rollout under way; None where there is none."""
+    from tunewheel.feedback.rollout.record import find_active
+    from tunewheel.loop.rollout import rollout as look
+    from tunewheel.registry import Registry
+
+    with workspace.read() as connection:
+        found = find_active(connection, [name]).get(name)
+    if found is None:
+        return None
+    rolled = look(name, home=workspace.home, database=workspace.database, say=say)
+    ended = {"promote": "promoted", "ended": "refused"}
+    ended["roll back"] = "rolled back" if found.stage == "watch" else "refused"
+    status: Any = ended.get(rolled.decided.verdict, "rolling")
+    version = Registry(workspace).resolve(f"{name}:{found.candidate}")
+    return Updated(status, {"rollout": rolled.decided.reason}, found.turn, version, rolled=rolled)
+
+
 @dataclass
 class _Turn:
     """One turn under way, by whoever holds the lease."""
@@ -143,6 +177,7 @@ class _Turn:
     policy: Policy
     margins: Margins | None
     replay: float | None
+    rollout: Plan | None
     seed: int
     lang: Lang
     progress: Progress | None
@@ -252,17 +287,31 @@ class _Turn:
 
         def also(connection: Any, decision: Decision) -> None:
             self.held.fence(connection)
+            if self.rollout is not None and decision.verdict == "promote":
+                self._begin(connection, version, decision)
+                return
             status: Any = ended[decision.verdict]
             outcome = {"decision": decision.id, "version": version}
             end_turn(connection, self._id, status, outcome, consumed if decision.promoted else ())
 
         place: dict[str, Any] = {"home": self.workspace.home, "database": self.workspace.database}
         options: dict[str, Any] = {"margins": self.margins, "seed": self.seed, "lang": self.lang, "say": self.say}
-        found = gate(version, promote=True, also=also, **options, **place)
+        found = gate(version, promote=self.rollout is None, also=also, **options, **place)
         made = Registry(self.workspace).resolve(version)
         why = self.record.why if self.record else {}
-        status: Any = ended[found.decision.verdict]
+        rolls = self.rollout is not None and found.decision.verdict == "promote"
+        status: Any = "rolling" if rolls else ended[found.decision.verdict]
         return Updated(status, why, self._id, made, found.decision, found.page)
+
+    def _begin(self, connection: Any, version: str, decision: Decision) -> None:
+        """Begin the rollout of what the gate lets pass; the turn goes on until it comes in front, or does not."""
+        from tunewheel.feedback.rollout.record import begin
+        from tunewheel.registry.names import parse
+        from tunewheel.registry.registry import who
+
+        number, reason = parse(version).number or 0, f"the gate's decision {decision.id}"
+        begun = begin(connection, self.name, number, self.rollout or Plan(), by=who(None), reason=reason, turn=self._id)
+        note_step(connection, self._id, "rollout", {"rollout": begun.id, "decision": decision.id, "version": version})
 
     @property
     def _id(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -24,10 +24,11 @@ from tunewheel.serving.gate import NOTE, Gate, Note
 from tunewheel.serving.guard import Guard
 from tunewheel.serving.metrics import Metrics
 from tunewheel.serving.problems import Refused, dumped
-from tunewheel.serving.recording import exchanges, new_ids
+from tunewheel.serving.recording import exchanges, new_ids, shadow_exchanges
 from tunewheel.serving.repeats import Repeats, Reply
 from tunewheel.serving.reviewing import Reviews
 from tunewheel.serving.streams import Events, Pieces
+from tunewheel.serving.trials import Asker
 
 if TYPE_CHECKING:
     from tunewheel.feedback.given import Received
@@ -69,6 +70,8 @@ def create_app(
     """
     metrics = metrics or Metrics()
     metrics.watch(service, recorder)
+    if recorder is not None:
+        service.trials.heard = lambda shadowed: recorder.record(shadow_exchanges(shadowed))
     app = FastAPI(
         title="Tunewheel",
         version="1",  # the paths'; which Tunewheel answers is nobody's business
@@ -109,8 +112,11 @@ class _Paths:
         answers = {"model": shapes.Predictions, "description": "Answers.", "headers": shapes.ANSWER_HEADERS}
         events = {"text/event-stream": {"schema": shapes.EVENT, "example": shapes.EVENTS}}
         pieces = {"content": events, "description": "Pieces of the answer.", "headers": shapes.ANSWER_HEADERS}
-        body: dict[str, Any] = {"requestBody": shapes.PREDICT_BODY, "parameters": [shapes.NAME, shapes.REPEAT]}
-        one: dict[str, Any] = {"requestBody": shapes.STREAM_BODY, "parameters": [shapes.NAME]}
+        body: dict[str, Any] = {
+            "requestBody": shapes.PREDICT_BODY,
+            "parameters": [shapes.NAME, shapes.REPEAT, shapes.STICKY],
+        }
+        one: dict[str, Any] = {"requestBody": shapes.STREAM_BODY, "parameters": [shapes.NAME, shapes.STICKY]}
         keyed = shapes.errors(401, 403, 500)
         _add(app, "POST", "/v1/models/{name}/predict", self.predict, {200: answers, **refused}, keyed=True, **body)
         _add(app, "POST", "/v1/models/{name}/stream", self.stream, {200: pieces, **refused}, keyed=True, **one)
@@ -129,10 +135,11 @@ class _Paths:
         name = request.path_params["name"]
         note, headers, ask, body = await self._asked("predict", name, request)
         ids = new_ids(len(ask.rows)) if self.recorder is not None else None
+        asker = _asker(note, headers, ids)
         given: list[Answered] = []
 
         async def work() -> Reply:
-            given.append(await self.service.predict(name, ask.rows, timeout=ask.timeout))
+            given.append(await self.service.predict(name, ask.rows, timeout=ask.timeout, asker=asker))
             return _reply(given[0], ids, note)
 
         repeat = headers.get(b"idempotency-key")
@@ -149,14 +156,14 @@ class _Paths:
     async def stream(self, request: Request) -> Response:
         """Server-sent events: `piece` with a piece of the text, then `done`, or `error` where it broke off."""
         name = request.path_params["name"]
-        note, _, ask, _ = await self._asked("stream", name, request)
-        pieces = Pieces(self.service.stream(name, one_row(ask), timeout=ask.timeout), request.receive)
+        note, headers, ask, _ = await self._asked("stream", name, request)
+        row, asker = one_row(ask), _asker(note, headers, None)
+        pieces = Pieces(self.service.stream(name, row, timeout=ask.timeout, asker=asker), request.receive)
         try:
-            served, first = await pieces.first(lambda: self.served(name))
+            served, first = await pieces.first(lambda: self.service.chosen(name, [row], asker))
         except BaseException:
             await pieces.close()
             raise
-        assert served is not None  # or the service had not known the name either
         ids = new_ids(1) if self.recorder is not None else None
         note.version = served.ref
         done = {"model": name, "version": served.ref, "variant": served.variant, "exchange": ids[0] if ids else None}
@@ -212,6 +219,7 @@ class _Paths:
                 "columns": list(served.columns),
                 "writes": served.writes,
                 "since": served.since.isoformat(),
+                "rollout": self._rollout(served.name),
             }
             for served in self.service.served()
         ]
@@ -265,6 +273,15 @@ class _Paths:
         note.key = self.guard.admit(headers, scope, rated=rated).key
         return headers
 
+    def _rollout(self, name: str) -> dict[str, Any] | None:
+        """What is being rolled out of a model, and how far it has come."""
+        found = self.service.trials.get(name)
+        if found is None:
+            return None
+        share = {"shadow": 0.0, "share": found.plan.share}.get(found.stage, 1.0)
+        told = {"candidate": f"{name}:{found.candidate}", "champion": f"{name}:{found.champion}"}
+        return {**told, "stage": found.stage, "share": share, "since": found.since.isoformat()}
+
     def served(self, name: str) -> Served | None:
         """The version that answers under a name."""
         return next((served for served in self.service.served() if served.name == name), None)
@@ -282,6 +299,13 @@ class _Paths:
         self.recorder.record(
             exchanges(ids, ask.rows, answered.predictions, vectors=answered.vectors, seconds=took, **common)
         )
+
+
+def _asker(note: Note, headers: Mapping[bytes, bytes], ids: Sequence[str] | None) -> Asker:
+    """Who asks; with `X-Tunewheel-Sticky`, whose all requests are answered by one version while a share is tried."""
+    told = headers.get(b"x-tunewheel-sticky")
+    sticky = None if told is None else f"{note.key}\0{told.decode('latin-1')}"
+    return Asker(note.key, sticky, ids)
 
 
 def _reply(answered: Answered, ids: list[str] | None, note: Note) -> Reply:

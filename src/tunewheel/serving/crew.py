@@ -177,7 +177,8 @@ class Crew:
     """A fixed number of workers; one that dies is followed by another.
 
     ``ready`` is told of each new worker and loads what it needs; ``gone`` of each death, with its reason. A worker that
-    dies before it holds a version is followed after a pause (`pause_after`), any other at once.
+    dies before it holds a version is followed after a pause (`pause_after`), any other at once. ``nice`` workers have
+    the processor only when no other process wants it.
     """
 
     def __init__(
@@ -188,8 +189,9 @@ class Crew:
         tell: Tell,
         *,
         threads: int,
+        nice: bool = False,
     ) -> None:
-        self.count, self.threads = count, threads
+        self.count, self.threads, self.nice = count, threads, nice
         self._ready, self._gone, self._tell = ready, gone, tell
         self.hands: dict[int, Hand] = {}
         self._keepers: list[asyncio.Task[None]] = []
@@ -240,6 +242,10 @@ class Crew:
     async def _spawn(self) -> Process:
         environment = os.environ | {"OMP_NUM_THREADS": str(self.threads), "TOKENIZERS_PARALLELISM": "false"}
         # A group of its own: an interrupt at the terminal is the service's to handle.
-        return await asyncio.create_subprocess_exec(
+        process = await asyncio.create_subprocess_exec(
             *COMMAND, stdin=PIPE, stdout=PIPE, env=environment, start_new_session=True
         )
+        if self.nice:
+            with suppress(OSError):
+                os.setpriority(os.PRIO_PROCESS, process.pid, 19)
+        return process

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tunewheel.serving.errors import ServiceError
 
 if TYPE_CHECKING:
+    from tunewheel.feedback.rollout.record import Rollout
     from tunewheel.registry import Version
     from tunewheel.store import Workspace
 
@@ -49,6 +50,10 @@ class Target:
         if self.folder is not None or ":" in self.reference:
             return None
         return self.reference.partition("@")[2] or "champion"
+
+    def version(self, number: int) -> Target:
+        """One version of it, for good."""
+        return Target(self.name, f"{self.name}:{number}")
 
 
 def targets_of(models: Sequence[str]) -> list[Target]:
@@ -93,15 +98,24 @@ def settled(target: Target, workspace: Workspace, variant: str) -> Served:
     return _served(target, version.path, variant, version, record.path)
 
 
-def pointers(workspace: Workspace, names: Iterable[str]) -> Mapping[tuple[str, str], int]:
-    """Where every alias of these names points, by one query."""
+class Standing(NamedTuple):
+    """What the database says of names at one moment: where each alias points, and what is being rolled out."""
+
+    pointers: Mapping[tuple[str, str], int]
+    rollouts: Mapping[str, Rollout]
+
+
+def standing(workspace: Workspace, names: Iterable[str]) -> Standing:
+    """Where every alias of these names points and which rollouts are under way, by a query each."""
     from sqlalchemy import select
 
+    from tunewheel.feedback.rollout.record import find_active
     from tunewheel.store.schema import aliases
 
+    names = list(names)
     with workspace.read() as connection:
-        rows = connection.execute(select(aliases).where(aliases.c.name.in_(list(names))))
-        return {(row.name, row.alias): row.number for row in rows}
+        rows = connection.execute(select(aliases).where(aliases.c.name.in_(names)))
+        return Standing({(row.name, row.alias): row.number for row in rows}, find_active(connection, names))
 
 
 def _measured(summary: Mapping[str, Any]) -> str:

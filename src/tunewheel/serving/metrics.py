@@ -103,6 +103,19 @@ class _State(Collector):
         for served in self._service.served():
             versions.add_metric([served.name], {"version": served.ref, "variant": served.variant, "task": served.task})
         yield versions
+        asked = CounterMetricFamily(
+            *("tunewheel_version_requests", "Requests by version and what became of them."),
+            labels=("version", "outcome"),
+        )
+        for (ref, outcome), count in sorted(self._service.trials.tally.versions.items()):
+            asked.add_metric([ref, outcome], float(count))
+        yield asked
+        stages = InfoMetricFamily("tunewheel_rollout", "Candidates that are being rolled out.", labels=("model",))
+        for served in self._service.served():
+            if (found := self._service.trials.get(served.name)) is not None:
+                told = {"candidate": f"{served.name}:{found.candidate}", "stage": found.stage}
+                stages.add_metric([served.name], told)
+        yield stages
         if self._recorder is None:
             return
         counts = self._recorder.counts

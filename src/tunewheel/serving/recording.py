@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tunewheel.feedback.exchanges import Exchange, exchange_id
@@ -10,6 +12,8 @@ from tunewheel.feedback.exchanges import Exchange, exchange_id
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+
+    from tunewheel.serving.shadow import Shadowed
 
 
 class Recording(Protocol):
@@ -26,6 +30,28 @@ class Recording(Protocol):
 def new_ids(count: int) -> list[str]:
     """Ids for the exchanges of one request, given with the answer before anything is recorded."""
     return [exchange_id() for _ in range(count)]
+
+
+def shadow_exchanges(shadowed: Shadowed) -> list[Exchange]:
+    """The exchanges of a candidate's answers to a copy, each with the one that it is a shadow of."""
+    copy, predictions = shadowed.copy, [one["prediction"] for one in shadowed.answers]
+    common: dict[str, Any] = {
+        **{"name": shadowed.name, "number": shadowed.number, "variant": shadowed.variant, "key": copy.key},
+        **{"seconds": shadowed.seconds, "role": "shadow", "vectors": vectors_of(shadowed.answers)},
+    }
+    made = exchanges(new_ids(len(predictions)), copy.rows, predictions, **common)
+    given: Sequence[str | None] = copy.exchanges or [None] * len(made)
+    return [replace(one, shadow_of=id) for one, id in zip(made, given, strict=True)]
+
+
+def vectors_of(answers: Sequence[Mapping[str, Any]]) -> npt.NDArray[np.float32] | None:
+    """The vectors [n, 64] that a worker told with its answers; None of a model that has none."""
+    import numpy as np
+
+    if any("vector" not in answer for answer in answers):
+        return None
+    told = [np.frombuffer(base64.b64decode(answer["vector"]), dtype=np.float16) for answer in answers]
+    return np.stack(told).astype(np.float32)
 
 
 def exchanges(

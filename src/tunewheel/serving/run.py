@@ -25,7 +25,10 @@ if TYPE_CHECKING:
     from tunewheel.serving.service import Event, Service
 
 _CONNECTIONS = 4096  # at once; each costs memory before it has asked anything
-_TOLD = ("swap", "swap_refused", "worker_died", "load_failed", "registry_away")
+_TOLD = (
+    *("swap", "swap_refused", "worker_died", "load_failed", "registry_away"),
+    *("beside", "beside_refused", "shadow", "shadow_refused", "fell_back"),
+)
 
 
 def run(

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tunewheel.serving.crew import Changes, Crew, Hand, WorkerLost
 from tunewheel.serving.errors import (
@@ -22,7 +21,9 @@ from tunewheel.serving.errors import (
     WorkerDied,
 )
 from tunewheel.serving.fleet import Served, Target, targets_of
+from tunewheel.serving.recording import vectors_of
 from tunewheel.serving.requests import checked
+from tunewheel.serving.trials import NOBODY, Asker, Trials
 from tunewheel.serving.versions import Versions
 from tunewheel.serving.waiting import Item, Limits, Waiting, estimated
 
@@ -38,7 +39,8 @@ if TYPE_CHECKING:
 class Event:
     """Something that metrics and logs should know.
 
-    ``batch``, ``shed``, ``swap``, ``swap_refused``, ``worker_died``, ``load_failed`` or ``registry_away``.
+    ``batch``, ``shed``, ``swap``, ``swap_refused``, ``worker_died``, ``load_failed`` or ``registry_away``; of rollouts
+    ``beside``, ``beside_refused``, ``shadow``, ``shadow_refused`` or ``fell_back``.
     """
 
     kind: str
@@ -105,6 +107,13 @@ class Service:
         self._versions.crew = self._crew
         # A worker that says nothing for so long is stuck in something.
         self._patience = 2 * self.limits.timeout + 10
+        self.trials = Trials(
+            *(workspace, self._versions, variant),
+            threads=threads,
+            patience=self._patience,
+            spare=lambda: not len(self.waiting) and any(not hand.busy for hand in self._crew.living),
+            tell=self._tell,
+        )
         self._tasks: set[asyncio.Task[Any]] = set()
         self._draining = self._ended = False
 
@@ -130,15 +139,55 @@ class Service:
         current = self._versions.current
         return [current[target.name] for target in self.targets if target.name in current]
 
-    async def predict(self, name: str, rows: Sequence[Row], *, timeout: float | None = None) -> Answered:
+    async def predict(
+        self, name: str, rows: Sequence[Row], *, timeout: float | None = None, asker: Asker = NOBODY
+    ) -> Answered:
         """Answer the rows of one request by the version that the name stands for at this moment.
+
+        While a share of the requests is a candidate's, those that fall to it are answered by it; where it fails, by the
+        champion in the time that is left.
 
         Raises a `ServiceError`: `UnknownModel`, `BadRow`, `Busy`, `TimedOut`, `WorkerDied`, `Draining`, `NotReady`.
         """
         served = self._named(name)
         given = checked(rows, served, self.limits)
-        seconds = self._seconds(timeout)
-        self._admit(name, len(given), seconds)
+        seconds, start = self._seconds(timeout), time.monotonic()
+        tried = self.trials.falls(served, given, asker)
+        if tried is not None:
+            try:
+                return await self._asked(tried, given, seconds, asker)
+            except (BadRow, WorkerDied) as error:
+                seconds -= time.monotonic() - start
+                if seconds <= 0 or self._draining:
+                    raise
+                self._tell("fell_back", model=name, version=tried.ref, reason=type(error).__name__)
+                return await self._asked(self._named(name), given, seconds, asker, counts=False)
+        return await self._asked(served, given, seconds, asker)
+
+    def chosen(self, name: str, rows: Sequence[Row], asker: Asker = NOBODY) -> Served:
+        """The version that would answer a request at this moment; raises as `predict` does."""
+        served = self._named(name)
+        return self.trials.falls(served, checked(rows, served, self.limits), asker) or served
+
+    async def _asked(
+        self, served: Served, given: Sequence[Row], seconds: float, asker: Asker, *, counts: bool = True
+    ) -> Answered:
+        """Have one version answer, and count what comes of it; a candidate in the shadow gets a copy after."""
+        side = self.trials.side(served) if counts else None
+        start = time.monotonic()
+        try:
+            answered, alone = await self._answered(served, given, seconds)
+        except (BadRow, WorkerDied, TimedOut):
+            self.trials.count(served, side, None)
+            self.trials.copy(served, given, None, None, asker)
+            raise
+        self.trials.count(served, side, time.monotonic() - start)
+        self.trials.copy(served, given, answered, answered.computed if alone else None, asker)
+        return answered
+
+    async def _answered(self, served: Served, given: Sequence[Row], seconds: float) -> tuple[Answered, bool]:
+        """One version's answer, and whether it was computed as one batch with nothing else in it."""
+        self._admit(served.name, len(given), seconds)
         loop, start = asyncio.get_running_loop(), time.monotonic()
         items = [
             Item(served.ref, row, place, start + seconds, loop.create_future(), estimated(row))
@@ -158,15 +207,19 @@ class Service:
                 item.answer.cancel()
                 self.waiting.leave(item)
             self._versions.leave(served.ref)
-        queued = max(began for began, _, _ in answers) - start
-        took = max(seconds for _, seconds, _ in answers)
-        told = [answer for _, _, answer in answers]
-        return Answered(
-            *(name, served.ref, served.number, served.variant, [one["prediction"] for one in told]),
-            *(_vectors(told), max(0.0, queued), took),
+        queued = max(one.began for one in answers) - start
+        took = max(one.seconds for one in answers)
+        told = [one.answer for one in answers]
+        alone = len({one.began for one in answers}) == 1 and answers[0].size == len(items)
+        answered = Answered(
+            *(served.name, served.ref, served.number, served.variant, [one["prediction"] for one in told]),
+            *(vectors_of(told), max(0.0, queued), took),
         )
+        return answered, alone
 
-    async def stream(self, name: str, row: Row, *, timeout: float | None = None) -> AsyncGenerator[str, None]:
+    async def stream(
+        self, name: str, row: Row, *, timeout: float | None = None, asker: Asker = NOBODY
+    ) -> AsyncGenerator[str, None]:
         """The answer of a model that writes, piece by piece; ``timeout`` is that of the first one.
 
         Raises what `predict` raises, `BadRow` for a model that does not write. A worker that dies is followed by
@@ -176,10 +229,13 @@ class Service:
         (given,) = checked([row], served, self.limits)
         if not served.writes:
             raise BadRow(0, f"{name} answers all at once; ask for a prediction")
-        seconds = self._seconds(timeout)
+        served = self.trials.falls(served, [given], asker) or served
+        seconds, side = self._seconds(timeout), self.trials.side(served)
         self._admit(name, 1, seconds)
-        deadline = time.monotonic() + seconds
+        start = time.monotonic()
+        deadline = start + seconds
         self._versions.enter(served.ref)
+        first = 0.0
         try:
             for last in (False, True):
                 begun = False
@@ -187,20 +243,26 @@ class Service:
                 try:
                     async with aclosing(self._pieces(hand, served, given, deadline)) as pieces:
                         async for piece in pieces:
+                            first = first if begun else time.monotonic() - start
                             begun = True
                             yield piece
+                    self.trials.count(served, side, first)
                     return
                 except WorkerLost:
                     if self._ended:
                         raise Draining("the service ended before the answer") from None
                     if begun or last:
                         raise WorkerDied("the process that was writing the answer died") from None
+        except (BadRow, WorkerDied, TimedOut):
+            self.trials.count(served, side, None)
+            raise
         finally:
             self._versions.leave(served.ref)
 
     async def refresh(self) -> None:
-        """Look at the aliases now, and let versions that took others' places take over."""
+        """Look at the aliases now, and let versions that took others' places take over; write what was counted."""
         await self._versions.refresh()
+        await self.trials.follow()
 
     async def stop(self, drain: float = 30.0) -> None:
         """Take no more requests, finish what is under way for ``drain`` seconds at most, and end the workers.
@@ -219,6 +281,8 @@ class Service:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._versions.stop()
+        await self.trials.stop()
         await self._crew.stop()
 
     # Work
@@ -263,6 +327,7 @@ class Service:
             hand.busy = hand.held = False
             self._versions.end(ref)
             self._dispatch()
+            self.trials.wake()
 
         return idle
 
@@ -292,7 +357,7 @@ class Service:
             if "error" in answer:
                 _fail(item, BadRow(item.place, answer["error"]))
             elif item.wanted:
-                item.answer.set_result((began, seconds, answer))
+                item.answer.set_result(_Told(began, seconds, len(batch), answer))
         self.waiting.took(tokens, time.monotonic() - began)
         ref = batch[0].ref
         self._tell("batch", model=ref.partition(":")[0], version=ref, size=len(batch), tokens=tokens, seconds=seconds)
@@ -396,15 +461,15 @@ class Service:
             logging.getLogger(__name__).exception("what was told of %s was not heard", kind)
 
 
+class _Told(NamedTuple):
+    """One row's answer, and the batch it came of: when that began, how long it took and how many rows it had."""
+
+    began: float
+    seconds: float
+    size: int
+    answer: Mapping[str, Any]
+
+
 def _fail(item: Item, error: ServiceError) -> None:
     if item.wanted:
         item.answer.set_exception(error)
-
-
-def _vectors(answers: Sequence[Mapping[str, Any]]) -> npt.NDArray[np.float32] | None:
-    import numpy as np
-
-    if any("vector" not in answer for answer in answers):
-        return None
-    told = [np.frombuffer(base64.b64decode(answer["vector"]), dtype=np.float16) for answer in answers]
-    return np.stack(told).astype(np.float32)

@@ -64,6 +64,16 @@ class Predictions(BaseModel):
     request: str
 
 
+class RolloutBody(BaseModel):
+    """A candidate on its way to the champion's place."""
+
+    candidate: str
+    champion: str = Field(description="Whose place it takes; while it is watched, whose it took.")
+    stage: Literal["shadow", "share", "watch"]
+    share: float = Field(description="Of the requests that the candidate answers.")
+    since: str = Field(description="When this stage began.")
+
+
 class ModelBody(BaseModel):
     """A model that is served."""
 
@@ -77,6 +87,7 @@ class ModelBody(BaseModel):
     columns: list[str]
     writes: bool = Field(description="Whether it writes its answers, and can stream them.")
     since: str = Field(description="When this version began to answer.")
+    rollout: RolloutBody | None = Field(description="What is being rolled out.")
 
 
 class Models(BaseModel):
@@ -373,6 +384,13 @@ REPEAT: dict[str, Any] = {
     "in": "header",
     "required": False,
     "description": "The same key with the same body within ten minutes is answered with the same answer.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[!-~]+$"},
+}
+STICKY: dict[str, Any] = {
+    "name": "X-Tunewheel-Sticky",
+    "in": "header",
+    "required": False,
+    "description": "Whom requests are for, such as a hashed user: all of theirs go to one version while two answer.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[!-~]+$"},
 }
 SECURITY: list[dict[str, list[str]]] = [{"key": []}, {}]

@@ -30,13 +30,13 @@ class Pieces:
         self._pieces = pieces
         self._gone = asyncio.ensure_future(_gone(receive))
 
-    async def first(self, version: Callable[[], Served | None]) -> tuple[Served | None, str | None]:
+    async def first(self, version: Callable[[], Served]) -> tuple[Served, str | None]:
         """The version that answers and its first piece; looked up in the very step in which the service does so."""
 
-        async def begun() -> tuple[Served | None, str | None]:
+        async def begun() -> tuple[Served, str | None]:
             return version(), await anext(self._pieces, None)
 
-        found: tuple[Served | None, str | None] = await self._unless_gone(begun())
+        found: tuple[Served, str | None] = await self._unless_gone(begun())
         return found
 
     async def following(self) -> str | None:

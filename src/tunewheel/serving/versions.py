@@ -10,14 +10,16 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from tunewheel.registry.names import CHAMPION
 from tunewheel.serving.crew import Changes, Crew, Hand, LoadFailed, Tell, WorkerLost
 from tunewheel.serving.errors import ServiceError
-from tunewheel.serving.fleet import Served, Target, pointers, settled
+from tunewheel.serving.fleet import Served, Standing, Target, settled, standing
 from tunewheel.serving.probes import probe_rows, wrong_with
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tunewheel.feedback.rollout.record import Rollout
     from tunewheel.store import Workspace
 
 LOADING = 600.0
@@ -34,6 +36,9 @@ class Versions:
     as hold all that answers now, so that one that kills workers never has more than one of them. When all have it and
     answered its probes, it becomes current in one step. What stands no more is unloaded once nobody asks it any more
     and no worker is at work for it.
+
+    While a rollout is under way, the version ``beside`` the current one is loaded in the same way, in a task of its own
+    that makes way for any alias that moves: the candidate of a share, or a former champion that may be wanted back.
     """
 
     def __init__(
@@ -58,13 +63,19 @@ class Versions:
         self._changes, self._tell, self._dispatch = changes, tell, dispatch
         self._probed: dict[str, Sequence[Mapping[str, Any]]] = {}
         self._pointers: Mapping[tuple[str, str], int] = {}
+        self.rollouts: Mapping[str, Rollout] = {}
+        """What is being rolled out of the models that follow their champions."""
+        self.beside: dict[str, Served] = {}
+        self.unable: dict[int, str] = {}
+        """Why the version beside could not be loaded, by rollout."""
+        self._bringing: tuple[str, asyncio.Task[None]] | None = None
         self._deaths = 0
         self._swapping = asyncio.Lock()
         self._choosing = asyncio.Lock()
 
     async def find(self) -> None:
         """Look up what is to be served; raises what `settled` does."""
-        self._pointers = await self._pointed()
+        self._pointers, _ = await self._seen()
         for target in self.targets:
             served = await asyncio.to_thread(settled, target, self.workspace, self.variant)
             self.wanted[served.ref] = served
@@ -135,6 +146,9 @@ class Versions:
             async with asyncio.timeout(LOADING):
                 await self._opened(hand, served)
                 answers = await self._probe(hand, served)
+        except asyncio.CancelledError:  # it is wanted no more; what is being loaded is unloaded after
+            hand.drop(ref)
+            raise
         except TimeoutError:
             hand.kill()  # it is stuck in something
             raise LoadFailed(f"it did not load and answer its probes within {LOADING:g} s") from None
@@ -185,15 +199,20 @@ class Versions:
         Raises `tunewheel.store.StoreError` where the database cannot be asked; it is asked again next time.
         """
         async with self._swapping:
-            seen = await self._pointed()
+            seen, rollouts = await self._seen()
+            self.rollouts = rollouts
             for target in self.targets:
                 key = (target.name, target.alias or "")
                 if target.alias is not None and seen.get(key) != self._pointers.get(key):
+                    await self._make_way()
                     await self._follow(target)
             self._pointers = seen
+            await self._accompany()
 
-    async def _pointed(self) -> Mapping[tuple[str, str], int]:
-        return await asyncio.to_thread(pointers, self.workspace, [target.name for target in self.targets])
+    async def _seen(self) -> Standing:
+        seen = await asyncio.to_thread(standing, self.workspace, [target.name for target in self.targets])
+        following = {target.name for target in self.targets if target.alias == CHAMPION}
+        return Standing(seen.pointers, {name: one for name, one in seen.rollouts.items() if name in following})
 
     async def _follow(self, target: Target) -> None:
         """Let the version that an alias points at by now take over, if it can."""
@@ -214,10 +233,79 @@ class Versions:
                 raise
             self._tell("swap_refused", model=target.name, version=ref, reason=str(error) or type(error).__name__)
             return
-        self.current[target.name] = replace(self.wanted[ref], since=datetime.now(UTC))
+        self.current[target.name] = replace(self.wanted[ref], alias=target.alias, since=datetime.now(UTC))
         self.candidate = None
         self._tell("swap", model=target.name, version=ref, replaced=old.ref)
         self._let_go(old.ref)
+
+    # Beside
+
+    def rollout(self, name: str) -> Rollout | None:
+        """The rollout of a model that is as the aliases say: nobody has moved the champion since."""
+        found, current = self.rollouts.get(name), self.current.get(name)
+        if found is None or current is None:
+            return None
+        return found if current.number == (found.candidate if found.stage == "watch" else found.champion) else None
+
+    async def stop(self) -> None:
+        """Load nothing more beside."""
+        await self._make_way()
+
+    async def _accompany(self) -> None:
+        """Have what stands beside the current versions loaded, and let go what does no more."""
+        wanted = self._companions()
+        if self._bringing is not None and (self._bringing[1].done() or self._bringing[0] not in wanted.values()):
+            await self._make_way()
+        for name, served in list(self.beside.items()):
+            if wanted.get(name) != served.ref:
+                del self.beside[name]
+                self._let_go(served.ref)
+        for name, ref in wanted.items():
+            if name not in self.beside and self._bringing is None:
+                self._bringing = ref, asyncio.ensure_future(self._bring(name))
+
+    def _companions(self) -> dict[str, str]:
+        """The versions that shall stand beside others, by name."""
+        found = {name: self.rollout(name) for name in self.current}
+        live = {name: one for name, one in found.items() if one is not None and one.id not in self.unable}
+        return {name: f"{name}:{one.beside}" for name, one in live.items() if one.beside}
+
+    async def _bring(self, name: str) -> None:
+        """Load the version that shall stand beside the current one."""
+        from tunewheel.store import ArtifactError, StoreError
+
+        rollout = self.rollouts[name]
+        target = next(target for target in self.targets if target.name == name)
+        try:
+            asked = target.version(rollout.beside or 0)
+            new = replace(await asyncio.to_thread(settled, asked, self.workspace, self.variant), alias=target.alias)
+            self.candidate = new.ref
+            new = self.wanted.setdefault(new.ref, new)
+            await self._spread(new)
+        except asyncio.CancelledError:
+            self._abandon()
+            raise
+        except Exception as error:  # whatever is wrong with it, the champion goes on answering
+            away = isinstance(error, StoreError) and not isinstance(error, ArtifactError)
+            reason = str(error) or type(error).__name__
+            if not away:
+                self.unable[rollout.id] = reason
+            self._abandon()
+            if away:  # the database: it is asked again at the next look
+                return
+            self._tell("beside_refused", model=name, version=f"{name}:{rollout.beside}", reason=reason)
+            return
+        self.beside[name] = self.wanted[new.ref]
+        self.candidate = None
+        self._tell("beside", model=name, version=new.ref)
+
+    async def _make_way(self) -> None:
+        """Give up what is being loaded beside: the worker that is at it answers as it did."""
+        if self._bringing is not None:
+            _, task = self._bringing
+            self._bringing = None
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
     async def _spread(self, new: Served) -> None:
         """Bring the candidate to every worker that answers; raises `LoadFailed` where it does not load or answer."""
@@ -248,7 +336,7 @@ class Versions:
 
     def _let_go(self, ref: str) -> None:
         """Unload a version that stands no more, once nothing asks it and no worker is at work for it."""
-        kept = self._standing() | {self.candidate}
+        kept = self._standing() | {self.candidate} | set(self._companions().values())
         if not self.current or ref in kept or self.asking[ref] or self._working[ref]:
             return
         self.wanted.pop(ref, None)

@@ -27,9 +27,10 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    text,
 )
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008")
 """Every schema revision, oldest first; the last is what this code reads and writes."""
 
 
@@ -218,6 +219,8 @@ exchanges = Table(
     Column("name", String, nullable=False),
     Column("number", Integer),
     Column("role", String, nullable=False),
+    # of a shadow answer, the exchange that the asker was answered by
+    Column("shadow_of", String, index=True),
     Column("key", String),
     # masked
     Column("row", Document, nullable=False),
@@ -358,4 +361,63 @@ reviews = Table(
     CheckConstraint("action IN ('accept', 'reject', 'skip')", name="action"),
     Index(None, "name", "item"),
     Index(None, "name", "action", "by"),
+)
+
+rollouts = Table(
+    "rollouts",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("candidate", Integer, nullable=False),
+    Column("champion", Integer, nullable=False),
+    Column("stage", String, nullable=False),
+    # when each stage began, by its name
+    Column("stages", Document, nullable=False),
+    Column("plan", Document, nullable=False),
+    Column("reason", Text, nullable=False),
+    # the turn of the wheel that made the candidate, which ends with its promotion
+    Column("turn", ForeignKey(turns.c.id)),
+    Column("by", String, nullable=False),
+    Column("started", Moment, nullable=False),
+    Column("finished", Moment),
+    ForeignKeyConstraint(["name", "candidate"], ["versions.name", "versions.number"]),
+    ForeignKeyConstraint(["name", "champion"], ["versions.name", "versions.number"]),
+    CheckConstraint("stage IN ('shadow', 'share', 'watch', 'done', 'rolled back', 'ended')", name="stage"),
+    # of each model one at most is under way
+    Index(
+        "uq_rollouts_name_unfinished",
+        "name",
+        unique=True,
+        sqlite_where=text("finished IS NULL"),
+        postgresql_where=text("finished IS NULL"),
+    ),
+)
+
+rollout_counts = Table(
+    "rollout_counts",
+    metadata,
+    Column("rollout", ForeignKey(rollouts.c.id), primary_key=True),
+    Column("stage", String, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    # one process that answers; each writes what it has counted in all, so writing twice changes nothing
+    Column("service", String, primary_key=True),
+    Column("counts", Document, nullable=False),
+    # why this service could not have the candidate answer
+    Column("refused", Text),
+    Column("at", Moment, nullable=False),
+)
+
+rollout_looks = Table(
+    "rollout_looks",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("rollout", ForeignKey(rollouts.c.id), nullable=False, index=True),
+    Column("stage", String, nullable=False),
+    Column("verdict", String, nullable=False),
+    # all that it was decided by, and what was found; no word of what was asked
+    Column("figures", Document, nullable=False),
+    Column("decided", Document, nullable=False),
+    Column("by", String, nullable=False),
+    Column("at", Moment, nullable=False),
+    CheckConstraint("verdict IN ('wait', 'next', 'promote', 'roll back', 'done', 'ended')", name="verdict"),
 )
