@@ -372,6 +372,13 @@ def test_the_command_looks_until_the_end(sqlite_workspace, tmp_path, monkeypatch
     assert state(sqlite_workspace) == ("done", 2)
 
 
+def test_the_command_ends_when_somebody_takes_the_rollout_back_meanwhile(sqlite_workspace, tmp_path, monkeypatch):
+    shop(sqlite_workspace, tmp_path)
+    monkeypatch.setattr("time.sleep", lambda _: rollback("tickets", why="by hand", home=sqlite_workspace.home))
+    ended = invoke(sqlite_workspace, "rollout", "tickets", "--to", "2")
+    assert ended.exit_code == 1 and "rolled back since" in ended.output
+
+
 @pytest.mark.parametrize("wrong", [["--shadow", "soon"], ["--margin", "error=1"], ["--margin", "errors=x"]])
 def test_a_plan_that_cannot_be_read_is_said(sqlite_workspace, tmp_path, wrong):
     shop(sqlite_workspace, tmp_path)

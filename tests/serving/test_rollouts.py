@@ -313,13 +313,14 @@ def test_models_and_metrics_tell_of_it():
 
 
 def test_the_sticky_header_goes_with_the_key_and_repeats_are_not_asked_again():
-    from front import Desk
+    from front import Desk, error
 
     desk = Desk()
     desk.predict(headers={"x-tunewheel-sticky": "user-7"})
     assert desk.service.asker == Asker(None, "None\0user-7", None)
     desk.predict()
     assert desk.service.asker.sticky is None
+    assert error(desk.predict(headers={"x-tunewheel-sticky": "two words"})) == (422, "sticky")
 
 
 def test_a_share_that_was_taken_back_leaves_no_candidate_in_a_worker(shop, puppets):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -95,16 +95,23 @@ def keep_rolling(
     """Look again and again until the rollout has ended; yields each look that moved something, and the last."""
     from tunewheel.store import StoreError
 
+    rolled: Rolled | None = None
     while True:
         try:
-            rolled = rollout(name, to, say=say, **options)
+            rolled = rollout(name, to if rolled is None else None, say=say, **options)
         except StoreError as error:  # the database is away, or another machine looks
             say("waiting", str(error))
+        except RolloutError:
+            if rolled is None:
+                raise
+            place = {key: options[key] for key in ("home", "database") if key in options}
+            yield replace(rolled, rollout=rollout_status(name, **place)[0])  # somebody else has ended it
+            return
         else:
-            to = None
-            if rolled.decided.verdict != "wait":
+            ended = rolled.rollout.stage not in STAGES
+            if ended or rolled.decided.verdict != "wait":
                 yield rolled
-            if rolled.rollout.stage not in STAGES:
+            if ended:
                 return
         time.sleep(poll)
 

@@ -23,7 +23,7 @@ from tunewheel.serving.errors import UnknownModel
 from tunewheel.serving.gate import NOTE, Gate, Note
 from tunewheel.serving.guard import Guard
 from tunewheel.serving.metrics import Metrics
-from tunewheel.serving.problems import Refused, dumped
+from tunewheel.serving.problems import Refused, dumped, visible
 from tunewheel.serving.recording import exchanges, new_ids, shadow_exchanges
 from tunewheel.serving.repeats import Repeats, Reply
 from tunewheel.serving.reviewing import Reviews
@@ -302,9 +302,11 @@ class _Paths:
 
 
 def _asker(note: Note, headers: Mapping[bytes, bytes], ids: Sequence[str] | None) -> Asker:
-    """Who asks; with `X-Tunewheel-Sticky`, whose all requests are answered by one version while a share is tried."""
+    """Who asks; of one `X-Tunewheel-Sticky`, all requests are answered by one version while a share is tried."""
     told = headers.get(b"x-tunewheel-sticky")
-    sticky = None if told is None else f"{note.key}\0{told.decode('latin-1')}"
+    sticky = None
+    if told is not None:
+        sticky = f"{note.key}\0{visible('X-Tunewheel-Sticky', told.decode('latin-1'), 'sticky')}"
     return Asker(note.key, sticky, ids)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +18,9 @@ from tunewheel.serving.errors import (
     UnknownModel,
     WorkerDied,
 )
+
+
+_VISIBLE = re.compile(r"[\x21-\x7e]{1,200}")
 
 
 class Refused(Exception):
@@ -45,6 +49,17 @@ _STATUS: Mapping[type[ServiceError], tuple[int, str]] = {
     Draining: (503, "draining"),
     NotReady: (503, "not_ready"),
 }
+
+
+def visible(header: str, value: str, code: str) -> str:
+    """A header's value, if it may be one; raises `Refused` (422).
+
+    >>> visible("X-Tunewheel-Sticky", "user-7", "sticky")
+    'user-7'
+    """
+    if not _VISIBLE.fullmatch(value):
+        raise Refused(422, code, f"{header}: expected 1 to 200 visible ASCII characters")
+    return value
 
 
 def refusal(error: ServiceError) -> Refused:

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import re
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from tunewheel.serving.problems import Refused
+from tunewheel.serving.problems import Refused, visible
 
 KEPT = 600.0
 """Seconds an answer is kept."""
-
-_SHAPE = re.compile(r"[\x21-\x7e]{1,200}")
 
 
 @dataclass(frozen=True)
@@ -53,8 +50,7 @@ class Repeats:
 
         Raises `Refused` (422) for a key that is none, or that came with another request; and what ``work`` raises.
         """
-        if not _SHAPE.fullmatch(key):
-            raise Refused(422, "idempotency", "Idempotency-Key: expected 1 to 200 visible ASCII characters")
+        visible("Idempotency-Key", key, "idempotency")
         digest = hashlib.sha256(model.encode("utf-8", "replace") + b"\0" + body).digest()
         slot = self._slot((caller, key), digest)
         async with slot.lock:
