@@ -19,7 +19,6 @@ from tunewheel.serving.errors import (
     WorkerDied,
 )
 
-
 _VISIBLE = re.compile(r"[\x21-\x7e]{1,200}")
 
 
