@@ -323,6 +323,18 @@ def test_the_sticky_header_goes_with_the_key_and_repeats_are_not_asked_again():
     assert error(desk.predict(headers={"x-tunewheel-sticky": "two words"})) == (422, "sticky")
 
 
+def test_the_application_records_what_a_shadow_said_under_its_own_id_and_role():
+    from front import Desk, Recorded
+    from tunewheel.serving.shadow import Copy, Shadowed
+
+    desk = Desk(recorder=Recorded())
+    copy = Copy([{"text": "card"}], [{"label": "lost"}], 0.01, ["01LIVE"], "key")
+    desk.service.trials.heard(Shadowed("tickets", 4, "torch-fp32", copy, [{"prediction": {"label": "余额"}}], 0.02))
+    (one,) = desk.recorder
+    assert (one.role, one.shadow_of, one.number, one.label) == ("shadow", "01LIVE", 4, "余额")
+    assert one.id != "01LIVE" and (one.key, one.seconds) == ("key", 0.02)
+
+
 def test_a_share_that_was_taken_back_leaves_no_candidate_in_a_worker(shop, puppets):
     puppets()
     started(shop, shadow=0, share=0.5)

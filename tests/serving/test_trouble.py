@@ -168,7 +168,7 @@ def test_only_the_model_whose_alias_moved_is_looked_at_again(shop, puppets, monk
 
     async def work(running: Running):
         monkeypatch.setattr(versions, "settled", lambda t, *more: looked.append(t.name) or fleet.settled(t, *more))
-        monkeypatch.setattr(versions, "pointers", lambda *all_: queries.append(1) or fleet.pointers(*all_))
+        monkeypatch.setattr(versions, "standing", lambda *all_: queries.append(1) or fleet.standing(*all_))
         shop.promote("tickets:2", why="to show")
         await running.service.refresh()
         before = len(queries)
