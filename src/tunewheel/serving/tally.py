@@ -32,6 +32,7 @@ class Tally:
         self.versions: Counter[tuple[str, Outcome]] = Counter()
         """Requests by version and what became of them, for `/metrics`."""
         self._changed: set[Side] = set()
+        self._writing = asyncio.Lock()  # what was counted later is written later
 
     def asked(self, side: Side, seconds: float | None, *, failed: bool = False) -> None:
         """Count a request; ``seconds`` None: it took a time that is comparable to no other."""
@@ -62,16 +63,17 @@ class Tally:
 
     async def write(self, workspace: Workspace) -> None:
         """Write what has changed; raises `tunewheel.store.StoreError` where the database is away."""
-        if not self._changed:
-            return
-        changed, self._changed = self._changed, set()
-        counted = {side: self.sides[side] + Counts() for side in changed}  # as they are at this moment
-        told = {side: self.refused[side] for side in changed if side in self.refused}
-        try:
-            await asyncio.to_thread(self._written, workspace, counted, told)
-        except BaseException:
-            self._changed |= changed
-            raise
+        async with self._writing:
+            if not self._changed:
+                return
+            changed, self._changed = self._changed, set()
+            counted = {side: self.sides[side] + Counts() for side in changed}  # as they are at this moment
+            told = {side: self.refused[side] for side in changed if side in self.refused}
+            try:
+                await asyncio.to_thread(self._written, workspace, counted, told)
+            except BaseException:
+                self._changed |= changed
+                raise
 
     def _written(self, workspace: Workspace, counted: Mapping[Side, Counts], told: Mapping[Side, str]) -> None:
         from tunewheel.feedback.rollout.record import write_counts
