@@ -29,7 +29,7 @@ def pack(
         return
     headed(stdout, "file", f"{packed.path}, {size / 1e6:,.1f} MB, {len(packed.files)} files; reports stay here")
     headed(stdout, "sha256", packed.sha256)
-    headed(stdout, "next", f"there: tunewheel unpack {packed.path.name} --sha256 {packed.sha256[:8]}…")
+    headed(stdout, "next", f"there: tunewheel unpack {packed.path.name} --sha256 {packed.sha256}")
 
 
 def unpack(
