@@ -35,7 +35,14 @@ _NATIONAL = re.compile(
     r"|0[1-9][0-9]{0,2}[/-][0-9]{6,8}"
     r"|[(（]0?[0-9]{1,4}[)）][ ]?[0-9]{3,4}[ -][0-9]{3,4})(?![0-9])"
 )
-_FORMS = (_MOBILE, _LANDLINE, _AMERICAN, _NATIONAL)
+# Each form with what every number of it holds: looked for first, that halves the time of a text full of other numbers.
+_FORMS = (
+    (re.compile("1[3-9][0-9]"), _MOBILE),
+    (re.compile("0[1-9][0-9]|[48]00"), _LANDLINE),
+    (re.compile("[0-9]{3}[ .-][0-9]{4}"), _AMERICAN),
+    (re.compile("[0(（]"), _NATIONAL),
+)
+_DIALLED = re.compile(r"\+|00")
 # Where six digits stand near each other; everything else is looked for in and around such a place.
 _PLACE = re.compile(r"[+(（]?[0-9](?:[ ()（）./-]{0,2}[0-9]){5,}")
 _BEFORE = re.compile(
@@ -46,6 +53,7 @@ _BEFORE = re.compile(
 _DIGITS = r"([(（]?\+?[0-9](?:[ )）.-]{0,2}[0-9]){5,13})(?![0-9])"
 _SAID = re.compile(_DIGITS + _EXTENSION, re.I)
 _AFTER = re.compile(r"[0-9][ -]?(?:office|fax|mobile|cell)\b", re.I)
+_LETTER = re.compile("[ofmc]", re.I)
 _ENDING = re.compile(rf"(?<![0-9]){_DIGITS}{_EXTENSION}\Z", re.I)
 _EXTENDED = 20  # characters: room for an extension, or the word after it
 _NAMED = re.compile(r"(?:tel|phone|mob|mobile|cell|call|wechat|wx|fax)\Z", re.I)
@@ -59,8 +67,10 @@ def phones(text: str) -> Spans:
     """Telephone numbers with what belongs to them: the code of the country, brackets, the extension."""
     for place in _PLACE.finditer(text):
         start, end = place.start(), place.end() + _EXTENDED
-        plain = (found.span() for pattern in _FORMS for found in pattern.finditer(text, start, end))
-        world = (found.span() for found in _WORLD.finditer(text, start, end) if _is_dialled(found[0]))
+        forms = (form for held, form in _FORMS if held.search(text, start, end))
+        plain = (found.span() for form in forms for found in form.finditer(text, start, end))
+        dialled = _WORLD.finditer(text, start, end) if _DIALLED.search(text, start, end) else ()
+        world = (found.span() for found in dialled if _is_dialled(found[0]))
         said = (
             (found.start(1), found.end()) for found in _said(text, start, place.end()) if not _DATE.search(found[1])
         )
@@ -75,6 +85,8 @@ def _said(text: str, start: int, end: int) -> Iterator[re.Match[str]]:
     told = _BEFORE.search(text, max(0, start - 28), start) and _SAID.match(text, start)
     if told:
         yield told
+    if not _LETTER.search(text, start, end + _EXTENDED):
+        return
     for word in _AFTER.finditer(text, start, end + _EXTENDED):
         found = _ENDING.search(text, max(start, word.start() - 32), word.start() + 1)
         if found:
