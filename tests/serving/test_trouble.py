@@ -348,7 +348,7 @@ def test_a_worker_that_is_stuck_is_replaced(shop, puppets):
     puppets()
 
     async def work(running: Running):
-        running.service._patience = 0.5
+        running.service._scheduler.patience = 0.5
         with pytest.raises(WorkerDied):  # it is tried again, alone, and sticks again
             await running.service.predict("tickets", [{"text": "hang"}])
         return label(await running.service.predict("tickets", CARD)), len(running.told("worker_died"))
@@ -466,7 +466,7 @@ def test_a_stream_that_hangs_is_given_up_and_its_worker_replaced(shop, puppets, 
     puppets()
 
     async def work(running: Running):
-        running.service._patience = 0.5
+        running.service._scheduler.patience = 0.5
         with pytest.raises(error):
             await read(running, text, timeout=0.5)
         return await read(running, "1"), len(running.told("worker_died"))

@@ -124,7 +124,6 @@ class Shadow:
             self._tokens -= sum(map(estimated, copy.rows))
             assert hand is not None
             try:
-                # `wait_for` of Python 3.11 forgets that it was cancelled where an answer comes in the same moment.
                 async with asyncio.timeout(self.patience):
                     reply = await hand.ask("predict", ref=self.ref, rows=list(copy.rows))
             except WorkerLost:
