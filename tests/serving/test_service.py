@@ -106,7 +106,7 @@ def test_a_version_that_does_not_load_never_takes_over(shop, tmp_path):
 
 
 def test_a_version_that_fails_its_probes_never_takes_over(shop, monkeypatch):
-    import tunewheel.serving.versions as module
+    import tunewheel.serving.probes as module
 
     real = module.wrong_with
     monkeypatch.setattr(module, "wrong_with", lambda found, *more: "b!" if "b-" in str(found) else real(found, *more))
