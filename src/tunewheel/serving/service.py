@@ -262,11 +262,11 @@ class Service:
         await self._crew.stop()
 
     async def _watch(self) -> None:
-        """Follow the aliases for as long as the service runs, whatever befalls the database."""
+        """Follow aliases and rollouts for as long as the service runs, whatever befalls the database."""
         while True:
             await asyncio.sleep(self.poll)
             try:
-                await self._versions.refresh()
+                await self.refresh()
             except Exception as error:
                 self._tell("registry_away", reason=str(error) or type(error).__name__)
 
