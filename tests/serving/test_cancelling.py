@@ -66,6 +66,7 @@ def forgotten(answer) -> list[int]:
         if not task.cancel():
             return False
         await asyncio.wait({task}, timeout=1)
+        await steps()
         return not task.cancelled()
 
     async def all_moments() -> list[int]:
@@ -112,6 +113,19 @@ def test_a_batch_is_cancelled_as_its_answer_comes_and_whoever_waits_for_it_is_to
     assert forgotten(answer_comes) == []
     assert len(told) == len(MOMENTS) and any(isinstance(one, Draining) for one in told)
     assert all(one is None or isinstance(one, Draining) for one in told)
+
+
+def test_who_waits_for_a_batch_that_has_not_begun_is_told_when_the_service_ends():
+    async def ended() -> BaseException | None:
+        scheduler, hand = desk()
+        asking = asyncio.ensure_future(scheduler.answered("w:1", [ROW], 60))
+        await asyncio.sleep(0)
+        assert hand.busy and not hand._open  # given to a worker, which was not told yet
+        await scheduler.stop()
+        await asyncio.wait({asking}, timeout=1)
+        return asking.exception() if asking.done() else None
+
+    assert isinstance(asyncio.run(ended()), Draining)
 
 
 def test_who_keeps_a_worker_is_cancelled_as_its_process_ends():

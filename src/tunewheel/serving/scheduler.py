@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tunewheel.serving.crew import Crew, Hand, Tell, WorkerLost
@@ -132,7 +133,9 @@ class Scheduler:
                     if batch[0].holds:
                         batch[0].answer.set_result(hand)
                     else:
-                        self._background(self._work(hand, batch))
+                        task = asyncio.ensure_future(self._work(hand, batch))
+                        self._tasks.add(task)
+                        task.add_done_callback(partial(self._worked, hand, batch))
             if not given:
                 return
 
@@ -152,14 +155,16 @@ class Scheduler:
             if isinstance(error, TimeoutError):
                 hand.kill()
             self._retry(batch)
-        except asyncio.CancelledError:
-            for item in batch:
-                _fail(item, Draining("the service ended before the answer"))
-            raise
         else:
             self._settle(batch, reply, began)
-        finally:
-            self.free(hand, ref)
+
+    def _worked(self, hand: Hand, batch: list[Item], task: asyncio.Task[None]) -> None:
+        """A batch is over; where it was cancelled, perhaps before it began, whoever waits for it is told."""
+        self._tasks.discard(task)
+        if task.cancelled():
+            for item in batch:
+                _fail(item, Draining("the service ended before the answer"))
+        self.free(hand, batch[0].ref)
 
     def _settle(self, batch: list[Item], reply: Mapping[str, Any], began: float) -> None:
         """Give each item of a batch its answer."""
@@ -179,11 +184,6 @@ class Scheduler:
             if item.tried:
                 _fail(item, WorkerDied("the process that was to answer died, and so did the next"))
         self.waiting.again([item for item in batch if not item.tried and item.wanted])
-
-    def _background(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.ensure_future(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
 
 def _fail(item: Item, error: ServiceError) -> None:
