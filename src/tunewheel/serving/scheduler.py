@@ -48,14 +48,18 @@ class Scheduler:
         """Is called when a worker has finished something."""
         self._versions, self._crew, self._tell = versions, crew, tell
         self._tasks: set[asyncio.Task[None]] = set()
+        self._ends: dict[Hand, float] = {}
+        """When each batch under way will be answered, by the speed of those before it."""
 
     def spare(self) -> bool:
         """Whether nothing waits and a worker has nothing to do."""
         return not len(self.waiting) and any(not hand.busy for hand in self._crew.living)
 
-    def check(self, rows: int, seconds: float) -> None:
-        """Raise `Busy` where so much waits that ``rows`` more would not be answered within ``seconds``."""
-        self.waiting.check(rows, seconds, sum(bool(hand.loaded) for hand in self._crew.living))
+    def check(self, rows: Sequence[Mapping[str, Any]], seconds: float) -> None:
+        """Raise `Busy` where so much waits or is at work that ``rows`` would not be answered within ``seconds``."""
+        now, living = time.monotonic(), [hand for hand in self._crew.living if hand.loaded]
+        at_work = sum(max(0.0, self._ends.get(hand, now) - now) for hand in living)
+        self.waiting.check([estimated(row) for row in rows], seconds, len(living), at_work=at_work)
 
     async def answered(self, ref: str, rows: Sequence[Mapping[str, Any]], seconds: float) -> list[Told]:
         """One version's answers to the rows of a request; raises `BadRow`, `TimedOut`, `WorkerDied` or `Draining`."""
@@ -148,6 +152,7 @@ class Scheduler:
     async def _work(self, hand: Hand, batch: list[Item]) -> None:
         """Have one batch answered."""
         ref, began = batch[0].ref, time.monotonic()
+        self._ends[hand] = began + sum(item.tokens for item in batch) / self.waiting.speed
         try:
             async with asyncio.timeout(self.patience):
                 reply = await hand.ask("predict", ref=ref, rows=[item.row for item in batch])
@@ -161,6 +166,7 @@ class Scheduler:
     def _worked(self, hand: Hand, batch: list[Item], task: asyncio.Task[None]) -> None:
         """A batch is over; where it was cancelled, perhaps before it began, whoever waits for it is told."""
         self._tasks.discard(task)
+        self._ends.pop(hand, None)
         if task.cancelled():
             for item in batch:
                 _fail(item, Draining("the service ended before the answer"))

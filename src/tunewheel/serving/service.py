@@ -190,7 +190,7 @@ class Service:
 
     async def _answered(self, served: Served, given: Sequence[Row], seconds: float) -> tuple[Answered, bool]:
         """One version's answer, and whether it was computed as one batch with nothing else in it."""
-        self._admit(served.name, len(given), seconds)
+        self._admit(served.name, given, seconds)
         start = time.monotonic()
         self._versions.enter(served.ref)
         try:
@@ -221,7 +221,7 @@ class Service:
             raise BadRow(0, f"{name} answers all at once; ask for a prediction")
         served = self.trials.falls(served, [given], asker) or served
         seconds, side = self._seconds(timeout), self.trials.side(served)
-        self._admit(name, 1, seconds)
+        self._admit(name, [given], seconds)
         generation = Generation(self._scheduler, served.ref, given, seconds)
         self._versions.enter(served.ref)
         try:
@@ -284,7 +284,7 @@ class Service:
 
         raise UnknownModel(f"no model {name!r} is served; {suggest(name, current, 'models')}")
 
-    def _admit(self, name: str, rows: int, seconds: float) -> None:
+    def _admit(self, name: str, rows: Sequence[Row], seconds: float) -> None:
         """Raise `Busy`, and tell it, where so much waits that these would not be answered in time."""
         try:
             self._scheduler.check(rows, seconds)
