@@ -4,8 +4,9 @@
 and shuffled by sixty-fours, all at once: the same labels and spans, probabilities within 1e-5. ``swaps``: the champion
 moves 100 times between two versions while clients ask without trying again: nothing fails, no answer is another
 version's. ``kills``: ``kill -9`` of one of two workers every 15 s for two minutes: no wrong answer, and with one try
-again no error. ``hostile``: 10,000 broken bodies: no 5xx, no traceback, memory flat. ``soak``: steady load, the slopes
-of memory and latency.
+again no error. ``hostile``: 10,000 broken bodies: no 5xx, no traceback, memory flat. ``shadow``: what the champion's
+answers take with and without a candidate in the shadow. ``soak``: steady load, the slopes of memory, each process's own
+too, and of latency.
 """
 
 from __future__ import annotations
@@ -25,14 +26,16 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
 
 from common import arguments, finish
-from services import NAMES, Running, descendants, ours, texts_of, trained
+from hostile import thrown
+from services import NAMES, Memory, Running, ours, texts_of, trained
+from shadowed import shadow
 
 BOUND = 1e-5
+MIB = 2**20
 Predictions = list[dict[str, Any]]
 
 
@@ -138,9 +141,9 @@ class Ground:
         assert min(gap(a, b) for a, b in pairs) > 10 * BOUND, "the versions cannot be told apart"
 
     @contextmanager
-    def served(self, *models: str, workers: int = 2) -> Iterator[Running]:
+    def served(self, *models: str, workers: int = 2, cores: Sequence[int] | None = None) -> Iterator[Running]:
         more = ("--no-record", "--variant", "torch-fp32", "--set", "poll=0.1")
-        with ours(self.home, *(models or ("banking",)), workers=workers, more=more) as running:
+        with ours(self.home, *(models or ("banking",)), workers=workers, cores=cores, more=more) as running:
             yield running
 
     def crowd(self, running: Running, **more: Any) -> Crowd:
@@ -249,7 +252,7 @@ def kills(ground: Ground, options: Any) -> dict[str, Any]:
             end = time.monotonic() + whole
             while time.monotonic() + every < end:
                 time.sleep(every)
-                alive = workers_of(running)
+                alive = running.workers()
                 if alive:
                     os.kill(draw.choice(alive), signal.SIGKILL)
                     killed += 1
@@ -258,19 +261,6 @@ def kills(ground: Ground, options: Any) -> dict[str, Any]:
         deaths = _metric(running, "tunewheel_worker_deaths_total")
     met = not told["wrong"] and not told["errors"] and killed > 0 and deaths == killed
     return {"kills": killed, "deaths_seen": int(deaths), **told, "met": met}
-
-
-def workers_of(running: Running) -> list[int]:
-    """The service's worker processes."""
-    found = []
-    for pid in descendants(running.pid):
-        try:
-            line = Path(f"/proc/{pid}/cmdline").read_bytes()
-        except OSError:
-            continue
-        if b"tunewheel.serving.worker" in line:
-            found.append(pid)
-    return found
 
 
 def _metric(running: Running, name: str) -> float:
@@ -313,103 +303,43 @@ def hostile(ground: Ground, options: Any) -> dict[str, Any]:
     }
 
 
-def thrown(port: int, number: int) -> int:
-    """Send one hostile request; its status, 0 where the connection was closed instead."""
-    draw = random.Random(number)
-    method, path, headers, body = hostile_request(draw)
-    connection = HTTPConnection("127.0.0.1", port, timeout=60)
-    try:
-        connection.putrequest(method, path, skip_accept_encoding=True)
-        for name, value in headers.items():
-            connection.putheader(name, value)
-        connection.endheaders()
-        connection.send(body)
-        if draw.random() < 0.02 or headers["content-length"] == str(len(body) + 5):
-            return 0  # gone before the answer, or before the end of the body
-        return connection.getresponse().status
-    except (OSError, HTTPException):
-        return 0
-    finally:
-        connection.close()
-
-
-def hostile_request(draw: random.Random) -> tuple[str, str, dict[str, str], bytes]:
-    """Method, path, headers and body of one request that is wrong in one way or several."""
-    good = json.dumps({"texts": ["my card was swallowed", "昨天被扣了两次款"]}, ensure_ascii=False).encode()
-    deep = draw.choice([20, 1000, 100_000])
-    bodies: list[Callable[[], bytes]] = [
-        lambda: draw.randbytes(draw.randrange(2000)),
-        lambda: good[: draw.randrange(len(good))],
-        lambda: _flipped(good, draw),
-        lambda: b"[" * deep + b"]" * deep,
-        lambda: b'{"rows": [{"text": ' + b'{"a":' * deep + b"1" + b"}" * deep + b"}]}",
-        lambda: json.dumps(
-            {"texts": [draw.choice([None, 1, [], {}, True, 1e308, "\ud800", "\x00", "a" * 200_000])]}
-        ).encode(),
-        lambda: json.dumps({"texts": ["a"] * draw.choice([0, 257, 5000])}).encode(),
-        lambda: json.dumps(
-            {"text": draw.choice(["", " ", "\u202e" * 50, "e\u0301" * 3000, "𠮷" * 500, "\n" * 999])}
-        ).encode(),
-        lambda: b'{"text": "a", "timeout": ' + draw.choice([b"-1", b"0", b"1e999", b"NaN", b'"x"', b"[]"]) + b"}",
-        lambda: b'{"text": "a", "text": "b", "texts": []}',
-        lambda: b'{"text": ' + b"9" * draw.choice([10, 5000, 100_000]) + b"}",
-        lambda: json.dumps(
-            {"rows": [{draw.choice(["", "text", "\x00", "__class__"]): draw.choice(["a", 1, None])}]}
-        ).encode(),
-        lambda: b"\xef\xbb\xbf" + good,
-        lambda: good.decode().encode("utf-16"),
-        lambda: b'{"text": "' + b"\\u0000" * 100 + b'"}',
-        lambda: b"",
-    ]
-    body = draw.choice(bodies)()
-    paths = ["/v1/models/banking/predict"] * 8 + [
-        "/v1/models/banking/stream",
-        "/v1/models/%00/predict",
-        "/v1/models/a%2fb/predict",
-    ]
-    kinds = ["application/json"] * 8 + ["text/plain", "application/json; charset=utf-16", "multipart/form-data"]
-    headers = {"content-type": draw.choice(kinds), "content-length": str(len(body))}
-    if draw.random() < 0.1:
-        headers["content-length"] = draw.choice(["-1", "x", str(len(body) + 5), "9" * 30])
-    if draw.random() < 0.1:
-        headers["idempotency-key"] = draw.choice(["", "k", "k" * 300, "\xff"])
-    if draw.random() < 0.05:
-        headers["authorization"] = draw.choice(["Bearer", "Bearer " + "x" * 5000, "Basic YTpi"])
-    return draw.choice(["POST"] * 12 + ["PUT", "GET"]), draw.choice(paths), headers, body
-
-
-def _flipped(body: bytes, draw: random.Random) -> bytes:
-    made = bytearray(body)
-    for _ in range(draw.randrange(1, 6)):
-        made[draw.randrange(len(made))] ^= 1 << draw.randrange(8)
-    return bytes(made)
-
-
 def soak(ground: Ground, options: Any) -> dict[str, Any]:
-    """Steady load: memory by the hour, and the latency of the last fifth over that of the second."""
+    """Steady load: what memory grows by in the last four fifths, and the latency of the last fifth over the second."""
     minutes = 0.5 if options.quick else options.minutes
-    with ground.served() as running:
+    with ground.served(cores=options.server_cores) as running:
         crowd = ground.crowd(running, pause=0.05)
-        memory: list[tuple[float, float]] = []
+        memory: list[tuple[float, dict[str, Memory]]] = []
         with crowd.asking(2):
             start = time.monotonic()
             while time.monotonic() - start < 60 * minutes:
                 time.sleep(5)
-                memory.append((time.monotonic() - start, running.memory() / 2**20))
+                memory.append((time.monotonic() - start, running.memories()))
+                if len(memory) % 12 == 0:
+                    own = {name: f"{one.own / MIB:.1f}" for name, one in memory[-1][1].items()}
+                    print(f"  {memory[-1][0] / 60:4.1f} min {own}", file=sys.stderr, flush=True)
         told = crowd.told()
     settled = memory[len(memory) // 5 :]
+    grown = growth(settled, lambda held: sum(one.proportional for one in held.values()))
+    own = {name: growth(settled, lambda held, name=name: held[name].own) for name in settled[-1][1]}
     fifths = [[took for at, took in crowd.took if n <= 5 * (at - start) / (60 * minutes) < n + 1] for n in range(5)]
     early, late = statistics.median(fifths[1]), statistics.median(fifths[4])
-    grown = slope(settled) * (settled[-1][0] - settled[0][0])
     met = not told["wrong"] and not told["errors"] and grown < allowed(options) and late < 1.5 * early
     return {
         "minutes": minutes,
         **told,
-        "memory_mib": round(settled[-1][1]),
+        "memory_mib": round(sum(one.proportional for one in settled[-1][1].values()) / MIB),
         "grown_mib": round(grown, 1),
+        "own_mib": {name: round(one.own / MIB) for name, one in settled[-1][1].items()},
+        "own_grown_mib": {name: round(each, 1) for name, each in own.items()},
         "p50_ms": [round(1000 * early, 1), round(1000 * late, 1)],
         "met": met,
     }
+
+
+def growth(samples: Sequence[tuple[float, dict[str, Memory]]], held: Callable[..., float]) -> float:
+    """MiB by which memory grew, along the line through all samples: one peak is no growth."""
+    points = [(at, held(memory) / MIB) for at, memory in samples]
+    return slope(points) * (points[-1][0] - points[0][0])
 
 
 def allowed(options: Any) -> float:
@@ -426,7 +356,7 @@ def slope(points: Sequence[tuple[float, float]]) -> float:
     return statistics.linear_regression(*zip(*points, strict=True)).slope
 
 
-PARTS = {"parity": parity, "swaps": swaps, "kills": kills, "hostile": hostile, "soak": soak}
+PARTS = {"parity": parity, "swaps": swaps, "kills": kills, "hostile": hostile, "shadow": shadow, "soak": soak}
 
 
 def main() -> None:
@@ -434,6 +364,8 @@ def main() -> None:
     parser = arguments(__doc__ or "")
     parser.add_argument("--parts", nargs="+", choices=list(PARTS), default=list(PARTS))
     parser.add_argument("--minutes", type=float, default=30.0, help="of the soak")
+    parser.add_argument("--server-cores", type=int, nargs="+", help="of the service in soak and shadow; all by default")
+    parser.add_argument("--load-core", type=int, help="of the generator in shadow; any by default")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that no server outlives it
     failed = False

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from common import need
 
@@ -41,7 +41,22 @@ class Running:
 
     def memory(self) -> int:
         """Bytes of its processes together: each page by its share of those that hold it."""
-        return sum(proportional(pid) for pid in descendants(self.pid))
+        return sum(one.proportional for one in self.memories().values())
+
+    def memories(self) -> dict[str, Memory]:
+        """What each of its processes holds."""
+        workers = {pid: f"worker {number}" for number, pid in enumerate(self.workers(), 1)}
+        names = {self.pid: "front", **workers}
+        return {names.get(pid, f"process {pid}"): memory_of(pid) for pid in descendants(self.pid)}
+
+    def workers(self) -> list[int]:
+        """Our service's worker processes, the oldest first; a server of the field has none by this name."""
+        found = []
+        for pid in sorted(descendants(self.pid)):
+            with suppress(OSError):
+                if b"tunewheel.serving.worker" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                    found.append(pid)
+        return found
 
 
 def texts_of(data: Path, task: str, count: int, longest: int = 8) -> list[str]:
@@ -151,12 +166,25 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
-def proportional(pid: int) -> int:
+class Memory(NamedTuple):
+    """Bytes of one process.
+
+    ``proportional`` counts each page by its share of the processes that hold it, so it moves where a process elsewhere
+    that holds the same file begins or ends; ``own`` is what no file stands behind, and moves by the process alone.
+    """
+
+    proportional: int
+    own: int
+
+
+def memory_of(pid: int) -> Memory:
+    """What a process holds; nothing where it is no more."""
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     except OSError:
-        return 0
-    return sum(int(line.split()[1]) << 10 for line in lines if line.startswith("Pss:"))
+        return Memory(0, 0)
+    held = {line.split(":")[0]: int(line.split()[1]) << 10 for line in lines[1:]}
+    return Memory(held["Pss"], held["Anonymous"])
 
 
 @contextmanager

@@ -92,6 +92,22 @@ def test_a_shadow_answers_copies_that_are_recorded_and_never_given(shop, puppets
     assert {one.label for one in live} == {"a-0"} and {one.label for one in shadows} == {"b-0"}
 
 
+def test_a_running_service_takes_up_rollouts_and_writes_its_counts_by_itself(shop, puppets):
+    """Nobody calls `refresh` in a service but its own watch."""
+    puppets()
+
+    async def work(running: Running):
+        started(shop)
+        await until(lambda: running.told("shadow"))
+        await ask(running, "card")
+        await until(lambda: figures(shop).candidate.counts.answered == 1)
+        with shop.workspace.begin() as connection:
+            move(connection, find_active(connection, ["tickets"])["tickets"], "rolled back", "to show")
+        await until(lambda: not running.service.trials._shadows)
+
+    serve(work, shop.workspace, "tickets", workers=1)
+
+
 def test_shadows_wait_in_a_bounded_queue_and_take_nothing_from_the_champion(shop, puppets):
     puppets(b="slow")
     started(shop)

@@ -106,7 +106,7 @@ def test_a_version_that_does_not_load_never_takes_over(shop, tmp_path):
 
 
 def test_a_version_that_fails_its_probes_never_takes_over(shop, monkeypatch):
-    import tunewheel.serving.versions as module
+    import tunewheel.serving.probes as module
 
     real = module.wrong_with
     monkeypatch.setattr(module, "wrong_with", lambda found, *more: "b!" if "b-" in str(found) else real(found, *more))
@@ -216,11 +216,11 @@ def test_a_row_that_raises_hurts_itself_alone(shop, poisoned, text, error):
 
 def test_a_row_that_kills_its_worker_hurts_itself_alone(shop, poisoned):
     async def work(running: Running):
-        every = [running.service.predict("tickets", [row], timeout=9) for row in TEXTS * 3]
-        every.insert(4, running.service.predict("tickets", [{"text": "die"}], timeout=9))
+        every = [running.service.predict("tickets", [row], timeout=60) for row in TEXTS * 3]
+        every.insert(4, running.service.predict("tickets", [{"text": "die"}], timeout=60))
         return await asyncio.gather(*every, return_exceptions=True)
 
-    answers = serve(work, shop.workspace, "tickets", workers=2)
+    answers = serve(work, shop.workspace, "tickets", workers=2, limits=Limits(timeout=60))
     assert isinstance(answers.pop(4), WorkerDied)
     assert all(marks(one) == {"a"} for one in answers)
 

@@ -14,6 +14,7 @@ from serving.conftest import Running, serve
 from tunewheel.serving import fleet, versions
 from tunewheel.serving.errors import Busy, Draining, ServiceError, TimedOut, WorkerDied
 from tunewheel.serving.service import Service
+from tunewheel.serving.waiting import estimated
 from tunewheel.serving.worker import AHEAD
 from tunewheel.store import ArtifactError, StoreError
 
@@ -348,7 +349,7 @@ def test_a_worker_that_is_stuck_is_replaced(shop, puppets):
     puppets()
 
     async def work(running: Running):
-        running.service._patience = 0.5
+        running.service._scheduler.patience = 0.5
         with pytest.raises(WorkerDied):  # it is tried again, alone, and sticks again
             await running.service.predict("tickets", [{"text": "hang"}])
         return label(await running.service.predict("tickets", CARD)), len(running.told("worker_died"))
@@ -371,7 +372,8 @@ def test_a_worker_that_still_loads_does_not_count_for_what_can_be_answered_in_ti
         ahead.cancel()
         return busy.value.retry_after
 
-    assert serve(work, shop.workspace, "tickets", workers=2) == pytest.approx(1.0)
+    # Three seconds ahead of it and its own, of which it would wait two.
+    assert serve(work, shop.workspace, "tickets", workers=2) == pytest.approx(1 + estimated(CARD[0]) / 10)
 
 
 # Streams
@@ -466,7 +468,7 @@ def test_a_stream_that_hangs_is_given_up_and_its_worker_replaced(shop, puppets, 
     puppets()
 
     async def work(running: Running):
-        running.service._patience = 0.5
+        running.service._scheduler.patience = 0.5
         with pytest.raises(error):
             await read(running, text, timeout=0.5)
         return await read(running, "1"), len(running.told("worker_died"))

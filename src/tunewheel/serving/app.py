@@ -31,6 +31,9 @@ from tunewheel.serving.streams import Events, Pieces
 from tunewheel.serving.trials import Asker
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from tunewheel.feedback.given import Received
     from tunewheel.feedback.review import Queue
     from tunewheel.serving.fleet import Served
@@ -170,15 +173,8 @@ class _Paths:
         done["request"] = note.request
 
         def whole(text: str) -> None:
-            if self.recorder is not None and ids:
-                common: dict[str, Any] = {
-                    "name": name,
-                    "number": served.number,
-                    "variant": served.variant,
-                    "key": note.key,
-                }
-                took = time.perf_counter() - note.began
-                self.recorder.record(exchanges(ids, ask.rows, [{"text": text}], seconds=took, **common))
+            if ids:
+                self._record(served, ids, ask, [{"text": text}], note)
 
         told = _ascii({"x-tunewheel-version": served.ref})
         return Events(pieces, first, done, told, logs=self.logs, whole=whole)
@@ -287,18 +283,23 @@ class _Paths:
         return next((served for served in self.service.served() if served.name == name), None)
 
     async def _recorded(self, answered: Answered, ids: list[str], ask: Ask, note: Note) -> None:
-        """Hand over what was asked and answered, once the answer is on its way."""
+        """What a response does once it is sent."""
+        self._record(answered, ids, ask, answered.predictions, note, answered.vectors)
+
+    def _record(
+        self,
+        by: Answered | Served,
+        ids: list[str],
+        ask: Ask,
+        predictions: Sequence[Mapping[str, Any]],
+        note: Note,
+        vectors: npt.NDArray[np.float32] | None = None,
+    ) -> None:
+        """Hand over what was asked and answered."""
         assert self.recorder is not None
-        common: dict[str, Any] = {
-            "name": answered.name,
-            "number": answered.number,
-            "variant": answered.variant,
-            "key": note.key,
-        }
+        common: dict[str, Any] = {"name": by.name, "number": by.number, "variant": by.variant, "key": note.key}
         took = time.perf_counter() - note.began
-        self.recorder.record(
-            exchanges(ids, ask.rows, answered.predictions, vectors=answered.vectors, seconds=took, **common)
-        )
+        self.recorder.record(exchanges(ids, ask.rows, predictions, vectors=vectors, seconds=took, **common))
 
 
 def _asker(note: Note, headers: Mapping[bytes, bytes], ids: Sequence[str] | None) -> Asker:

@@ -145,7 +145,8 @@ class Hand:
     async def _over(self, patience: float) -> None:
         """Wait for the process to end; without its streams it should, and is killed where it does not."""
         try:
-            await asyncio.wait_for(self.process.wait(), patience)
+            async with asyncio.timeout(patience):
+                await self.process.wait()
         except TimeoutError:
             self.kill()
             await self.process.wait()

@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from tunewheel.serving.crew import Hand, LoadFailed
+
 if TYPE_CHECKING:
     from tunewheel.serving.fleet import Served
 
@@ -29,6 +31,29 @@ def probe_rows(task: str, *, writes: bool) -> list[dict[str, Any]]:
     if task == "matching":
         return [{"text": f"{first}\t{second}"} for first, second in zip(TEXTS[::2], TEXTS[1::2], strict=True)]
     return [{"text": text} for text in (TEXTS[::4] if writes else TEXTS)]
+
+
+async def opened(hand: Hand, served: Served) -> str:
+    """Load a version in a worker; the variant that it runs as there. Raises `LoadFailed`, or `WorkerLost`."""
+    export = None if served.export is None else str(served.export)
+    rows = probe_rows(served.task, writes=served.writes)
+    return await hand.load(served.ref, str(served.folder), variant=served.variant, export=export, rows=rows)
+
+
+async def probed(
+    hand: Hand, served: Served, before: Sequence[Mapping[str, Any]] | None = None
+) -> Sequence[Mapping[str, Any]]:
+    """A worker's answers to the probes, the same each of two times and as ``before``.
+
+    Raises `LoadFailed` where something is wrong with them, and `WorkerLost`.
+    """
+    rows = probe_rows(served.task, writes=served.writes)
+    for _ in range(2):
+        answers: list[dict[str, Any]] = (await hand.ask("predict", ref=served.ref, rows=rows))["answers"]
+        if wrong := wrong_with(answers, before, served):
+            raise LoadFailed(wrong)
+        before = answers
+    return answers
 
 
 def wrong_with(

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from tunewheel.serving.crew import Changes, Crew, Hand, WorkerLost
+from tunewheel.serving.crew import Changes, Crew
 from tunewheel.serving.errors import (
     BadRow,
     Draining,
@@ -21,11 +21,13 @@ from tunewheel.serving.errors import (
     WorkerDied,
 )
 from tunewheel.serving.fleet import Served, Target, targets_of
+from tunewheel.serving.generation import Generation
 from tunewheel.serving.recording import vectors_of
 from tunewheel.serving.requests import checked
+from tunewheel.serving.scheduler import Scheduler
 from tunewheel.serving.trials import NOBODY, Asker, Trials
 from tunewheel.serving.versions import Versions
-from tunewheel.serving.waiting import Item, Limits, Waiting, estimated
+from tunewheel.serving.waiting import Limits
 
 if TYPE_CHECKING:
     import numpy as np
@@ -90,7 +92,6 @@ class Service:
     ) -> None:
         self.poll, self.limits = poll, limits or Limits()
         self.targets: list[Target] = targets_of(models)
-        self.waiting = Waiting(self.limits)
         self._say = tell or (lambda event: None)
         self._changes = Changes()
         self._versions = Versions(
@@ -105,17 +106,19 @@ class Service:
         threads = max(1, cores // count)
         self._crew = Crew(count, self._versions.prepare, self._versions.gone, self._tell, threads=threads)
         self._versions.crew = self._crew
-        # A worker that says nothing for so long is stuck in something.
-        self._patience = 2 * self.limits.timeout + 10
+        patience = 2 * self.limits.timeout + 10
+        self._scheduler = Scheduler(self.limits, self._versions, self._crew, patience=patience, tell=self._tell)
+        self.waiting = self._scheduler.waiting
         self.trials = Trials(
             *(workspace, self._versions, variant),
             threads=threads,
-            patience=self._patience,
-            spare=lambda: not len(self.waiting) and any(not hand.busy for hand in self._crew.living),
+            patience=patience,
+            spare=self._scheduler.spare,
             tell=self._tell,
         )
-        self._tasks: set[asyncio.Task[Any]] = set()
-        self._draining = self._ended = False
+        self._scheduler.idle = self.trials.wake
+        self._watching: asyncio.Task[None] | None = None
+        self._draining = False
 
     async def start(self) -> None:
         """Load everything in every worker and have the probes answered; raises `ServiceError` where one is not."""
@@ -126,7 +129,7 @@ class Service:
         except BaseException:
             await self._crew.stop()
             raise
-        self._background(self._watch())
+        self._watching = asyncio.create_task(self._watch())
 
     @property
     def ready(self) -> bool:
@@ -187,33 +190,20 @@ class Service:
 
     async def _answered(self, served: Served, given: Sequence[Row], seconds: float) -> tuple[Answered, bool]:
         """One version's answer, and whether it was computed as one batch with nothing else in it."""
-        self._admit(served.name, len(given), seconds)
-        loop, start = asyncio.get_running_loop(), time.monotonic()
-        items = [
-            Item(served.ref, row, place, start + seconds, loop.create_future(), estimated(row))
-            for place, row in enumerate(given)
-        ]
+        self._admit(served.name, given, seconds)
+        start = time.monotonic()
         self._versions.enter(served.ref)
         try:
-            for item in items:
-                self.waiting.add(item)
-            self._dispatch()
-            async with asyncio.timeout(seconds):
-                answers = await asyncio.gather(*(item.answer for item in items))
-        except TimeoutError:
-            raise TimedOut(f"no answer within {seconds:g} s") from None
+            told = await self._scheduler.answered(served.ref, given, seconds)
         finally:
-            for item in items:
-                item.answer.cancel()
-                self.waiting.leave(item)
             self._versions.leave(served.ref)
-        queued = max(one.began for one in answers) - start
-        took = max(one.seconds for one in answers)
-        told = [one.answer for one in answers]
-        alone = len({one.began for one in answers}) == 1 and answers[0].size == len(items)
+        queued = max(one.began for one in told) - start
+        took = max(one.seconds for one in told)
+        alone = len({one.began for one in told}) == 1 and told[0].size == len(given)
+        answers = [one.answer for one in told]
         answered = Answered(
-            *(served.name, served.ref, served.number, served.variant, [one["prediction"] for one in told]),
-            *(vectors_of(told), max(0.0, queued), took),
+            *(served.name, served.ref, served.number, served.variant, [one["prediction"] for one in answers]),
+            *(vectors_of(answers), max(0.0, queued), took),
         )
         return answered, alone
 
@@ -231,31 +221,18 @@ class Service:
             raise BadRow(0, f"{name} answers all at once; ask for a prediction")
         served = self.trials.falls(served, [given], asker) or served
         seconds, side = self._seconds(timeout), self.trials.side(served)
-        self._admit(name, 1, seconds)
-        start = time.monotonic()
-        deadline = start + seconds
+        self._admit(name, [given], seconds)
+        generation = Generation(self._scheduler, served.ref, given, seconds)
         self._versions.enter(served.ref)
-        first = 0.0
         try:
-            for last in (False, True):
-                begun = False
-                hand = await self._held(served, given, deadline)
-                try:
-                    async with aclosing(self._pieces(hand, served, given, deadline)) as pieces:
-                        async for piece in pieces:
-                            first = first if begun else time.monotonic() - start
-                            begun = True
-                            yield piece
-                    self.trials.count(served, side, first)
-                    return
-                except WorkerLost:
-                    if self._ended:
-                        raise Draining("the service ended before the answer") from None
-                    if begun or last:
-                        raise WorkerDied("the process that was writing the answer died") from None
+            async with aclosing(generation.pieces()) as pieces:
+                async for piece in pieces:
+                    yield piece
         except (BadRow, WorkerDied, TimedOut):
             self.trials.count(served, side, None)
             raise
+        else:
+            self.trials.count(served, side, generation.first or 0.0)
         finally:
             self._versions.leave(served.ref)
 
@@ -274,152 +251,22 @@ class Service:
             self._versions.failure = Draining("the service was told to end while it was loading")
             self._changes.happened()
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._changes.until(lambda: not self._versions.asking), drain)
-        self._ended = True
-        for item in self.waiting.give_up():
-            _fail(item, Draining("the service ended before the answer"))
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+            async with asyncio.timeout(drain):
+                await self._changes.until(lambda: not self._versions.asking)
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
+        await self._scheduler.stop()
         await self._versions.stop()
         await self.trials.stop()
         await self._crew.stop()
 
-    # Work
-
-    def _dispatch(self) -> None:
-        """Give what waits to workers that have nothing to do."""
-        while (first := self.waiting.first) is not None:
-            free = [hand for hand in self._crew.living if not hand.busy]
-            if not free or self._ended:
-                return
-            left = self._company(first)
-            if left > 0:
-                asyncio.get_running_loop().call_later(left, self._dispatch)
-                return
-            given = 0
-            for position, hand in enumerate(free):
-                # Streams leave one worker to everything else, where there are several.
-                streams = sum(other.held for other in self._crew.living)
-                room = streams < max(1, len(self._crew.living) - 1)
-                batch = self.waiting.batch(hand.loaded, len(free) - position, holding=room)
-                if batch:
-                    given += 1
-                    hand.busy, hand.held = True, batch[0].holds
-                    self._versions.begin(batch[0].ref)
-                    if batch[0].holds:
-                        batch[0].answer.set_result(hand)
-                    else:
-                        self._background(self._work(hand, batch))
-            if not given:
-                return
-
-    def _company(self, first: Item) -> float:
-        """Seconds that the first item may yet wait for company."""
-        if not self.limits.delay or self.waiting.tokens >= self.limits.batch_tokens:
-            return 0.0
-        return first.since + self.limits.delay - time.monotonic()
-
-    def _idle(self, hand: Hand, ref: str) -> Callable[[], None]:
-        """What is to be done once a worker has finished what it did for a version."""
-
-        def idle() -> None:
-            hand.busy = hand.held = False
-            self._versions.end(ref)
-            self._dispatch()
-            self.trials.wake()
-
-        return idle
-
-    async def _work(self, hand: Hand, batch: list[Item]) -> None:
-        """Have one batch answered."""
-        ref, began = batch[0].ref, time.monotonic()
-        try:
-            asked = hand.ask("predict", ref=ref, rows=[item.row for item in batch])
-            reply = await asyncio.wait_for(asked, self._patience)
-        except (WorkerLost, TimeoutError) as error:
-            if isinstance(error, TimeoutError):
-                hand.kill()
-            self._retry(batch)
-        except asyncio.CancelledError:
-            for item in batch:
-                _fail(item, Draining("the service ended before the answer"))
-            raise
-        else:
-            self._settle(batch, reply, began)
-        finally:
-            self._idle(hand, ref)()
-
-    def _settle(self, batch: list[Item], reply: Mapping[str, Any], began: float) -> None:
-        """Give each item of a batch its answer."""
-        seconds, tokens = reply["seconds"], sum(item.tokens for item in batch)
-        for item, answer in zip(batch, reply["answers"], strict=True):
-            if "error" in answer:
-                _fail(item, BadRow(item.place, answer["error"]))
-            elif item.wanted:
-                item.answer.set_result(_Told(began, seconds, len(batch), answer))
-        self.waiting.took(tokens, time.monotonic() - began)
-        ref = batch[0].ref
-        self._tell("batch", model=ref.partition(":")[0], version=ref, size=len(batch), tokens=tokens, seconds=seconds)
-
-    def _retry(self, batch: list[Item]) -> None:
-        """Ask once more for what a dead worker was asked, each row alone: one of them may have killed it."""
-        for item in batch:
-            if item.tried:
-                _fail(item, WorkerDied("the process that was to answer died, and so did the next"))
-        self.waiting.again([item for item in batch if not item.tried and item.wanted])
-
-    async def _held(self, served: Served, row: Mapping[str, Any], deadline: float) -> Hand:
-        """A worker of one's own, as soon as one is free."""
-        item = Item(
-            served.ref, row, 0, deadline, asyncio.get_running_loop().create_future(), estimated(row), holds=True
-        )
-        self.waiting.add(item)
-        self._dispatch()
-        try:
-            async with asyncio.timeout(deadline - time.monotonic()):
-                hand: Hand = await asyncio.shield(item.answer)
-        except BaseException as error:
-            if item.answer.done() and not item.answer.cancelled() and item.answer.exception() is None:
-                self._idle(item.answer.result(), served.ref)()
-            item.answer.cancel()
-            self.waiting.leave(item)
-            if isinstance(error, TimeoutError):
-                raise TimedOut("no worker was free in time") from None
-            raise
-        return hand
-
-    async def _pieces(
-        self, hand: Hand, served: Served, row: Mapping[str, Any], deadline: float
-    ) -> AsyncGenerator[str, None]:
-        """What a worker writes; it is told what was read, and goes on writing a bounded way ahead of it."""
-        asked = hand.begin("stream", self._idle(hand, served.ref), ref=served.ref, row=row)
-        read = 0
-        try:
-            while True:
-                patience = self._patience if read else deadline - time.monotonic()
-                reply = await asyncio.wait_for(hand.next(asked), patience)
-                if "error" in reply:
-                    raise BadRow(0, reply["error"])
-                if "piece" not in reply:
-                    return
-                yield reply["piece"]
-                read += 1
-                if read % 32 == 0:
-                    hand.taken(asked, read)
-        except TimeoutError:
-            if not read:
-                raise TimedOut("not a word was written in time") from None
-            raise WorkerLost("it writes no more") from None
-        finally:
-            hand.stop(asked, self._patience)
-
     async def _watch(self) -> None:
-        """Follow the aliases for as long as the service runs, whatever befalls the database."""
+        """Follow aliases and rollouts for as long as the service runs, whatever befalls the database."""
         while True:
             await asyncio.sleep(self.poll)
             try:
-                await self._versions.refresh()
+                await self.refresh()
             except Exception as error:
                 self._tell("registry_away", reason=str(error) or type(error).__name__)
 
@@ -437,21 +284,19 @@ class Service:
 
         raise UnknownModel(f"no model {name!r} is served; {suggest(name, current, 'models')}")
 
-    def _admit(self, name: str, rows: int, seconds: float) -> None:
+    def _admit(self, name: str, rows: Sequence[Row], seconds: float) -> None:
         """Raise `Busy`, and tell it, where so much waits that these would not be answered in time."""
         try:
-            self.waiting.check(rows, seconds, sum(bool(hand.loaded) for hand in self._crew.living))
+            self._scheduler.check(rows, seconds)
         except ServiceError:
             self._tell("shed", model=name)
             raise
 
+    def _dispatch(self) -> None:
+        self._scheduler.dispatch()
+
     def _seconds(self, timeout: float | None) -> float:
         return self.limits.timeout if timeout is None else min(timeout, self.limits.timeout)
-
-    def _background(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.ensure_future(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
     def _tell(self, kind: str, **fields: Any) -> None:
         """Tell metrics and logs, which are never in the way of an answer."""
@@ -459,17 +304,3 @@ class Service:
             self._say(Event(kind, fields | {"waiting": len(self.waiting)}))
         except Exception:
             logging.getLogger(__name__).exception("what was told of %s was not heard", kind)
-
-
-class _Told(NamedTuple):
-    """One row's answer, and the batch it came of: when that began, how long it took and how many rows it had."""
-
-    began: float
-    seconds: float
-    size: int
-    answer: Mapping[str, Any]
-
-
-def _fail(item: Item, error: ServiceError) -> None:
-    if item.wanted:
-        item.answer.set_exception(error)

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from tunewheel.feedback.rollout.figures import same_answer
 from tunewheel.feedback.rollout.record import Side
-from tunewheel.serving.crew import Changes, Crew, Hand, LoadFailed, Tell, WorkerLost
+from tunewheel.serving.crew import Changes, Crew, Hand, Tell, WorkerLost
 from tunewheel.serving.fleet import Served, Target, settled
-from tunewheel.serving.probes import probe_rows, wrong_with
+from tunewheel.serving.probes import opened, probed
 from tunewheel.serving.tally import Tally
 from tunewheel.serving.waiting import estimated
 
@@ -124,7 +124,6 @@ class Shadow:
             self._tokens -= sum(map(estimated, copy.rows))
             assert hand is not None
             try:
-                # `wait_for` of Python 3.11 forgets that it was cancelled where an answer comes in the same moment.
                 async with asyncio.timeout(self.patience):
                     reply = await hand.ask("predict", ref=self.ref, rows=list(copy.rows))
             except WorkerLost:
@@ -162,16 +161,8 @@ class Shadow:
                 served = self._served
                 if served is None:
                     served = await asyncio.to_thread(settled, self._target, self.workspace, self._variant)
-                rows = probe_rows(served.task, writes=served.writes)
-                export = None if served.export is None else str(served.export)
-                how: dict[str, Any] = {"variant": served.variant, "export": export, "rows": rows}
-                variant = await hand.load(self.ref, str(served.folder), **how)
-                before: Sequence[Mapping[str, Any]] | None = None
-                for _ in range(2):
-                    answers = (await hand.ask("predict", ref=self.ref, rows=rows))["answers"]
-                    if wrong := wrong_with(answers, before, served):
-                        raise LoadFailed(wrong)
-                    before = answers
+                variant = await opened(hand, served)
+                await probed(hand, served)
         except WorkerLost:
             return
         except TimeoutError:

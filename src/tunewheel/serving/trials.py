@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -63,6 +64,7 @@ class Trials:
         self._workspace, self._versions, self._variant = workspace, versions, variant
         self._how: dict[str, Any] = {"threads": threads, "patience": patience, "spare": spare, "tell": tell}
         self._shadows: dict[str, Shadow] = {}
+        self._following = asyncio.Lock()
 
     def get(self, name: str) -> Rollout | None:
         """What is being rolled out of a model."""
@@ -115,6 +117,10 @@ class Trials:
 
     async def follow(self) -> None:
         """Have a shadow for each rollout in its shadow stage, and no other; write what was counted."""
+        async with self._following:
+            await self._follow()
+
+    async def _follow(self) -> None:
         live = [one for name in self._versions.rollouts if (one := self.get(name)) is not None]
         for rollout in live:
             if rollout.stage == "share" and (reason := self._versions.unable.get(rollout.id)):
@@ -137,7 +143,8 @@ class Trials:
             await self.tally.write(self._workspace)
 
     async def _end(self, name: str) -> None:
-        await self._shadows.pop(name).stop()
+        await self._shadows[name].stop()
+        del self._shadows[name]
 
     def _refused(self, rollout: Rollout) -> bool:
         return Side(rollout.id, "shadow", rollout.candidate) in self.tally.refused

@@ -14,7 +14,7 @@ from tunewheel.registry.names import CHAMPION
 from tunewheel.serving.crew import Changes, Crew, Hand, LoadFailed, Tell, WorkerLost
 from tunewheel.serving.errors import ServiceError
 from tunewheel.serving.fleet import Served, Standing, Target, settled, standing
-from tunewheel.serving.probes import probe_rows, wrong_with
+from tunewheel.serving.probes import opened, probed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -145,7 +145,7 @@ class Versions:
         try:
             async with asyncio.timeout(LOADING):
                 await self._opened(hand, served)
-                answers = await self._probe(hand, served)
+                answers = await probed(hand, served, self._probed.get(ref))
         except asyncio.CancelledError:  # it is wanted no more; what is being loaded is unloaded after
             hand.drop(ref)
             raise
@@ -167,22 +167,9 @@ class Versions:
         """Load a version; all workers answer as the variant that the first one finds fastest."""
         async with self._choosing if served.variant == "auto" else nullcontext():
             asked = self.wanted.get(served.ref, served)
-            export = None if asked.export is None else str(asked.export)
-            rows = probe_rows(served.task, writes=served.writes)
-            how: dict[str, Any] = {"variant": asked.variant, "export": export, "rows": rows}
-            variant = await hand.load(served.ref, str(served.folder), **how)
+            variant = await opened(hand, asked)
             if asked.variant == "auto" and served.ref in self.wanted:  # unless it was let go meanwhile
                 self.wanted[served.ref] = replace(asked, variant=variant)
-
-    async def _probe(self, hand: Hand, served: Served) -> Sequence[Mapping[str, Any]]:
-        rows = probe_rows(served.task, writes=served.writes)
-        before = self._probed.get(served.ref)
-        for _ in range(2):
-            answers: list[dict[str, Any]] = (await hand.ask("predict", ref=served.ref, rows=rows))["answers"]
-            if wrong := wrong_with(answers, before, served):
-                raise LoadFailed(wrong)
-            before = answers
-        return answers
 
     def holding(self, refs: set[str]) -> list[Hand]:
         """The workers that live and hold these versions."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -70,7 +71,8 @@ class Waiting:
     """Items in the order they came.
 
     A batch holds one version's items, and where several workers are free, each gets its share of what waits. An item
-    counts until it is taken or given up; one whose time is over is never taken.
+    counts until it is taken or given up. One whose time is over is never taken, nor is one that cannot be answered in
+    time while others wait; and none joins a batch that would make another one late.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -95,13 +97,29 @@ class Waiting:
         """Tokens a second of one worker, over its last ten batches or so."""
         return self._measured[0] / self._measured[1]
 
-    def check(self, rows: int, timeout: float, workers: int) -> None:
-        """Raise `Busy` where ``rows`` more are too many, or could not be answered within ``timeout`` anyway."""
-        ahead = self.tokens / (self.speed * max(1, workers))
-        if self._count and self._count + rows > self.limits.waiting:
-            raise Busy(max(0.1, ahead / 2))  # by then half the queue is free, so not all come back to a full one
-        if ahead > timeout:
-            raise Busy(max(0.1, ahead - timeout))
+    def check(self, tokens: Sequence[int], timeout: float, workers: int, *, at_work: float = 0.0) -> None:
+        """Raise `Busy` where rows of so many ``tokens`` are too many, or would not be answered within ``timeout``.
+
+        Args:
+            tokens: of each row, `estimated`.
+            timeout: seconds.
+            workers: how many answer.
+            at_work: seconds that they have yet to do of what they were given, together.
+        """
+        at_once = self.speed * max(1, workers)
+        waits = self.tokens / at_once
+        ahead = waits + at_work / max(1, workers)
+        if self._count and self._count + len(tokens) > self.limits.waiting:
+            raise Busy(max(0.1, waits / 2))  # by then half the queue is free, so not all come back to a full one
+        # It is answered when its batch is, and where others wait there will be some behind it to fill that.
+        own = max(sum(tokens) / at_once, self._longest if self._count else 0.0)
+        if ahead and ahead + own > timeout:
+            raise Busy(max(0.1, ahead + own - timeout))
+
+    @property
+    def _longest(self) -> float:
+        """Seconds that a full batch takes."""
+        return min(self.limits.batch_seconds, self.limits.batch_tokens / self.speed)
 
     def add(self, item: Item) -> None:
         """Let an item wait at the end."""
@@ -134,7 +152,7 @@ class Waiting:
         budget = min(self.limits.batch_tokens, within, -(-self.tokens // max(1, free)))
         taken: list[Item] = []
         kept: list[Item] = []
-        size = 0
+        size, now, soonest = 0, time.monotonic(), math.inf
         while self._items:
             item = self._items.popleft()
             if not item.queued:
@@ -143,17 +161,24 @@ class Waiting:
                 kept.append(item)
                 continue
             alone = item.tried or item.holds
-            fits = not taken or (item.ref == taken[0].ref and size + item.tokens <= budget and not alone)
+            done = now + (size + item.tokens) / self.speed
+            fits = not taken or (
+                item.ref == taken[0].ref
+                and size + item.tokens <= budget
+                and done <= min(soonest, item.deadline)
+                and not alone
+            )
             if item.ref not in loaded or not fits:
                 kept.append(item)
                 if taken and item.ref == taken[0].ref:
                     break  # order among one version's items stays
                 continue
             self.leave(item)
-            if not item.wanted or item.deadline <= time.monotonic():
+            late = not taken and not item.holds and done > item.deadline and self._count > 0
+            if not item.wanted or item.deadline <= now or late:
                 continue
             taken.append(item)
-            size += item.tokens
+            size, soonest = size + item.tokens, min(soonest, item.deadline)
             if alone:
                 break
         self._items.extendleft(reversed(kept))
