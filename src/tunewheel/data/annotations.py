@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, get_args
 
-from tunewheel.data.infer import from_cell
+from tunewheel.data.columns import from_cell
 from tunewheel.data.names import STARTS
 
 ENDS = ("end", "end_offset", "end_position", "end_char", "stop")

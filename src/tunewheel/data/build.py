@@ -15,11 +15,12 @@ from typing import Any
 
 from tunewheel.data import arrow, classes
 from tunewheel.data.annotations import Ends, Evidence, check_ends, entities_of
+from tunewheel.data.columns import Columns
 from tunewheel.data.deal import Dealer
 from tunewheel.data.divide import UNLABELLED, Divider, oddities
 from tunewheel.data.exchanges import Exchanges, exchanges
 from tunewheel.data.gather import Seen
-from tunewheel.data.infer import PLAIN, Columns, Schema, Target, infer
+from tunewheel.data.infer import PLAIN, Schema, Target, infer
 from tunewheel.data.inherit import Heritage
 from tunewheel.data.manifest import Manifest, Source
 from tunewheel.data.names import DOCUMENT, GROUP, IDS

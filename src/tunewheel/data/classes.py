@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tunewheel.data.infer import is_missing
+from tunewheel.data.columns import is_missing
 from tunewheel.data.problems import DataError
 from tunewheel.data.readers.names import CLASS_LISTS
 from tunewheel.data.readers.text import inspect

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tunewheel.data.infer import Prompt, from_cell, is_missing
+from tunewheel.data.columns import from_cell, is_missing
+from tunewheel.data.infer import Prompt
 from tunewheel.data.problems import show
 from tunewheel.data.rows import encodable
 

@@ -5,18 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tunewheel.data.columns import Columns, from_cell, is_missing
 from tunewheel.data.conversation import Message, Unsaid, asked, rendered, written
-from tunewheel.data.infer import (
-    GENERATION,
-    Columns,
-    Prompt,
-    Schema,
-    Target,
-    check_named,
-    from_cell,
-    is_missing,
-    shapes_of,
-)
+from tunewheel.data.infer import GENERATION, Prompt, Schema, Target, check_named, shapes_of
 from tunewheel.data.names import (
     ANSWERS,
     CONTEXTS,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tunewheel.data.infer import PLAIN, TARGETS, Columns, Schema, check_named, paired, text_column
+from tunewheel.data.columns import Columns
+from tunewheel.data.infer import PLAIN, TARGETS, Schema, check_named, paired, text_column
 from tunewheel.data.names import GROUP, IDS
 from tunewheel.data.pairs import named_pair
 from tunewheel.data.problems import DataError, Problem

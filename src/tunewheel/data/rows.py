@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 from tunewheel.data.annotations import Ends, Mention, entities_of, mention
 from tunewheel.data.classes import Classes
-from tunewheel.data.infer import TARGETS, Schema, from_cell, is_missing
+from tunewheel.data.columns import from_cell, is_missing
+from tunewheel.data.infer import TARGETS, Schema
 from tunewheel.data.pairs import join_pair
 from tunewheel.data.problems import Problem, Problems, listed, nearest, show
 from tunewheel.data.readers.base import Record

@@ -13,9 +13,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any, Literal, Protocol
 
+from tunewheel.data.columns import Columns
 from tunewheel.data.conversation import Unsaid, asked, rendered
 from tunewheel.data.exchanges import prompt_columns
-from tunewheel.data.infer import Columns
 from tunewheel.data.names import TEXTS
 from tunewheel.data.pairs import join_pair, named_pair, pair_of
 from tunewheel.data.problems import DataError, Problem, show

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
-from tunewheel.data.infer import is_missing
+from tunewheel.data.columns import is_missing
 from tunewheel.data.problems import DataError, Problem, show
 
 _EARLIEST, _LATEST = datetime(1900, 1, 1, tzinfo=UTC).timestamp(), datetime(2200, 1, 1, tzinfo=UTC).timestamp()
