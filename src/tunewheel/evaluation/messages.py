@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tunewheel.pages.shell import Lang
+from tunewheel.pages import Lang, Messages
 
 METRICS: dict[str, tuple[str, str]] = {
     "accuracy": ("accuracy", "准确率"),
@@ -207,6 +207,7 @@ TEXT: dict[str, tuple[str, str]] = {
     ),
     "sampling": ("resamples, seed", "重采样次数、随机种子"),
 }
+message = Messages(TEXT)
 
 
 def metric_name(metric: str, lang: Lang = "en", own: Mapping[str, tuple[str, str]] | None = None) -> str:
@@ -217,15 +218,6 @@ def metric_name(metric: str, lang: Lang = "en", own: Mapping[str, tuple[str, str
     """
     names = (own or {}).get(metric) or METRICS.get(metric)
     return names[lang == "zh"] if names else metric.replace("_", " ")
-
-
-def message(key: str, lang: Lang, **values: object) -> str:
-    """The text for ``key``, its braces filled.
-
-    >>> message("rows", "zh", n=3)
-    '3 条样本'
-    """
-    return TEXT[key][lang == "zh"].format(**values)
 
 
 def slice_name(name: str, value: str, lang: Lang) -> tuple[str, str]:

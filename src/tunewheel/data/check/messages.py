@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from tunewheel.data.check.findings import Finding
-from tunewheel.pages.shell import Lang
+from tunewheel.pages import Lang, Messages
 
 
 class Says(NamedTuple):
@@ -330,11 +330,7 @@ TEXT: dict[str, tuple[str, str]] = {
     "sampling": ("sample, seed", "抽样数、种子"),
     "created": ("created", "生成时间"),
 }
-
-
-def message(key: str, lang: Lang, **values: object) -> str:
-    """A sentence of the page in its language."""
-    return TEXT[key][lang == "zh"].format(**values)
+message = Messages(TEXT)
 
 
 def families(names: Sequence[str], lang: Lang) -> str:

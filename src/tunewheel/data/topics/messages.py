@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tunewheel.data.topics.topics import DOUBTFUL, STABLE
-from tunewheel.pages.shell import Lang
+from tunewheel.pages import Messages
 
 TEXT: dict[str, tuple[str, str]] = {
     "title": ("Topics in {data}", "{data} 中的主题"),
@@ -58,11 +58,7 @@ TEXT: dict[str, tuple[str, str]] = {
     "sampling": ("texts that topics were made of, seed", "用于聚类的文本数、种子"),
     "created": ("created", "生成时间"),
 }
-
-
-def message(key: str, lang: Lang, **values: object) -> str:
-    """A sentence in its language."""
-    return TEXT[key][lang == "zh"].format(**values)
+message = Messages(TEXT)
 
 
 def standing(stability: float) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tunewheel.pages.shell import Lang
+from tunewheel.pages import Lang, Messages
 
 TEXT: dict[str, tuple[str, str]] = {
     "title": ("Drift of {ref}", "{ref} 的漂移"),
@@ -107,11 +107,7 @@ TEXT: dict[str, tuple[str, str]] = {
     "mixed": ("mixed", "混合"),
     "other": ("other", "其他"),
 }
-
-
-def message(key: str, lang: Lang, **values: object) -> str:
-    """A sentence in its language."""
-    return TEXT[key][lang == "zh"].format(**values)
+message = Messages(TEXT)
 
 
 def said_reference(reference: str, lang: Lang) -> str:

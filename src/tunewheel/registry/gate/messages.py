@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tunewheel.evaluation.messages import slice_name
-from tunewheel.pages import Lang
+from tunewheel.pages import Lang, Messages
 from tunewheel.registry.gate.nouns import Check, Decision
 
 TEXT: dict[str, tuple[str, str]] = {
@@ -95,15 +95,11 @@ TEXT: dict[str, tuple[str, str]] = {
     "not looked at": ("not looked at: {what}", "未检查：{what}"),
     "self title": ("The gate on trial: {champion}, {rows} test rows", "准入门自检：{champion}，{rows} 行测试数据"),
 }
+message = Messages(TEXT)
 
 
 _NAMED = 4
 """Checks that a verdict's reason names."""
-
-
-def message(key: str, lang: Lang, **values: object) -> str:
-    """A sentence in its language."""
-    return TEXT[key][lang == "zh"].format(**values)
 
 
 def points(share: float) -> str:

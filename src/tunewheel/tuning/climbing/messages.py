@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tunewheel.evaluation.intervals import SMALL
 from tunewheel.evaluation.messages import metric_name
-from tunewheel.pages.shell import Lang
+from tunewheel.pages import Lang, Messages
 from tunewheel.tasks import Task
 from tunewheel.tuning.climbing.advice import MARGIN, Advice, Rung
 from tunewheel.tuning.climbing.curve import POINTS, Curve
@@ -119,15 +119,7 @@ TEXT: dict[str, tuple[str, str]] = {
     "fit": ("fit", "拟合"),
     "band": ("95 % band", "95% 色带"),
 }
-
-
-def message(key: str, lang: Lang, **values: object) -> str:
-    """The text for ``key``, its braces filled.
-
-    >>> message("rows", "zh")
-    '标注样本数'
-    """
-    return TEXT[key][lang == "zh"].format(**values)
+message = Messages(TEXT)
 
 
 def metric(task: Task, lang: Lang) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tunewheel.evaluation.messages import metric_name
-from tunewheel.pages import Lang
+from tunewheel.pages import Lang, Messages
 
 if TYPE_CHECKING:
     from tunewheel.tuning.search.result import Tuned
@@ -78,15 +78,7 @@ TEXT: dict[str, tuple[str, str]] = {
     "time": ("time", "用时"),
     "seconds": ("{n} s", "{n} 秒"),
 }
-
-
-def message(key: str, lang: Lang, **values: object) -> str:
-    """The text for ``key``, its braces filled.
-
-    >>> message("seed", "zh", seed=14)
-    '种子 14'
-    """
-    return TEXT[key][lang == "zh"].format(**values)
+message = Messages(TEXT)
 
 
 def verdict_line(tuned: Tuned, lang: Lang) -> str:
