@@ -68,13 +68,14 @@ class Scheduler:
                 self.waiting.add(item)
             self.dispatch()
             async with asyncio.timeout(seconds):
-                return await asyncio.gather(*(item.answer for item in items))
+                told: list[Told] = await asyncio.gather(*(item.answer for item in items))
         except TimeoutError:
             raise TimedOut(f"no answer within {seconds:g} s") from None
         finally:
             for item in items:
                 item.answer.cancel()
                 self.waiting.leave(item)
+        return told
 
     async def held(self, ref: str, row: Mapping[str, Any], deadline: float) -> Hand:
         """A worker of one's own, as soon as one is free; `free` gives it back. Raises `TimedOut` or `Draining`."""
