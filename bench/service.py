@@ -309,11 +309,13 @@ def soak(ground: Ground, options: Any) -> dict[str, Any]:
     with ground.served(cores=options.server_cores) as running:
         crowd = ground.crowd(running, pause=0.05)
         memory: list[tuple[float, dict[str, Memory]]] = []
+        kept: list[float] = []
         with crowd.asking(2):
             start = time.monotonic()
             while time.monotonic() - start < 60 * minutes:
                 time.sleep(5)
                 memory.append((time.monotonic() - start, running.memories()))
+                kept.append(_metric(running, "tunewheel_repeats_bytes") / MIB)
                 if len(memory) % 12 == 0:
                     own = {name: f"{one.own / MIB:.1f}" for name, one in memory[-1][1].items()}
                     print(f"  {memory[-1][0] / 60:4.1f} min {own}", file=sys.stderr, flush=True)
@@ -329,6 +331,7 @@ def soak(ground: Ground, options: Any) -> dict[str, Any]:
         **told,
         "memory_mib": round(sum(one.proportional for one in settled[-1][1].values()) / MIB),
         "grown_mib": round(grown, 1),
+        "kept_for_repeats_mib": [round(kept[len(kept) // 5], 1), round(kept[-1], 1)],
         "own_mib": {name: round(one.own / MIB) for name, one in settled[-1][1].items()},
         "own_grown_mib": {name: round(each, 1) for name, each in own.items()},
         "p50_ms": [round(1000 * early, 1), round(1000 * late, 1)],

@@ -23,7 +23,8 @@ def holding(path: Path, own: int) -> Iterator[Running]:
     """A process that has read a file in place and holds ``own`` MiB beside."""
     code = (
         "import mmap, sys\n"
-        f"held = mmap.mmap(open({str(path)!r}, 'rb').fileno(), 0, prot=mmap.PROT_READ)\n"
+        f"file = open({str(path)!r}, 'rb')\n"
+        "held = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)\n"
         "read = sum(held[at] for at in range(0, len(held), 4096))\n"
         f"mine = bytearray(b'x') * ({own} << 20)\n"
         "print('ready', flush=True)\n"

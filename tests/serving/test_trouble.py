@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 import time
 from contextlib import suppress
 
@@ -12,6 +14,7 @@ import pytest
 
 from serving.conftest import Running, serve
 from tunewheel.serving import fleet, versions
+from tunewheel.serving.crew import surroundings
 from tunewheel.serving.errors import Busy, Draining, ServiceError, TimedOut, WorkerDied
 from tunewheel.serving.service import Service
 from tunewheel.serving.waiting import estimated
@@ -374,6 +377,23 @@ def test_a_worker_that_still_loads_does_not_count_for_what_can_be_answered_in_ti
 
     # Three seconds ahead of it and its own, of which it would wait two.
     assert serve(work, shop.workspace, "tickets", workers=2) == pytest.approx(1 + estimated(CARD[0]) / 10)
+
+
+def test_a_worker_keeps_the_kernels_of_a_few_shapes_and_not_of_every_batch_there_ever_was():
+    """Each is pinned between what batches give back, so a worker that kept them all would grow with every new shape."""
+    code = (
+        "import torch\n"
+        "x = torch.ones(1, 200, 64)\n"
+        "for length in [*range(1, 201), 200, 1]:\n"
+        "    torch.nn.functional.gelu(x[:, :length])\n"
+    )
+    environment = surroundings(1) | {"ONEDNN_VERBOSE": "profile"}
+    command = [sys.executable, "-c", code]
+    told = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+    made = [line.split("create:")[1].split(",")[0] for line in told.splitlines() if "create:" in line]
+    if not made:
+        pytest.skip("torch computes this without oneDNN here")
+    assert made == ["cache_miss"] * 200 + ["cache_hit", "cache_miss"]
 
 
 # Streams

@@ -72,7 +72,6 @@ def create_app(
         body: bytes of a request's body, at most.
     """
     metrics = metrics or Metrics()
-    metrics.watch(service, recorder)
     if recorder is not None:
         service.trials.heard = lambda shadowed: recorder.record(shadow_exchanges(shadowed))
     app = FastAPI(
@@ -86,6 +85,7 @@ def create_app(
     app.add_middleware(Gate, logs=logs, metrics=metrics)
     app.add_exception_handler(HTTPException, _unrouted)
     paths = _Paths(service, guard, recorder, logs, metrics, Bodies(body), give)
+    metrics.watch(service, paths.repeats, recorder)
     paths.add_to(app)
     if review is not None:
         Reviews(paths.admitted, paths.served, paths.bodies, review).add_to(partial(_add, app))

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
 
     from tunewheel.serving.recording import Recording
+    from tunewheel.serving.repeats import Repeats
     from tunewheel.serving.service import Service
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -49,9 +50,9 @@ class Metrics:
         self._deaths = Counter("tunewheel_worker_deaths", "Workers that died and were replaced.", **own)
         self._children: dict[tuple[str, ...], Any] = {}
 
-    def watch(self, service: Service, recorder: Recording | None = None) -> None:
-        """Show which versions answer, and what became of the exchanges' records."""
-        self.registry.register(_State(service, recorder))
+    def watch(self, service: Service, repeats: Repeats, recorder: Recording | None = None) -> None:
+        """Show which versions answer, what is kept for requests that come again, and what became of the records."""
+        self.registry.register(_State(service, repeats, recorder))
 
     def request(self, route: str, model: str, status: int, seconds: float, texts: int = 0) -> None:
         """Count one request; ``model`` is the name of one that is served, or empty."""
@@ -94,8 +95,8 @@ class Metrics:
 class _State(Collector):
     """What is looked at when somebody asks, and not counted along."""
 
-    def __init__(self, service: Service, recorder: Recording | None) -> None:
-        self._service, self._recorder = service, recorder
+    def __init__(self, service: Service, repeats: Repeats, recorder: Recording | None) -> None:
+        self._service, self._repeats, self._recorder = service, repeats, recorder
 
     def collect(self) -> Iterable[Metric]:
         yield GaugeMetricFamily("tunewheel_ready", "Whether requests are answered.", value=float(self._service.ready))
@@ -116,6 +117,8 @@ class _State(Collector):
                 told = {"candidate": f"{served.name}:{found.candidate}", "stage": found.stage}
                 stages.add_metric([served.name], told)
         yield stages
+        held = float(self._repeats.held)
+        yield GaugeMetricFamily("tunewheel_repeats_bytes", "Answers kept for requests that come again.", value=held)
         if self._recorder is None:
             return
         counts = self._recorder.counts

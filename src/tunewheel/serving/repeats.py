@@ -15,6 +15,9 @@ KEPT = 600.0
 """Seconds an answer is kept."""
 
 
+_BESIDE = 640  # bytes that a kept answer takes beside its body, as tracemalloc has it
+
+
 @dataclass(frozen=True)
 class Reply:
     """An answer as it was sent, and the version that gave it."""
@@ -33,6 +36,8 @@ class _Slot:
 
 class Repeats:
     """Answers of the last ten minutes, ``most`` of them and ``size`` bytes at most; the oldest make room.
+
+    Ten minutes under load are that many bytes more than at the beginning; ``held`` says how many there are now.
 
     One that is repeated while the first is still being answered waits for it. A request that was refused is not kept:
     asked again, it is tried again.
@@ -70,6 +75,7 @@ class Repeats:
         slot = self._slots.get(place)
         if slot is None:
             slot = self._slots[place] = _Slot(digest, now + KEPT)
+            self.held += _BESIDE
             self._make_room()
         elif slot.digest != digest:
             raise Refused(422, "idempotency", "this Idempotency-Key came with another request before")
@@ -81,4 +87,4 @@ class Repeats:
 
     def _drop(self) -> None:
         _, slot = self._slots.popitem(last=False)
-        self.held -= len(slot.reply.body) if slot.reply else 0
+        self.held -= _BESIDE + (len(slot.reply.body) if slot.reply else 0)
