@@ -36,6 +36,7 @@ bench: $(BIN)/.installed  ## measure speed and quality: make bench DATA=folder (
 	$(BIN)/python bench/quality.py --data $(DATA)
 	$(BIN)/python bench/formats.py --data $(DATA)
 	services=$$(tools/services.sh start) && eval "$$services" && $(BIN)/python bench/kill.py
+	services=$$(tools/services.sh start) && eval "$$services" && $(BIN)/python bench/turns.py
 	$(BIN)/python bench/windows.py --data $(DATA)
 	$(BIN)/python bench/coverage.py
 	$(BIN)/python bench/breadth.py --data $(DATA)

@@ -60,14 +60,14 @@ class Place:
 class Child:
     """Work done in a forked process, which answers with JSON in a file."""
 
-    def __init__(self, place: Place, work: Callable[[Place], Any]) -> None:
-        self.file = place.home.with_name(f"{place.home.name}.json")
-        self.log = place.home.with_name(f"{place.home.name}.log")
+    def __init__(self, place: Place, work: Callable[[Any], Any], name: str = "run") -> None:
+        self.file = place.home.with_name(f"{place.home.name}-{name}.json")
+        self.log = place.home.with_name(f"{place.home.name}-{name}.log")
         self.pid = os.fork()
         if self.pid == 0:
             self._live(place, work)
 
-    def _live(self, place: Place, work: Callable[[Place], Any]) -> None:
+    def _live(self, place: Place, work: Callable[[Any], Any]) -> None:
         log = os.open(self.log, os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
         os.dup2(log, 1)
         os.dup2(log, 2)
