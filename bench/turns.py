@@ -102,7 +102,8 @@ def begin(ground: Ground) -> None:
     import tunewheel as tw
 
     rows = {split: texts(range(3), 400, split) for split in ("train", "test")}
-    tw.train(tw.Dataset.from_rows(rows), name=NAME, method="tfidf", home=ground.home, database=ground.database)
+    place: dict[str, Any] = {"home": ground.home, "database": ground.database}
+    tw.train(tw.Dataset.from_rows(rows), name=NAME, method="tfidf", options={"strength": 10.0}, **place)
 
 
 def ask(ground: Ground, url: str) -> dict[str, Any]:

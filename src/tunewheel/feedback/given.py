@@ -150,6 +150,28 @@ def list_feedback(
     return [feedback_of(row) for row in rows]
 
 
+def feedback_on(
+    connection: Connection,
+    name: str,
+    exchanges: Sequence[str],
+    *,
+    statuses: Sequence[Status],
+    kinds: Sequence[Kind],
+) -> list[Feedback]:
+    """Feedback on some exchanges of a model, in the order it came; what is said of others is not read."""
+    from sqlalchemy import select
+
+    from tunewheel.store.schema import feedback
+
+    found: list[Feedback] = []
+    for some in _chunks(list(exchanges)):
+        # All else is looked at here: a database that went by the name would read everything on the model.
+        query = select(feedback).where(feedback.c.exchange.in_(some))
+        found += [feedback_of(row) for row in connection.execute(query).mappings()]
+    heard = (one for one in found if one.name == name and one.status in statuses and one.kind in kinds)
+    return sorted(heard, key=lambda one: one.id)
+
+
 def count_feedback(connection: Connection, name: str) -> dict[str, int]:
     """How much feedback on a model stands where, by status."""
     from sqlalchemy import func, select
