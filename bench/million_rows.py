@@ -51,7 +51,7 @@ def train(home: Path, database: str | None) -> None:
             ]
             for split in ("train", "test")
         }
-        tw.train(tw.Dataset.from_rows(made), name=name, **place, parent="none")
+        tw.train(tw.Dataset.from_rows(made), name=name, **place)
     with tw.Workspace.open(home, database) as workspace:
         tw.Registry(workspace).promote(f"{NAME}:2", why="it answers the newer exchanges")
 

@@ -60,7 +60,7 @@ class Dealt:
         from tunewheel.data import Dataset
 
         files = {"train": data / "banking77/train.csv", "test": data / "banking77/test.csv"}
-        whole = Dataset.read(files, dev=0, test=0, parent="none")
+        whole = Dataset.read(files, dev=0, test=0)
         rows = [{"text": row["text"], "label": row["label"]} for row in whole["train"]]
         official = [{"text": row["text"], "label": row["label"]} for row in whole["test"]]
         Random(f"deal {seed}").shuffle(rows)

@@ -68,6 +68,7 @@ class Ground(Place):
     """
 
     told: mmap.mmap = field(default_factory=lambda: mmap.mmap(-1, 3))
+    patience: float = 60.0
 
     @property
     def over(self) -> bool:
@@ -77,7 +78,7 @@ class Ground(Place):
         """Let one more intent be asked about, and wait until enough was said of it."""
         self.told[2] = 0
         self.told[1] += 1
-        end = time.monotonic() + 60
+        end = time.monotonic() + self.patience
         while self.told[2] < ENOUGH:
             if time.monotonic() > end:
                 raise RuntimeError("nobody speaks of the new intent: see the log of the traffic")
