@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from tunewheel.data.privacy import Masker
 
@@ -139,15 +139,20 @@ def list_feedback(
 
     from tunewheel.store.schema import feedback
 
-    query = select(feedback).where(feedback.c.name == name, feedback.c.id > after).order_by(feedback.c.id)
-    if statuses:
-        query = query.where(feedback.c.status.in_(statuses))
+    query = select(feedback).where(feedback.c.name == name, feedback.c.id > after)
     if kinds:
         query = query.where(feedback.c.kind.in_(kinds))
+    # A status at a time: each is read in the order of its ids, and no further than to the limit.
+    parts = [query.where(feedback.c.status == each) for each in statuses or get_args(Status)]
     if exchange is not None:
-        query = query.where(feedback.c.exchange == exchange)
-    rows = connection.execute(query if limit is None else query.limit(limit)).mappings()
-    return [feedback_of(row) for row in rows]
+        whole = query.where(feedback.c.exchange == exchange)
+        parts = [whole.where(feedback.c.status.in_(statuses)) if statuses else whole]
+    found = [
+        feedback_of(row)
+        for part in parts
+        for row in connection.execute(part.order_by(feedback.c.id).limit(limit)).mappings()
+    ]
+    return sorted(found, key=lambda one: one.id)[:limit]
 
 
 def feedback_on(
