@@ -130,11 +130,11 @@ def list_feedback(
     *,
     statuses: Sequence[Status] = (),
     kinds: Sequence[Kind] = (),
-    exchange: str | None = None,
+    exchanges: Sequence[str] | None = None,
     after: int = 0,
     limit: int | None = 100,
 ) -> list[Feedback]:
-    """Feedback on a model, or one exchange, in the order it came, behind the id ``after``; ``limit`` None gives all."""
+    """Feedback on a model, or on some exchanges, in the order it came, behind the id ``after``; at most ``limit``."""
     from sqlalchemy import select
 
     from tunewheel.store.schema import feedback
@@ -143,38 +143,21 @@ def list_feedback(
     if kinds:
         query = query.where(feedback.c.kind.in_(kinds))
     # A status at a time: each is read in the order of its ids, and no further than to the limit.
-    parts = [query.where(feedback.c.status == each) for each in statuses or get_args(Status)]
-    if exchange is not None:
-        whole = query.where(feedback.c.exchange == exchange)
-        parts = [whole.where(feedback.c.status.in_(statuses)) if statuses else whole]
-    found = [
-        feedback_of(row)
-        for part in parts
-        for row in connection.execute(part.order_by(feedback.c.id).limit(limit)).mappings()
-    ]
-    return sorted(found, key=lambda one: one.id)[:limit]
-
-
-def feedback_on(
-    connection: Connection,
-    name: str,
-    exchanges: Sequence[str],
-    *,
-    statuses: Sequence[Status],
-    kinds: Sequence[Kind],
-) -> list[Feedback]:
-    """Feedback on some exchanges of a model, in the order it came; what is said of others is not read."""
-    from sqlalchemy import select
-
-    from tunewheel.store.schema import feedback
-
-    found: list[Feedback] = []
-    for some in _chunks(list(exchanges)):
-        # All else is looked at here: a database that went by the name would read everything on the model.
-        query = select(feedback).where(feedback.c.exchange.in_(some))
-        found += [feedback_of(row) for row in connection.execute(query).mappings()]
-    heard = (one for one in found if one.name == name and one.status in statuses and one.kind in kinds)
-    return sorted(heard, key=lambda one: one.id)
+    one_by_one = (query.where(feedback.c.status == each) for each in statuses or get_args(Status))
+    parts = [part.order_by(feedback.c.id).limit(limit) for part in one_by_one]
+    if exchanges is not None:
+        # All else is looked at below: a database that went by the name would read everything on the model.
+        parts = [select(feedback).where(feedback.c.exchange.in_(some)) for some in _chunks(list(exchanges))]
+    found = (feedback_of(row) for part in parts for row in connection.execute(part).mappings())
+    wanted = (
+        one
+        for one in found
+        if one.name == name
+        and one.id > after
+        and (not statuses or one.status in statuses)
+        and (not kinds or one.kind in kinds)
+    )
+    return sorted(wanted, key=lambda one: one.id)[:limit]
 
 
 def count_feedback(connection: Connection, name: str) -> dict[str, int]:

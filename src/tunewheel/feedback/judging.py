@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tunewheel.feedback.exchanges import find_columns
-from tunewheel.feedback.given import feedback_on
+from tunewheel.feedback.given import list_feedback
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -33,7 +33,8 @@ def said_right(workspace: Workspace, name: str) -> Right:
 
 def _judged(connection: Connection, name: str, ids: Sequence[str]) -> dict[str, bool]:
     words = defaultdict[str, dict[str, bool]](dict)
-    said = feedback_on(connection, name, ids, statuses=("new", "accepted", "consumed"), kinds=("correction", "rating"))
+    heard: Any = {"statuses": ("new", "accepted", "consumed"), "kinds": ("correction", "rating"), "limit": None}
+    said = list_feedback(connection, name, exchanges=ids, **heard)
     found = find_columns(connection, {one.exchange for one in said if one.exchange}, "prediction")
     for one in sorted(said, key=lambda one: one.at):
         assert one.exchange is not None
