@@ -104,6 +104,7 @@ ODD = (
     "Straße in Köln",
     "\u212aelvin and ſharp",
     "ﬁne oﬃce",
+    "长" * 30_000,
 )
 
 

@@ -125,6 +125,7 @@ class _Clue:
 
 
 _CLUES = 20  # looked for at once: more take longer than reading everything
+_LONG = 100  # characters that tell enough: SQLite takes no pattern of more than 50,000 bytes
 
 _CHANGED = re.compile(r'[\s"\\\x00-\x1f]+')  # white space is not compared, the others JSON escapes
 _CASELESS = re.compile(r"[0-9\u3400-\u9fff]+")  # as it is whatever its case, and nothing else folds into it
@@ -140,10 +141,10 @@ def _clues(texts: Collection[str], contains: str | None = None) -> list[_Clue] |
     >>> _clues(["my card is gone", "我的卡丢了"])
     [_Clue(part='card', folded=False), _Clue(part='我的卡丢了', folded=False)]
     """
-    clues = {_Clue(max(_CHANGED.split(text), key=len)) for text in texts}
+    clues = {_Clue(max(_CHANGED.split(text), key=len)[:_LONG]) for text in texts}
     if contains is not None:
         caseless, plain = (max(found.findall(contains) or [""], key=len) for found in (_CASELESS, _PLAIN))
-        clues.add(_Clue(caseless) if caseless else _Clue(plain.lower(), folded=True))
+        clues.add(_Clue(caseless[:_LONG]) if caseless else _Clue(plain.lower()[:_LONG], folded=True))
     found = sorted(clues, key=lambda clue: (clue.part, clue.folded))
     return found if len(found) <= _CLUES and all(clue.part for clue in found) else None
 
@@ -156,30 +157,37 @@ def _records(
     name: str | None = None,
 ) -> Iterator[Any]:
     """The id and the documents of rows that have such an id or a clue in one of them; of all rows without clues."""
-    from sqlalchemy import Text, cast, or_, select
+    from sqlalchemy import select
 
     documents = [table.c[each] for each in ("row", "prediction", "value") if each in table.c]
     query = select(table.c.id, *documents)
     if name is not None:
         query = query.where(table.c.name == name)
     with workspace.read() as connection:
-        if clues is not None and len(ids) <= _AT_ONCE:
-            written = [cast(document, Text) for document in documents]
-            shown = [_shown(connection, document, clue) for clue in clues for document in written]
-            query = query.where(or_(table.c.id.in_(list(ids)), *shown))
-        yield from connection.execution_options(yield_per=_AT_ONCE).execute(query)
+        if clues is None or len(ids) > _AT_ONCE:
+            yield from connection.execution_options(yield_per=_AT_ONCE).execute(query)
+            return
+        found = {row[0]: row for row in connection.execute(query.where(table.c.id.in_(list(ids))))} if ids else {}
+        yield from found.values()
+        if clues:
+            shown = query.where(_shown(connection, documents, clues))
+            rows = connection.execution_options(yield_per=_AT_ONCE).execute(shown)
+            yield from (row for row in rows if row[0] not in found)
 
 
-def _shown(connection: Connection, document: Any, clue: _Clue) -> Any:
-    """Whether a document as it is written has a clue."""
-    from sqlalchemy import func, or_
+def _shown(connection: Connection, documents: Sequence[Any], clues: Sequence[_Clue]) -> Any:
+    """Whether one of the documents has a clue, as they are written. LIKE takes half as long as SQLite's instr."""
+    from sqlalchemy import Text, cast, or_
 
-    lite = connection.dialect.name == "sqlite"
-    place = func.instr if lite else func.strpos
-    if not clue.folded:
-        return place(document, clue.part) > 0
-    other = document.op("GLOB")(f"*[{_FOLDING}]*") if lite else document.op("~")(f"[{_FOLDING}]")
-    return or_(place(func.lower(document), clue.part) > 0, other)
+    shown = []
+    for written in (cast(document, Text) for document in documents):
+        for clue in clues:
+            look = written.icontains if clue.folded else written.contains
+            shown.append(look(clue.part, autoescape=True))
+        if any(clue.folded for clue in clues):
+            lite = connection.dialect.name == "sqlite"
+            shown.append(written.op("GLOB")(f"*[{_FOLDING}]*") if lite else written.op("~")(f"[{_FOLDING}]"))
+    return or_(*shown)
 
 
 def _texts(value: object) -> Iterator[str]:
