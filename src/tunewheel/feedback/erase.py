@@ -144,7 +144,8 @@ def _clues(texts: Collection[str], contains: str | None = None) -> list[_Clue] |
     clues = {_Clue(max(_CHANGED.split(text), key=len)[:_LONG]) for text in texts}
     if contains is not None:
         caseless, plain = (max(found.findall(contains) or [""], key=len) for found in (_CASELESS, _PLAIN))
-        clues.add(_Clue(caseless[:_LONG]) if caseless else _Clue(plain.lower()[:_LONG], folded=True))
+        telling = caseless and (len(caseless) >= len(plain) or not caseless.isascii())
+        clues.add(_Clue(caseless[:_LONG]) if telling else _Clue(plain.lower()[:_LONG], folded=True))
     found = sorted(clues, key=lambda clue: (clue.part, clue.folded))
     return found if len(found) <= _CLUES and all(clue.part for clue in found) else None
 
