@@ -36,6 +36,8 @@ bench: $(BIN)/.installed  ## measure speed and quality: make bench DATA=folder (
 	$(BIN)/python bench/quality.py --data $(DATA)
 	$(BIN)/python bench/formats.py --data $(DATA)
 	services=$$(tools/services.sh start) && eval "$$services" && $(BIN)/python bench/kill.py
+	services=$$(tools/services.sh start) && eval "$$services" && $(BIN)/python bench/turns.py
+	services=$$(tools/services.sh start) && eval "$$services" && $(BIN)/python bench/million.py
 	$(BIN)/python bench/windows.py --data $(DATA)
 	$(BIN)/python bench/coverage.py
 	$(BIN)/python bench/breadth.py --data $(DATA)
@@ -58,6 +60,7 @@ bench: $(BIN)/.installed  ## measure speed and quality: make bench DATA=folder (
 	$(BIN)/python bench/gate.py --data $(DATA) --trained 30
 	$(BIN)/python bench/stream.py --data $(DATA)
 	$(BIN)/python bench/year.py
+	$(BIN)/python bench/poison.py --data $(DATA)
 
 format: $(BIN)/.installed  ## put the code into shape
 	$(BIN)/ruff check --fix src tests bench tools examples

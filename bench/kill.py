@@ -60,14 +60,15 @@ class Place:
 class Child:
     """Work done in a forked process, which answers with JSON in a file."""
 
-    def __init__(self, place: Place, work: Callable[[Place], Any]) -> None:
-        self.file = place.home.with_name(f"{place.home.name}.json")
-        self.log = place.home.with_name(f"{place.home.name}.log")
+    def __init__(self, place: Place, work: Callable[[Any], Any], name: str = "run", patience: float = PATIENCE) -> None:
+        self.patience = patience
+        self.file = place.home.with_name(f"{place.home.name}-{name}.json")
+        self.log = place.home.with_name(f"{place.home.name}-{name}.log")
         self.pid = os.fork()
         if self.pid == 0:
             self._live(place, work)
 
-    def _live(self, place: Place, work: Callable[[Place], Any]) -> None:
+    def _live(self, place: Place, work: Callable[[Any], Any]) -> None:
         log = os.open(self.log, os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
         os.dup2(log, 1)
         os.dup2(log, 2)
@@ -87,7 +88,7 @@ class Child:
 
     def wait(self) -> int:
         """The signal that ended it, 0 for none; a failure or a hang is an error with what it printed last."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + self.patience
         while (ended := os.waitpid(self.pid, os.WNOHANG))[0] == 0:
             if time.monotonic() > deadline:
                 self.kill_after(0)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 
+import pytest
 from sqlalchemy import insert, select
 
 from tunewheel.data.erased import Erased
-from tunewheel.feedback.erase import erase_exchanges, find_recorded
+from tunewheel.feedback.erase import _FOLDING, _clues, erase_exchanges, find_recorded
 from tunewheel.feedback.exchanges import Exchange, exchange_id, list_exchanges
 from tunewheel.feedback.recorder import Recorder
 from tunewheel.store import Workspace
@@ -83,3 +84,66 @@ def test_an_exchange_named_by_its_id_goes_whatever_it_says(workspace: Workspace)
         recorder.record([mine, other])
     assert erase_exchanges(workspace, Erased((), {mine.id})) == 1
     assert [one.id for one in recorded(workspace)] == [other.id]
+
+
+ODD = (
+    'she said "card"',
+    "back\\slash and\ttab",
+    "two\nlines of it",
+    "no-break\u00a0space",
+    "bell\x07rings",
+    '""',
+    "\\",
+    "我的卡丢了，怎么办？",
+    "😀 smile",
+    "naïve café",
+    "50%_off [now] *?",
+    "é",
+    "x",
+    "{}",
+    "Straße in Köln",
+    "\u212aelvin and ſharp",
+    "ﬁne oﬃce",
+    "长" * 30_000,
+)
+
+
+@pytest.mark.parametrize("text", ODD)
+def test_whatever_a_text_is_made_of_it_is_found_whole_and_by_a_part(sqlite_workspace: Workspace, text: str) -> None:
+    _found_whole_and_by_a_part(sqlite_workspace, text)
+
+
+def test_so_it_is_on_the_other_database(postgres_workspace: Workspace) -> None:
+    for text in ODD:
+        _found_whole_and_by_a_part(postgres_workspace, text)
+
+
+def _found_whole_and_by_a_part(workspace: Workspace, text: str) -> None:
+    mine = exchange(f" {text}  ")
+    with Recorder(workspace, every=0.02) as recorder:
+        recorder.record([mine, exchange("something else")])
+    assert mine.id in find_recorded(workspace, [text]).exchanges
+    for part in (text, text[1:] or text, text[:-1] or text, text.upper(), text.casefold()):
+        wanted = part.casefold() in text.casefold()
+        assert (mine.id in find_recorded(workspace, [], contains=part).exchanges) or not wanted, part
+    with workspace.begin() as connection:
+        said = connection.execute(insert(feedback).values(_feedback(f"of {text}", row={"text": text})))
+        key = said.inserted_primary_key[0]
+    assert find_recorded(workspace, [text]).feedback == (key,)
+    assert erase_exchanges(workspace, Erased({text}, ())) >= 2
+    assert not find_recorded(workspace, [text])
+
+
+def test_all_that_folds_into_ascii_is_known() -> None:
+    import re
+
+    known = re.compile(f"[{_FOLDING}]")
+    for code in range(0x80, 0x110000):
+        folds = any(each < "\x80" for each in chr(code).casefold())
+        assert folds == bool(known.match(chr(code))), hex(code)
+
+
+def test_many_texts_and_texts_without_a_clue_are_read_for() -> None:
+    assert _clues([f"text{i}" for i in range(21)]) is None
+    assert _clues(['"" \\']) is None and _clues([], "é") is None
+    assert _clues([], None) == []

@@ -223,6 +223,18 @@ def test_one_who_contradicts_confident_answers_is_set_aside() -> None:
     assert found.source == "eve" and found.reason.startswith("20 of 20 corrections contradict confident answers")
 
 
+def test_one_who_says_what_the_answer_said_contradicts_nothing(workspace: Workspace) -> None:
+    """Else those who confirm would be set aside, or, where all do, whoever flips would look as they do."""
+    sure = [f"e{i}" for i in range(50)]
+    answered(workspace, *sure, confidence=0.99)
+    answered(workspace, *(f"u{i}" for i in range(10)), confidence=0.5)
+    said(workspace, *({"exchange": one, "label": "lost"} for one in sure[:25]), source="ann")
+    assert quarantine(workspace, "tickets") == []
+    said(workspace, *({"exchange": one, "label": "found"} for one in sure[25:]), source="eve")
+    (found,) = quarantine(workspace, "tickets")
+    assert found.source == "eve" and found.reason.startswith("25 of 25")
+
+
 def test_under_drift_where_all_contradict_confident_answers_nobody_is_set_aside() -> None:
     usual = np.array([0.99] * 900 + [0.5] * 100)
     confidences = {f"e{i}": 0.99 for i in range(100)}

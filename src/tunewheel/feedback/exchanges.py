@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
@@ -124,18 +124,27 @@ def list_exchanges(
     return [_exchange(row) for row in rows]
 
 
-def find_exchanges(connection: Connection, ids: Sequence[str]) -> dict[str, Exchange]:
+def find_exchanges(connection: Connection, ids: Iterable[str]) -> dict[str, Exchange]:
     """The exchanges of these ids that are recorded, by id."""
+    return {id: _exchange(row) for id, row in _found(connection, ids, ())}
+
+
+def find_columns(connection: Connection, ids: Iterable[str], *columns: str) -> dict[str, RowMapping]:
+    """Some columns of the exchanges of these ids that are recorded, by id: whole ones take several times as long."""
+    return dict(_found(connection, ids, columns))
+
+
+def _found(connection: Connection, ids: Iterable[str], columns: Sequence[str]) -> Iterator[tuple[str, RowMapping]]:
     from sqlalchemy import select
 
     from tunewheel.store.schema import exchanges
 
-    found: dict[str, Exchange] = {}
+    wanted = [exchanges.c[column] for column in columns or exchanges.c.keys()]
     listed = sorted(set(ids))
     for start in range(0, len(listed), 500):
-        query = select(exchanges).where(exchanges.c.id.in_(listed[start : start + 500]))
-        found |= {row["id"]: _exchange(row) for row in connection.execute(query).mappings()}
-    return found
+        query = select(exchanges.c.id.label("_id"), *wanted).where(exchanges.c.id.in_(listed[start : start + 500]))
+        for row in connection.execute(query).mappings():
+            yield row["_id"], row
 
 
 def count_exchanges(

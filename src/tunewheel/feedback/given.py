@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from tunewheel.data.privacy import Masker
 
@@ -130,24 +130,34 @@ def list_feedback(
     *,
     statuses: Sequence[Status] = (),
     kinds: Sequence[Kind] = (),
-    exchange: str | None = None,
+    exchanges: Sequence[str] | None = None,
     after: int = 0,
     limit: int | None = 100,
 ) -> list[Feedback]:
-    """Feedback on a model, or one exchange, in the order it came, behind the id ``after``; ``limit`` None gives all."""
+    """Feedback on a model, or on some exchanges, in the order it came, behind the id ``after``; at most ``limit``."""
     from sqlalchemy import select
 
     from tunewheel.store.schema import feedback
 
-    query = select(feedback).where(feedback.c.name == name, feedback.c.id > after).order_by(feedback.c.id)
-    if statuses:
-        query = query.where(feedback.c.status.in_(statuses))
+    query = select(feedback).where(feedback.c.name == name, feedback.c.id > after)
     if kinds:
         query = query.where(feedback.c.kind.in_(kinds))
-    if exchange is not None:
-        query = query.where(feedback.c.exchange == exchange)
-    rows = connection.execute(query if limit is None else query.limit(limit)).mappings()
-    return [feedback_of(row) for row in rows]
+    # A status at a time: each is read in the order of its ids, and no further than to the limit.
+    one_by_one = (query.where(feedback.c.status == each) for each in statuses or get_args(Status))
+    parts = [part.order_by(feedback.c.id).limit(limit) for part in one_by_one]
+    if exchanges is not None:
+        # All else is looked at below: a database that went by the name would read everything on the model.
+        parts = [select(feedback).where(feedback.c.exchange.in_(some)) for some in _chunks(list(exchanges))]
+    found = (feedback_of(row) for part in parts for row in connection.execute(part).mappings())
+    wanted = (
+        one
+        for one in found
+        if one.name == name
+        and one.id > after
+        and (not statuses or one.status in statuses)
+        and (not kinds or one.kind in kinds)
+    )
+    return sorted(wanted, key=lambda one: one.id)[:limit]
 
 
 def count_feedback(connection: Connection, name: str) -> dict[str, int]:

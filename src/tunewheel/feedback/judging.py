@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tunewheel.feedback.exchanges import find_exchanges
+from tunewheel.feedback.exchanges import find_columns
 from tunewheel.feedback.given import list_feedback
 
 if TYPE_CHECKING:
@@ -32,24 +32,24 @@ def said_right(workspace: Workspace, name: str) -> Right:
 
 
 def _judged(connection: Connection, name: str, ids: Sequence[str]) -> dict[str, bool]:
-    wanted, words = set(ids), defaultdict[str, dict[str, bool]](dict)
+    words = defaultdict[str, dict[str, bool]](dict)
     heard: Any = {"statuses": ("new", "accepted", "consumed"), "kinds": ("correction", "rating"), "limit": None}
-    said = [one for one in list_feedback(connection, name, **heard) if one.exchange in wanted]
-    found = find_exchanges(connection, [one.exchange for one in said if one.exchange])
+    said = list_feedback(connection, name, exchanges=ids, **heard)
+    found = find_columns(connection, {one.exchange for one in said if one.exchange}, "prediction")
     for one in sorted(said, key=lambda one: one.at):
         assert one.exchange is not None
         exchange = found.get(one.exchange)
-        word = None if exchange is None else _called(one.kind, one.value, exchange.prediction)
+        word = None if exchange is None else calls_right(one.kind, one.value, exchange["prediction"])
         if word is not None:
             words[one.exchange][one.source] = word
     shares = {exchange: sum(by.values()) / len(by) for exchange, by in words.items()}
     return {exchange: share > 0.5 for exchange, share in shares.items() if share != 0.5}
 
 
-def _called(kind: str, value: Mapping[str, Any], prediction: Mapping[str, Any]) -> bool | None:
+def calls_right(kind: str, value: Mapping[str, Any], prediction: Mapping[str, Any]) -> bool | None:
     """Whether a word calls an answer right; None where it says nothing of that.
 
-    >>> _called("correction", {"label": "lost"}, {"label": "lost"}), _called("rating", {"score": -1.0}, {})
+    >>> calls_right("correction", {"label": "lost"}, {"label": "lost"}), calls_right("rating", {"score": -1.0}, {})
     (True, False)
     """
     if kind == "rating":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from tunewheel.feedback.exchanges import find_exchanges
+from tunewheel.feedback.exchanges import find_columns
 from tunewheel.feedback.given import Feedback, list_feedback
+from tunewheel.feedback.judging import calls_right
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -47,6 +48,7 @@ def suspicions(
     given: Sequence[Feedback],
     confidences: Mapping[str, float],
     usual: npt.NDArray[np.float64],
+    confirming: Collection[int] = (),
 ) -> list[Suspicion]:
     """What of feedback looks like an attack.
 
@@ -60,6 +62,7 @@ def suspicions(
             much at once, is no burst.
         confidences: of the answers they correct, by exchange; those not known count for bursts alone.
         usual: confidences of the model's recent answers.
+        confirming: ids of those that say what the answer said, and so contradict nothing.
     """
     by_source: dict[str, list[Feedback]] = defaultdict(list)
     for one in given:
@@ -69,7 +72,9 @@ def suspicions(
         burst = _burst([one for one in said if one.status != "accepted"])
         if burst:
             found.append(Suspicion(source, f"{len(burst)} within {WINDOW.seconds // 60} minutes of each other", burst))
-    found += _flips(by_source, confidences, usual)
+    said_otherwise = {source: [one for one in said if one.id not in confirming] for source, said in by_source.items()}
+    for source, reason in _flips(said_otherwise, confidences, usual):
+        found.append(Suspicion(source, reason, tuple(one.id for one in by_source[source])))
     return found
 
 
@@ -91,9 +96,15 @@ def quarantine(workspace: Workspace, name: str) -> list[Suspicion]:
             limit=None,
         )
         new = {one.id for one in standing if one.status == "new"}
-        found = find_exchanges(connection, [one.exchange for one in standing if one.exchange])
-        known = {key: each.confidence for key, each in found.items() if each.confidence is not None}
-        seen = suspicions(standing, known, _usual(connection, name))
+        asked = {one.exchange for one in standing if one.exchange}
+        found = find_columns(connection, asked, "confidence", "prediction")
+        known = {key: each["confidence"] for key, each in found.items() if each["confidence"] is not None}
+        confirming = {
+            one.id
+            for one in standing
+            if one.exchange in found and calls_right(one.kind, one.value, found[one.exchange]["prediction"])
+        }
+        seen = suspicions(standing, known, _usual(connection, name), confirming)
         fresh = [replace(each, ids=tuple(i for i in each.ids if i in new)) for each in seen]
         fresh = [each for each in fresh if each.ids]
         for suspicion in fresh:
@@ -122,7 +133,8 @@ def _burst(said: Sequence[Feedback]) -> tuple[int, ...]:
 
 def _flips(
     by_source: Mapping[str, Sequence[Feedback]], confidences: Mapping[str, float], usual: npt.NDArray[np.float64]
-) -> Iterable[Suspicion]:
+) -> Iterable[tuple[str, str]]:
+    """Sources that contradict confident answers too often, each with the reason."""
     from scipy.stats import binom
 
     counts = {source: _confident(said, confidences) for source, said in by_source.items()}
@@ -137,7 +149,7 @@ def _flips(
             share = max(share, (others_k + 1) / (others_n + 2))
         if binom.sf(k - 1, n, share) < LEVEL / len(judged):
             reason = f"{k} of {n} corrections contradict confident answers, where {share:.0%} are expected"
-            yield Suspicion(source, reason, tuple(one.id for one in by_source[source]))
+            yield source, reason
 
 
 def _confident(said: Sequence[Feedback], confidences: Mapping[str, float]) -> tuple[int, int]:

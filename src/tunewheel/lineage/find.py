@@ -124,7 +124,7 @@ class _Finder:
         from tunewheel.store.schema import plain
 
         with self.workspace.read() as connection:
-            said = list_feedback(connection, exchange.name, exchange=exchange.id, limit=None)
+            said = list_feedback(connection, exchange.name, exchanges=[exchange.id], limit=None)
         kept = ("id", "name", "number", "row", "prediction", "variant", "role", "key", "seconds", "at")
         told = ("id", "kind", "value", "source", "at", "status", "reason", "turn")
         shown, total = self._standing(of_exchange(exchange.id))

@@ -17,6 +17,8 @@ from tunewheel.loop.reading import LoopError
 from tunewheel.training import Say
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from tunewheel.data import Dataset
     from tunewheel.feedback.drift import Check, Cut, Reference, Seen, Window
     from tunewheel.feedback.drift.found import Drifted
@@ -171,6 +173,8 @@ class _View:
             opened = context[0][0].start - timedelta(microseconds=1)
             after = Cursor(before[-1][0].end, before[-1][1] or "") if before and self.cut.rows else Cursor(opened)
         with self.workspace.read() as connection:
+            if single and (waiting := self._short(connection, *single[-1])) is not None:
+                return _Found(read_traffic(connection, *self._who, after=after, most=0), [], waiting)
             traffic = read_traffic(connection, *self._who, after=after, right=self.right)
         windows, row = [], 0
         for check, last in context:
@@ -188,6 +192,17 @@ class _View:
             windows.append(window._replace(first=window.first + row, stop=window.stop + row))
         used = windows[-1].stop if windows else 0
         return _Found(traffic, windows, len(traffic.ids) - used)
+
+    def _short(self, connection: Connection, check: Check, last: str | None) -> int | None:
+        """How many rows came behind the last judged window, where they are no whole one yet; else None."""
+        from tunewheel.feedback.drift.traffic import Cursor, count_traffic
+
+        behind = Cursor(check.end, last or "") if self.cut.rows else Cursor(check.end)
+        waiting = count_traffic(connection, *self._who, after=behind)
+        if self.cut.rows:
+            return waiting if waiting < self.cut.rows else None
+        over = check.end + timedelta(seconds=self.cut.seconds) <= self.now - _LATE
+        return None if over else waiting
 
     def start(self, say: Say) -> Cursor | None:
         """Where the first look begins: behind the exchanges compared with, and not more than `FIRST` windows back."""
