@@ -53,10 +53,13 @@ class Desk:
     count: int
 
     def __post_init__(self) -> None:
-        from sqlalchemy import func, select
+        from sqlalchemy import delete, func, select
 
-        from tunewheel.store.schema import exchanges, feedback
+        from tunewheel.store.schema import drift_checks, exchanges, feedback, rollout_looks, rollouts
 
+        with self.workspace.begin() as connection:  # what an earlier run has left
+            for table in (rollout_looks, rollouts, drift_checks):
+                connection.execute(delete(table))
         said = select(feedback.c.id, feedback.c.exchange).where(feedback.c.name == NAME).order_by(feedback.c.id)
         with self.workspace.read() as connection:
             spoken = said.where(feedback.c.kind == "correction", feedback.c.exchange.is_not(None))

@@ -88,6 +88,10 @@ def begin(home: Path, dealt: Dealt) -> None:
             made.append(Exchange(_exchange(n), NAME, 1, {"text": row["text"]}, **told, at=_asked(n, len(said))))
         with Recorder(workspace, every=0.05) as recorder:
             recorder.record(made)
+            while recorder.counts["recorded"] < len(made):  # it ends after ten seconds, written or not
+                if recorder.counts["dropped"]:
+                    raise RuntimeError(f"not recorded: {recorder.counts}")
+                time.sleep(0.05)
 
 
 def _exchange(n: int) -> str:

@@ -16,6 +16,7 @@ from test_cli import told
 from traffic import START, texts
 from tunewheel.cli import app
 from tunewheel.feedback.drift.records import list_checks, looks_of, record_checks
+from tunewheel.feedback.drift.traffic import read_traffic
 from tunewheel.feedback.drift.watch import Check
 from tunewheel.feedback.exchanges import list_exchanges
 from tunewheel.feedback.given import give
@@ -90,6 +91,23 @@ def test_traffic_like_the_test_rows_is_calm_and_each_window_is_judged_once(train
     serve(trained, texts("en", 60, 3), first=250)
     more = look(home)
     assert more.checks[:3] == found.checks and [each.place for each in more.checks[3:]] == [2] and more.waiting == 10
+
+
+@pytest.mark.parametrize("window", ["100 rows", "60m"])
+def test_a_look_with_nothing_to_judge_reads_no_exchange(trained, home, monkeypatch, window):
+    serve(trained, texts("en", 250, 2))
+    now = START + timedelta(minutes=255)
+    first = tw.drift("desk", window=window, home=home, now=now)
+    read = []
+
+    def counted(*arguments, **options):
+        found = read_traffic(*arguments, **options)
+        read.append(len(found.ids))
+        return found
+
+    monkeypatch.setattr("tunewheel.feedback.drift.traffic.read_traffic", counted)
+    again = tw.drift("desk", window=window, home=home, now=now)
+    assert read == [0] and again.checks == first.checks and again.waiting == first.waiting > 0
 
 
 def test_judging_in_steps_finds_what_judging_at_once_finds(trained, home):
