@@ -148,7 +148,7 @@ def test_an_answer_of_another_version_is_wrong():
 
 
 def test_hostile_requests_are_the_same_every_time_and_of_many_kinds():
-    from service import hostile_request
+    from hostile import hostile_request
 
     made = [hostile_request(random.Random(number)) for number in range(300)]
     assert made == [hostile_request(random.Random(number)) for number in range(300)]

@@ -1,10 +1,12 @@
 """Whatever is sent, nothing of it ends in a 500, and nothing of ours is shown."""
 
 import asyncio
+import gc
 import json
 import random
 import resource
 from collections import deque
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -84,6 +86,15 @@ def hostile(draw):
     return bytes(whole) * (40 if kind == 4 and draw.random() < 0.2 else 1)
 
 
+def held():
+    """KiB that the process holds; where the system does not say, the most that it ever held."""
+    gc.collect()
+    now = Path("/proc/self/statm")
+    if now.exists():
+        return int(now.read_text().split()[1]) * resource.getpagesize() // 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
 def assault(count):
     desk, draw = Desk(FakeService(), body=8192), random.Random(7)
     desk.service.asked = deque(maxlen=1)  # a list of all that was asked grows by itself
@@ -94,7 +105,7 @@ def assault(count):
         async with httpx2.AsyncClient(transport=transport, base_url="http://desk") as client:
             for number in range(count):
                 if number == count // 2:
-                    seen["memory"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+                    seen["memory"] = held()
                 name = draw.choice(["tickets", "answers", "x", "%00", "..%2f..", "%F0%9F%A7%A0", "%ff"])
                 headers = {
                     "content-type": draw.choice(["application/json", "application/json; charset=x", "text/html"])
@@ -111,7 +122,7 @@ def assault(count):
 
     asyncio.run(all_of_them())
     assert not [line for line in desk.logged() if line["level"] == "error"]
-    return seen, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return seen, held()
 
 
 def test_hundreds_of_hostile_bodies_end_in_no_500():
