@@ -239,8 +239,8 @@ def picture(results: Sequence[dict[str, Any]]) -> str:
             x = left + 50 + 280 * share / 1.5
             parts.append(f'<line x1="{x}" y1="35" x2="{x}" y2="255" class="g"/>')
             parts.append(f'<text x="{x}" y="272" class="a">{share:.0%}</text>')
-        for at in (0, 50, 100):
-            y = 255 - 2 * at
+        for at in (0, 50, 100, 150):
+            y = 255 - 1.4 * at
             parts.append(f'<line x1="{left + 50}" y1="{y}" x2="{left + 330}" y2="{y}" class="g"/>')
             parts.append(f'<text x="{left + 44}" y="{y + 4}" class="y">{at}</text>')
         lines = {
@@ -250,7 +250,7 @@ def picture(results: Sequence[dict[str, Any]]) -> str:
         }
         for name, values in lines.items():
             pairs = zip(across, values, strict=True)
-            dots = " ".join(f"{x:.1f},{255 - 2 * min(value, 112):.1f}" for x, value in pairs if value < math.inf)
+            dots = " ".join(f"{x:.1f},{255 - 1.4 * min(value, 157):.1f}" for x, value in pairs if value < math.inf)
             parts.append(f'<polyline points="{dots}" class="l {name}"/>')
     total = width * len(results)
     legend = [("p50", "p50 answered, ms"), ("p99", "p99 answered, ms"), ("in", "answered within 100 ms, % of capacity")]
