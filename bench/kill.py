@@ -167,8 +167,6 @@ def run(place: Place, kill_before: int | None = None) -> dict[str, Any]:
 
 def watch(place: Place, kill_before: int | None) -> Counter[str]:
     """Note the phase the run is in where its killer sees it, and count the steps of its end."""
-    from sqlalchemy import Engine, event
-
     from tunewheel.models.checkpoints import Keeper
     from tunewheel.models.engine import _Engine
     from tunewheel.models.methods.engine import Ready
@@ -203,12 +201,19 @@ def watch(place: Place, kill_before: int | None) -> Counter[str]:
     enter(Keeper, "on_save", "checkpointing")
     enter(Training, "_evaluated", "evaluating")
     enter(Training, "_registered", "registering")
+    call_before_steps(step)
+    return steps
+
+
+def call_before_steps(step: Callable[..., None]) -> None:
+    """Have ``step`` called before each sync, change of a name, SQL statement and commit of this process."""
+    from sqlalchemy import Engine, event
+
     for name in ("fsync", "mkdir", "rename", "replace", "utime", "unlink", "rmdir"):
         inner = getattr(os, name)
         setattr(os, name, lambda *rest, inner=inner, **named: (step(), inner(*rest, **named))[1])
     event.listen(Engine, "before_cursor_execute", step)
     event.listen(Engine, "commit", step)
-    return steps
 
 
 def check(place: Place) -> list[str]:

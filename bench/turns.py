@@ -39,7 +39,7 @@ from pathlib import Path
 from typing import Any
 
 from common import arguments, finish
-from kill import Child, Place, place
+from kill import Child, Place, call_before_steps, place
 from services import asked, ours
 
 NAME = "desk"
@@ -216,8 +216,6 @@ def turn(ground: Ground, kill_before: int | None = None, *, end: bool = False) -
 
 def step_by_step(ground: Ground, kill_before: int | None, counted: str) -> Counter[str]:
     """Note the phase that a turn is in where its killer sees it, and count its steps."""
-    from sqlalchemy import Engine, event
-
     import tunewheel.registry.gate
     from tunewheel.loop.update import _Turn
 
@@ -243,11 +241,7 @@ def step_by_step(ground: Ground, kill_before: int | None, counted: str) -> Count
     enter(_Turn, "_adapt", "adapting")
     enter(_Turn, "_gate", "comparing")
     enter(tunewheel.registry.gate, "record_decision", "deciding")  # which lasts to the end
-    for name in ("fsync", "mkdir", "rename", "replace", "utime", "unlink", "rmdir"):
-        inner = getattr(os, name)
-        setattr(os, name, lambda *rest, inner=inner, **named: (step(), inner(*rest, **named))[1])
-    event.listen(Engine, "before_cursor_execute", step)
-    event.listen(Engine, "commit", step)
+    call_before_steps(step)
     return steps
 
 
