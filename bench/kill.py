@@ -168,7 +168,7 @@ def run(place: Place, kill_before: int | None = None) -> dict[str, Any]:
 def watch(place: Place, kill_before: int | None) -> Counter[str]:
     """Note the phase the run is in where its killer sees it, and count the steps of its end."""
     from tunewheel.models.checkpoints import Keeper
-    from tunewheel.models.engine import _Engine
+    from tunewheel.models.engine import Engine
     from tunewheel.models.methods.engine import Ready
     from tunewheel.training import Training
 
@@ -197,7 +197,7 @@ def watch(place: Place, kill_before: int | None) -> Counter[str]:
     place.phase[0] = 0
     enter(Training, "_adapt", "preparing")
     enter(Ready, "train", "training")
-    enter(_Engine, "_save_checkpoint", "checkpointing")
+    enter(Engine, "_save_checkpoint", "checkpointing")
     enter(Keeper, "on_save", "checkpointing")
     enter(Training, "_evaluated", "evaluating")
     enter(Training, "_registered", "registering")
