@@ -13,6 +13,7 @@ from tunewheel.evaluation.charts import confusion_chart, label_chart, most_confu
 from tunewheel.evaluation.html import highlight, render_html, write_html
 from tunewheel.evaluation.messages import METRICS, TEXT
 from tunewheel.tasks.classification import Classification
+from tunewheel.tasks.multi_label import MultiLabel
 from tunewheel.tasks.ner import Ner
 
 EVIL = "<script>alert('x')</script> \"quoted\" & <img src=http://evil.example/x>"
@@ -151,7 +152,7 @@ def test_a_perfect_small_report():
 
 
 def test_several_labels_and_no_label(tmp_path):
-    task = Classification(("a", "b"), multi_label=True)
+    task = MultiLabel(("a", "b"))
     rows = [{"text": "x", "labels": ["a", "b"]}] * 40
     report = score_predictions(task, rows, [{"labels": []}] * 40, resamples=20)
     page = Page(write_html(report, tmp_path / "r.html").read_text(encoding="utf-8"))
@@ -203,8 +204,6 @@ def test_many_labels_show_the_most_confused():
 
 def test_several_labels_a_row_are_labels_not_entity_types():
     rows = [{"id": str(i), "text": "x", "labels": [["a"], ["a", "b"]][i % 2]} for i in range(40)]
-    report = score_predictions(
-        Classification(("a", "b"), multi_label=True), rows, [{"labels": ["a"]}] * 40, resamples=20
-    )
+    report = score_predictions(MultiLabel(("a", "b")), rows, [{"labels": ["a"]}] * 40, resamples=20)
     assert "各标签 F1" in render_html(report, lang="zh")
     assert "F1 by label" in render_html(report)

@@ -12,6 +12,7 @@ import pytest
 import tunewheel.tasks
 from tunewheel.evaluation import EvaluationError, Report, compare, evaluate, score_predictions
 from tunewheel.tasks.classification import Classification
+from tunewheel.tasks.multi_label import MultiLabel
 from tunewheel.tasks.ner import Ner
 
 
@@ -96,7 +97,7 @@ def test_worst_are_the_most_confident_errors():
 
 
 def test_worst_of_several_labels():
-    task = Classification(("a", "b"), multi_label=True)
+    task = MultiLabel(("a", "b"))
     rows = [{"text": "x", "labels": ["a"]}, {"text": "y", "labels": ["a", "b"]}]
     predictions = [
         {"labels": ["a"], "probabilities": {"a": 0.9, "b": 0.2}},

@@ -10,6 +10,7 @@ from tunewheel.models import Recipe, prepare
 from tunewheel.models.probe import fit_head
 from tunewheel.tasks import TaskError
 from tunewheel.tasks.classification import Classification
+from tunewheel.tasks.multi_label import MultiLabel
 from tunewheel.tasks.ner import Ner
 
 RECIPE = Recipe(epochs=1, learning_rate=1e-5, batch_tokens=128, window=48)
@@ -52,7 +53,7 @@ def test_it_leaves_the_backbone_alone_and_needs_no_seed(tiny_base):
 
 def test_several_labels_have_a_head_first_too(tiny_base):
     rows = [{"text": row["text"], "labels": [row["label"]]} for row in intent_rows(40)]
-    _, loss = fitted(tiny_base, Classification(TASK.labels, multi_label=True), rows, 1e-3)
+    _, loss = fitted(tiny_base, MultiLabel(TASK.labels), rows, 1e-3)
     assert loss < 0.5
 
 

@@ -16,6 +16,7 @@ from tunewheel.tasks.calibration import (
     temper_each,
 )
 from tunewheel.tasks.classification import Classification
+from tunewheel.tasks.multi_label import MultiLabel
 from tunewheel.tasks.ner import Ner
 from tunewheel.testing import PlainEncoder
 
@@ -166,7 +167,7 @@ def test_entities_are_calibrated_by_platt():
 
 
 def test_claims_are_the_labels_given():
-    task = Classification(("a", "b", "c"), multi_label=True)
+    task = MultiLabel(("a", "b", "c"))
     rows = [{"text": "x", "labels": ["a"]}, {"text": "y", "labels": []}]
     predictions = [
         {"labels": ["a", "b"], "probabilities": {"a": 0.9, "b": 0.6, "c": 0.1}},

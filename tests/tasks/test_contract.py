@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from tunewheel.tasks import TaskError, load_task, task_class
 from tunewheel.tasks.base import split_windows
 from tunewheel.tasks.classification import Classification
+from tunewheel.tasks.multi_label import MultiLabel
 from tunewheel.tasks.ner import Ner
 from tunewheel.testing import ContractError, PlainEncoder, check_task
 
@@ -51,8 +52,8 @@ MULTI = [
         (Classification(("balance", "lost"), weights=(0.5, 2.0)), ROWS),
         (Classification(("balance", "lost"), temperature=2.5), ROWS),
         (Classification(("balance", "lost"), out_of_scope="超出范围"), [*ROWS, {"text": "天气", "label": "超出范围"}]),
-        (Classification(("a", "b", "c"), multi_label=True), MULTI),
-        (Classification(("a", "b", "c"), multi_label=True, threshold=0.35, temperature=0.7), MULTI),
+        (MultiLabel(("a", "b", "c")), MULTI),
+        (MultiLabel(("a", "b", "c"), threshold=0.35, temperature=0.7), MULTI),
         (Ner(("LOC", "PER")), NER_ROWS),
         (Ner(("LOC", "PER"), crf=True), NER_ROWS),
         (Ner(("LOC", "PER"), platt=(0.8, -0.2)), NER_ROWS),
@@ -85,17 +86,20 @@ class Blind(Classification):
         return super().decode(rows, encoder, windows, [-o for o in outputs])
 
 
-class Turning(Classification):
+class Turning(MultiLabel):
     """Lets its temperature decide on answers."""
 
-    def _several(self, raw):
-        answer = super()._several(raw)
-        return {**answer, "labels": [label for label, p in answer["probabilities"].items() if p >= self.threshold]}
+    def decode(self, rows, encoder, windows, outputs):
+        answers = super().decode(rows, encoder, windows, outputs)
+        return [
+            {**answer, "labels": [label for label, p in answer["probabilities"].items() if p >= self.threshold]}
+            for answer in answers
+        ]
 
 
 def test_the_contract_finds_a_calibration_that_moves_answers():
     with pytest.raises(ContractError, match=r"calibration \(temperature\) changed \d+ of"):
-        check_task(Turning(("a", "b", "c"), multi_label=True, threshold=0.35), MULTI)
+        check_task(Turning(("a", "b", "c"), threshold=0.35), MULTI)
 
 
 class Greedy(Classification):
@@ -181,7 +185,7 @@ def test_several_labels_equal_scikit_learn():
     labels = ("a", "b", "c")
     gold = [["a"], ["a", "b"], [], ["c"], ["b"]]
     found = [["a"], ["a"], ["b"], ["c", "a"], ["b"]]
-    task = Classification(labels, multi_label=True)
+    task = MultiLabel(labels)
     ours = task.metrics(task.score([{"labels": g} for g in gold], [{"labels": f} for f in found]))
     y, z = (np.array([[label in row for label in labels] for row in rows]) for rows in (gold, found))
     assert ours["exact_match"] == pytest.approx(metrics.accuracy_score(y, z))
@@ -190,7 +194,7 @@ def test_several_labels_equal_scikit_learn():
 
 
 def test_the_threshold_is_fitted_on_dev():
-    task = Classification(("a", "b"), multi_label=True)
+    task = MultiLabel(("a", "b"))
     rows = [{"text": "x", "labels": ["a"]}] * 5 + [{"text": "y", "labels": ["b"]}] * 5
     soft = [{"probabilities": {"a": 0.3, "b": 0.1}}] * 5 + [{"probabilities": {"a": 0.1, "b": 0.3}}] * 5
     fitted = task.fit(rows, soft)
@@ -245,10 +249,34 @@ def test_context_joins_neighbours_of_one_document_only():
 class Rows:
     """As much of a dataset as a task looks at."""
 
-    multi_label = False
+    def __init__(self, multi_label=False):
+        self.multi_label = multi_label
 
     def __getitem__(self, split):
-        return {"label": ["a"] * 30 + ["b"] * 10}
+        return {"labels": [["a", "b"], []]} if self.multi_label else {"label": ["a"] * 30 + ["b"] * 10}
+
+
+def test_rows_with_several_labels_make_another_task_of_the_same_name():
+    task = Classification.from_dataset(Rows(multi_label=True), class_weights="balanced")
+    assert type(task) is MultiLabel
+    assert task.name == "classification"
+    assert task.head().class_weights == (1.0, 1.0)
+    assert type(load_task({"name": "classification", "config": task.config()})) is MultiLabel
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_models_saved_when_both_were_one_class_are_read(several):
+    fitted = {"weights": None, "threshold": 0.35 if several else 0.5, "temperature": 0.7}
+    none = {"out_of_scope": None, "scope_score": None, "scope_threshold": None}
+    task = load_task(
+        {"name": "classification", "config": {"labels": ["a", "b"], "multi_label": several, **fitted, **none}}
+    )
+    expected = (
+        MultiLabel(("a", "b"), threshold=0.35, temperature=0.7)
+        if several
+        else Classification(("a", "b"), temperature=0.7)
+    )
+    assert (type(task), task.config()) == (type(expected), expected.config())
 
 
 def test_balanced_weights_make_rare_labels_count():
@@ -278,7 +306,7 @@ def test_entities_agree_where_both_texts_hold_the_same_words(one, other, agrees)
 
 
 def test_labels_agree_in_any_order():
-    assert Classification(("a", "b"), multi_label=True).agrees({"labels": ["a", "b"]}, {"labels": ["b", "a"]})
+    assert MultiLabel(("a", "b")).agrees({"labels": ["a", "b"]}, {"labels": ["b", "a"]})
     assert not Classification(("a", "b")).agrees({"label": "a"}, {"label": "b"})
 
 

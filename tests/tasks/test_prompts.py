@@ -4,12 +4,13 @@ import pytest
 from tunewheel.data.privacy import Masker
 from tunewheel.tasks import Task, TaskError
 from tunewheel.tasks.classification import Classification
+from tunewheel.tasks.multi_label import MultiLabel
 from tunewheel.tasks.ner import Ner
 from tunewheel.tasks.prompts import read_json
 from tunewheel.tasks.prompts.entities import located
 
 ONE = Classification(("lost", "balance"))
-SEVERAL = Classification(("fee", "app"), multi_label=True)
+SEVERAL = MultiLabel(("fee", "app"))
 NER = Ner(("PER", "LOC"))
 ROW = {"text": "卡丢了"}
 

@@ -1,4 +1,5 @@
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -134,6 +135,6 @@ def test_a_fitted_task_may_be_fitted_again():
 
 def test_what_cannot_be_is_refused():
     with pytest.raises(TaskError, match="one label a text"):
-        Classification(("a", "b"), multi_label=True, out_of_scope="oos")
+        Classification.from_dataset(SimpleNamespace(multi_label=True), out_of_scope="oos")
     with pytest.raises(TaskError, match="cannot be a label to learn"):
         Classification(("a", "oos"), out_of_scope="oos")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, Self, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -148,12 +148,12 @@ class Task(ABC):
 
     @classmethod
     @abstractmethod
-    def from_dataset(cls, dataset: Any, *, split: str = "train", **options: Any) -> Self:
+    def from_dataset(cls, dataset: Any, *, split: str = "train", **options: Any) -> Task:
         """Learn the labels (and their weights) from a split of a `tunewheel.data.Dataset`."""
 
     @classmethod
     @abstractmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Self:
+    def from_config(cls, config: Mapping[str, Any]) -> Task:
         """Build the task again from what `config` returned."""
 
     @abstractmethod
@@ -307,7 +307,7 @@ class Task(ABC):
 
     def unfitted(self) -> Self:
         """The task as it was before `fit`."""
-        return type(self).from_config({**self.config(), **dict.fromkeys(self.calibrated_by)})
+        return cast(Self, self.from_config({**self.config(), **dict.fromkeys(self.calibrated_by)}))
 
 
 def split_windows(length: int, room: int, stride: int) -> list[tuple[int, int]]:

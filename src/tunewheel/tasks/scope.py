@@ -41,6 +41,11 @@ def scope_label(labels: Sequence[str], asked: str | Literal[False] | None) -> st
     return asked or None
 
 
+def energy_of(logits: Array) -> float:
+    """The energy of a text's logits [k]: their log-sum-exp."""
+    return float(np.logaddexp.reduce(np.asarray(logits, dtype=np.float64)))
+
+
 def scope_scores(probabilities: Array, raw: Array, energy: Array) -> dict[ScopeScore, Array]:
     """The three figures [n], from calibrated and ``raw`` probabilities [n, k] and the energy [n].
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,15 +33,27 @@ def log_softmax(logits: Array) -> Array:
     return np.asarray(np.maximum(x - np.logaddexp.reduce(x, axis=-1, keepdims=True), LEAST))
 
 
-def whole_texts(head: Head, rows: int, windows: Sequence[Window], outputs: Sequence[Array]) -> list[Array]:
-    """Log-probabilities (log-odds for a binary head) [1, outputs] of each row, its windows averaged by their pieces."""
-    total, size = np.zeros((rows, head.outputs)), np.zeros((rows, 1))
+def averaged(
+    rows: int,
+    windows: Sequence[Window],
+    outputs: Sequence[Array],
+    reading: Callable[[Array], npt.ArrayLike],
+    width: int,
+) -> npt.NDArray[np.float64]:
+    """``width`` figures read from each window's outputs, as each row's mean [rows, width], weighted by their pieces."""
+    total, size = np.zeros((rows, width)), np.zeros((rows, 1))
     for window, logits in zip(windows, outputs, strict=True):
         part = window.parts[0]
         weight = max(1, part.stop - part.start)
-        total[part.row] += weight * probabilities(logits, independent=head.loss == "binary")
+        total[part.row] += weight * np.asarray(reading(logits))
         size[part.row] += weight
-    mean = total / size
+    return total / size
+
+
+def whole_texts(head: Head, rows: int, windows: Sequence[Window], outputs: Sequence[Array]) -> list[Array]:
+    """Log-probabilities (log-odds for a binary head) [1, outputs] of each row, its windows averaged by their pieces."""
+    each = partial(probabilities, independent=head.loss == "binary")
+    mean = averaged(rows, windows, outputs, each, head.outputs)
     with np.errstate(divide="ignore"):
         told = np.log(mean) - (np.log1p(-mean) if head.loss == "binary" else 0.0)
     return list(np.clip(told, LEAST, -LEAST)[:, None])

@@ -9,6 +9,7 @@ from tunewheel.models import predictor as predictor_module
 from tunewheel.models.distillation.answers import Answers
 from tunewheel.models.predictor import Predictor
 from tunewheel.tasks.classification import Classification
+from tunewheel.tasks.multi_label import MultiLabel
 from tunewheel.tasks.ner import Ner
 
 
@@ -19,7 +20,7 @@ def teacher(tiny_base, task, rows):
 def test_they_are_what_the_model_predicts(tiny_base, tmp_path):
     rows = [*intent_rows(6), {"text": "so long a text " * 12}, {"text": ""}]
     for several in (False, True):
-        model = teacher(tiny_base, Classification(("balance", "lost"), multi_label=several), intent_rows(4))
+        model = teacher(tiny_base, (MultiLabel if several else Classification)(("balance", "lost")), intent_rows(4))
         answers = Answers.of(model, rows, tmp_path / str(several))
         assert len(answers) == len(rows)
         for row, said in zip(rows, answers, strict=True):

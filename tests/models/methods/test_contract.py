@@ -10,6 +10,7 @@ from tunewheel.models.methods.base import Refusal
 from tunewheel.models.methods.engine import Full
 from tunewheel.models.methods.zero_shot import ZeroShot
 from tunewheel.tasks.classification import Classification
+from tunewheel.tasks.multi_label import MultiLabel
 from tunewheel.tasks.ner import Ner
 from tunewheel.testing import ContractError, check_method
 
@@ -19,7 +20,7 @@ SEVERAL = [
 ]
 CASES = {
     "one": (Classification(("balance", "lost")), intent_rows(24)),
-    "several": (Classification(("balance", "card", "lost"), multi_label=True), SEVERAL),
+    "several": (MultiLabel(("balance", "card", "lost")), SEVERAL),
     "entities": (Ner(("person",)), entity_rows(16)),
 }
 OPTIONS = {name: {"num_virtual_tokens": 4} for name in ("prefix", "prompt-tuning", "p-tuning")}

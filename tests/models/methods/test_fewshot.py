@@ -18,6 +18,7 @@ from tunewheel.models.methods.self_training import sureness
 from tunewheel.models.network import Network
 from tunewheel.tasks import Window
 from tunewheel.tasks.classification import Classification
+from tunewheel.tasks.multi_label import MultiLabel
 
 TASK = Classification(["balance", "lost"])
 QUICK = Recipe(epochs=3, learning_rate=5e-3, batch_tokens=256, window=24, precision="fp32")
@@ -146,7 +147,7 @@ def test_several_labels_are_paired_and_pseudo_labelled_but_not_faked(tiny_base, 
     phrases = {"lost": "my card is gone", "balance": "what is my balance"}
     sets = [["lost"], ["balance"], ["balance", "lost"], []]
     rows = [{"text": f"number {i}: " + " and ".join(map(phrases.get, s)), "labels": s} for i, s in enumerate(sets * 8)]
-    task = Classification(["balance", "lost"], multi_label=True)
+    task = MultiLabel(["balance", "lost"])
     recipe = Recipe(epochs=30, learning_rate=5e-3, batch_tokens=256, window=24, precision="fp32")
     for name in ("setfit", "self-training"):
         model, _ = made(name, tiny_base, tmp_path / name, rows, rows, task, recipe)

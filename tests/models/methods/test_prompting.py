@@ -14,6 +14,7 @@ from tunewheel.models.language import LanguageModelError, endpoint
 from tunewheel.models.methods import check_pair, method_class
 from tunewheel.tasks import Task, TaskError, task_class
 from tunewheel.tasks.classification import Classification
+from tunewheel.tasks.multi_label import MultiLabel
 from tunewheel.tasks.ner import Ner
 
 TASK = Classification(("balance", "lost"))
@@ -162,7 +163,7 @@ def test_a_model_on_this_machine_scores_every_label(method, causal, tmp_path):
 
 
 def test_several_labels_are_scored_each(causal, tmp_path):
-    task = Classification(("a", "b", "c"), multi_label=True)
+    task = MultiLabel(("a", "b", "c"))
     model = model_of("prompt", causal, task, [], tmp_path / "run")
     (answer,) = model.predict(["text"])
     assert set(answer["probabilities"]) == {"a", "b", "c"} and "unparsed" not in answer

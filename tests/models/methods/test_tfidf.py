@@ -12,6 +12,7 @@ from tunewheel.models import MethodError, Model, ModelError, Recipe, prepare
 from tunewheel.models.methods import check_pair, check_recipe
 from tunewheel.models.methods.tfidf import Examples
 from tunewheel.tasks.classification import Classification
+from tunewheel.tasks.multi_label import MultiLabel
 from tunewheel.tasks.ner import Ner
 
 ENGLISH = {
@@ -133,7 +134,7 @@ def test_several_labels_are_told_one_by_one(tmp_path):
         chosen = [pair for bit, pair in enumerate(pairs) if i >> bit & 1]
         text = " and ".join(phrase for _, phrase in chosen) or "good morning"
         train.append({"text": f"about {text} {i}", "labels": ["bank", *(label for label, _ in chosen)]})
-    task = Classification(["bank", "card", "loan", "login"], multi_label=True)
+    task = MultiLabel(["bank", "card", "loan", "login"])
     model = trained(task, train, train[:16], tmp_path)
     found = Model.load(model.save(tmp_path / "model")).predict(["about a loan and the card", "about good morning"])
     assert [set(p["labels"]) for p in found] == [{"bank", "card", "loan"}, {"bank"}]

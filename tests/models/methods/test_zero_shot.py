@@ -11,6 +11,7 @@ from tunewheel.models import MethodError, Model, Recipe, prepare
 from tunewheel.models.methods import method_class
 from tunewheel.models.methods.zero_shot import HYPOTHESES, TEMPLATES, humanised, label_head
 from tunewheel.tasks.classification import Classification
+from tunewheel.tasks.multi_label import MultiLabel
 
 TASK = Classification(("balance", "lost"))
 RECIPE = Recipe(window=48)
@@ -61,7 +62,7 @@ def test_the_head_takes_away_what_lies_near_every_text():
 
 
 def test_several_labels_and_out_of_scope(tiny_base):
-    several = by_name(tiny_base, Classification(("balance", "lost"), multi_label=True), rows=intent_rows(12))
+    several = by_name(tiny_base, MultiLabel(("balance", "lost")), rows=intent_rows(12))
     assert all(isinstance(p["labels"], list) for p in several.predict(["卡丢了", ""]))
     scoped = by_name(tiny_base, Classification(("balance", "lost"), out_of_scope="oos"), rows=intent_rows(12))
     assert "scope" in scoped.predict(["卡丢了"])[0]
@@ -148,7 +149,7 @@ def test_a_base_that_judges_entailment_answers(nli_base, tmp_path):
     assert all(a == pytest.approx(b, abs=1e-5) for a, b in zip(alone, together, strict=True))
     again = Model.load(model.save(tmp_path / "model"))
     assert again.body.kind == "nli" and again.predict(texts) == model.predict(texts)
-    several = by_name(nli_base, Classification(task.labels, multi_label=True), nli=True, template="about {}")
+    several = by_name(nli_base, MultiLabel(task.labels), nli=True, template="about {}")
     assert several.predict(["card now"])[0]["labels"] == ["card"]
 
 
