@@ -7,7 +7,7 @@ import torch
 
 from tiny import entity_rows, intent_rows
 from tunewheel.models import Recipe, prepare
-from tunewheel.models.probe import fit_head
+from tunewheel.models.probe import Probe
 from tunewheel.tasks import TaskError
 from tunewheel.tasks.classification import Classification
 from tunewheel.tasks.multi_label import MultiLabel
@@ -20,7 +20,7 @@ TASK = Classification(("balance", "lost"))
 def fitted(tiny_base, task, rows, decay):
     model = prepare(task, str(tiny_base), rows, RECIPE).model
     windows = task.encode(rows, model.encoder, labelled=True)
-    return model, fit_head(model.network, model.encoder, windows, decay=decay)
+    return model, Probe(model.network, model.encoder, windows).fit(decay)
 
 
 def test_the_head_is_scikit_learns_logistic_regression(tiny_base):

@@ -23,7 +23,7 @@ from tunewheel.models.encoding import TextEncoder
 from tunewheel.models.machine import keep_memory
 from tunewheel.models.network import Network
 from tunewheel.models.neural import Neural
-from tunewheel.models.probe import fit_head
+from tunewheel.models.probe import Probe
 from tunewheel.models.quiet import quiet
 from tunewheel.models.recipe import Recipe
 from tunewheel.tasks import IGNORED, Row, Task, TaskError, Window
@@ -110,7 +110,7 @@ def train_network(
     if recipe.head_first and checkpoint is None:
         if network.config.level != "sequence":
             raise TaskError(f"head_first is for a head on whole texts, and for {task.name} there is none; leave it off")
-        fit_head(network, encoder, windows)
+        Probe(network, encoder, windows).fit()
     trainer = _engine(private, folder)(body, task, windows, list(dev), recipe, folder, progress, report_to)
     begun = int(checkpoint.name.split("-")[1]) if checkpoint else 0
     if checkpoint:

@@ -1,4 +1,4 @@
-"""The head first: a linear probe on the frozen backbone, from which fine-tuning starts."""
+"""A linear probe: the best head for a frozen backbone, as a method of its own or before anything else learns."""
 
 from __future__ import annotations
 
@@ -16,42 +16,71 @@ if TYPE_CHECKING:
 
 _BATCH_TOKENS = 2048
 
+DECAY = 1e-4
+"""The weight of half the squared norm of a head where none is chosen."""
 
-def fit_head(network: Network, encoder: TextEncoder, windows: Sequence[Window], *, decay: float = 1e-4) -> float:
-    """Fit a text-level head on the backbone's features of ``windows`` and return its loss.
+
+class Probe:
+    """The backbone's features of ``windows``, computed once, on which a text-level head is fitted in place.
 
     A random head's first gradients bend features that pretraining had put right; a fitted one leaves them in place
-    (Kumar et al. 2022, "Fine-Tuning can Distort Pretrained Features and Underperform Out-of-Distribution"). ``decay``
-    is the weight of half the squared norm of the head; L-BFGS finds the one minimum, so no seed is involved.
+    (Kumar et al. 2022, "Fine-Tuning can Distort Pretrained Features and Underperform Out-of-Distribution").
     """
-    features, labels = _features(network, encoder, windows)
-    head: Any = network.head
-    optimizer: Any = torch.optim.LBFGS(head.parameters(), max_iter=200, history_size=10, line_search_fn="strong_wolfe")
 
-    def closure() -> Any:
+    def __init__(
+        self, network: Network, encoder: TextEncoder, windows: Sequence[Window], precision: str = "fp32"
+    ) -> None:
+        self.network = network
+        self.features, self.labels = _features(network, encoder, windows, precision)
+
+    def fit(self, decay: float = DECAY) -> float:
+        """Fit the head and return its loss, without the penalty.
+
+        ``decay`` is the weight of half the squared norm of the head; L-BFGS finds the one minimum, so no seed is
+        involved, nor does it matter from which head it begins.
+        """
+        network = self.network
+        head: Any = network.head
+        optimizer: Any = torch.optim.LBFGS(
+            head.parameters(), max_iter=200, history_size=10, line_search_fn="strong_wolfe"
+        )
+
+        def closure() -> Any:
+            optimizer.zero_grad()
+            loss: Any = network.loss(head(self.features), self.labels) + decay / 2 * head.weight.square().sum()
+            loss.backward()
+            return loss
+
+        optimizer.step(closure)
         optimizer.zero_grad()
-        loss: Any = network.loss(head(features), labels) + decay / 2 * head.weight.square().sum()
-        loss.backward()
-        return loss
+        with torch.no_grad():
+            return float(network.loss(head(self.features), self.labels))
 
-    optimizer.step(closure)
-    optimizer.zero_grad()
-    with torch.no_grad():
-        return float(network.loss(head(features), labels))
+    @property
+    def head(self) -> dict[str, torch.Tensor]:
+        """The head as it is now."""
+        return {name: weight.clone() for name, weight in self.network.head.state_dict().items()}
+
+    @head.setter
+    def head(self, weights: dict[str, torch.Tensor]) -> None:
+        self.network.head.load_state_dict(weights)
 
 
-def _features(network: Network, encoder: TextEncoder, windows: Sequence[Window]) -> tuple[torch.Tensor, torch.Tensor]:
+def _features(
+    network: Network, encoder: TextEncoder, windows: Sequence[Window], precision: str
+) -> tuple[torch.Tensor, torch.Tensor]:
     """What the head sees of every window [n, width], and the labels, shortest windows first."""
     order = sorted(range(len(windows)), key=lambda i: encoder.size(windows[i]))
     features: list[Any] = []
     labels: list[Any] = []
     at, was_training = 0, network.training
     network.eval()
-    with torch.no_grad():
+    with torch.no_grad(), torch.autocast(network.device.type, torch.bfloat16, enabled=precision == "bf16"):
         for size in budgeted([encoder.size(windows[i]) for i in order], _BATCH_TOKENS):
             batch = encoder.collate([windows[i] for i in order[at : at + size]])
             at += size
             labels.append(batch.pop("labels"))
-            features.append(network.features(**{name: x.to(network.device) for name, x in batch.items()}))
+            placed = {name: x.to(network.device) for name, x in batch.items()}
+            features.append(network.features(**placed).float())
     network.train(was_training)
     return torch.cat(features), torch.cat(labels).to(network.device)

@@ -15,7 +15,7 @@ from tunewheel.cli import app
 from tunewheel.loop import LoopError
 from tunewheel.models import MethodError, Recipe
 from tunewheel.models.methods import Refusal
-from tunewheel.models.methods.engine import HeadOnly
+from tunewheel.models.methods.head import HeadOnly
 from tunewheel.settings import train_settings
 from tunewheel.tuning.search import objective, study, work
 from tunewheel.tuning.search.page import render_page

@@ -30,7 +30,7 @@ _OURS = {
     "prompt": "prompting:ZeroShot",
     "few-shot": "prompting:FewShot",
     "tfidf": "tfidf:Tfidf",
-    "head": "engine:HeadOnly",
+    "head": "head:HeadOnly",
     "setfit": "setfit:SetFit",
     "lora": "peft:Lora",
     "dora": "peft:Dora",

@@ -145,17 +145,6 @@ class Frozen(Full):
 
 
 @dataclass(frozen=True)
-class HeadOnly(Frozen):
-    """The base stays as it is; the head on top of it learns."""
-
-    name: ClassVar[str] = "head"
-    summary: ClassVar[str] = "the base stays as it is, the head on top of it learns"
-    private: ClassVar[bool] = True
-    continues: ClassVar[bool] = True
-    rate: ClassVar[float] = 1e-2
-
-
-@dataclass(frozen=True)
 class Ready(Adaptation):
     """A network with a fresh head; `train` adapts it in place."""
 

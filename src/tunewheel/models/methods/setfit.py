@@ -109,7 +109,7 @@ class Pairs(Ready):
         """Learn pairs by the engine, then fit the head; dev serves to calibrate alone."""
         from tunewheel.models.engine import train_network
         from tunewheel.models.likeness import Pairing
-        from tunewheel.models.probe import fit_head
+        from tunewheel.models.probe import Probe
 
         task, encoder, recipe = self.model.task, self.model.encoder, self.recipe
         count = min(self.method.pairs, PER_ROW * len(train))
@@ -117,7 +117,7 @@ class Pairs(Ready):
         watched: dict[str, Any] = {"progress": progress, "report_to": report_to}
         trained = train_network(self.model.network, pairing, encoder, train, [], recipe, folder, **watched)
         network = self.method.finished(self.model.network)
-        fit_head(network, encoder, [w for w in task.encode(train, encoder, labelled=True) if encoder.size(w)])
+        Probe(network, encoder, [w for w in task.encode(train, encoder, labelled=True) if encoder.size(w)]).fit()
         settings = {**self.model.origin.settings, **asdict(recipe)}
         model = Model(Neural(network, encoder), task, replace(self.model.origin, settings=settings))
         if dev:

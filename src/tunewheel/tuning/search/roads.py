@@ -75,9 +75,12 @@ def _road(plan: Plan, dataset: Dataset, base: str, method: str, search: Mapping[
 def _usual(plan: Plan, ready: Adaptation, dataset: Dataset, base: str, method: str) -> dict[str, Dimension]:
     """What is worth searching on this road, around what was resolved for it; settings that were set stay."""
     from tunewheel.models.methods.engine import Full
+    from tunewheel.models.methods.head import Solved
 
     recipe, built = ready.recipe, check_pair(method, dataset.task)
     found: dict[str, Dimension] = {}
+    if isinstance(ready, Solved):
+        return {} if "decay" in plan.options else {f"{OPTION}decay": Range(1e-6, 1e-1)}
     if issubclass(built, Full):
         rate, tokens, epochs = recipe.learning_rate or 1e-4, recipe.batch_tokens or 1024, recipe.epochs or 4
         found = {
