@@ -87,7 +87,8 @@ def tiny_model(folder: Path) -> Path:
     labels = tuple(f"reason {i}" for i in range(30))
     task = task_class("classification").from_config({"labels": labels})
     ready = prepare(task, str(folder / "base"), [{"text": "a", "label": labels[0]}], Recipe(window=128))
-    return ready.model.save(folder / "model")
+    assert ready.untrained is not None
+    return ready.untrained.save(folder / "model")
 
 
 STAGES: dict[str, Callable[[Path, int], dict[str, Any]]] = {

@@ -100,6 +100,7 @@ def network(
         elif base == "pretrained":
             base = str(options.base)
         model, told = prepare(task, base, train, recipe).train(train, dev, Path(folder) / "run")
+    assert told is not None, "the engine says how its updates went"
     return model, told.dev
 
 

@@ -42,7 +42,7 @@ class Cells:
     def __init__(self, path: Path) -> None:
         self.path = path
         lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-        self.known = {json.dumps(cell["key"]): cell for cell in map(json.loads, lines)}
+        self.known: dict[str, Cell] = {json.dumps(cell["key"]): cell for cell in map(json.loads, lines)}
 
     def get(self, key: list[Any], measure: Callable[[], Cell]) -> Cell:
         """The cell of ``key``, measured and written down where it is not known yet."""

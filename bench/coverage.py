@@ -36,17 +36,14 @@ TOGETHER = 0.5
 """Share of the rows or entities that two models answer alike."""
 
 
-class QuickClassification(Classification):
-    """Accuracy and macro F1 alone, from sums prepared once: millions of resamples in minutes."""
+class Summed:
+    """Sums over the records of a test set, prepared once: millions of resamples in minutes."""
 
-    def __init__(self, labels: tuple[str, ...] = LABELS) -> None:
-        super().__init__(labels)
-        self.prepared: dict[int, tuple[Any, np.ndarray]] = {}
+    prepared: dict[int, tuple[Any, np.ndarray]]
 
     def sums(self, scores: dict[str, Any]) -> np.ndarray:
-        """One row a record: right as each label, gold or predicted as each label."""
-        gold, found = (np.eye(len(self.labels))[scores[key]] for key in ("gold", "predicted"))
-        return np.concatenate([gold * found, gold + found], axis=1)
+        """One row a record."""
+        raise NotImplementedError
 
     def totals(self, scores: dict[str, Any], weights: Any) -> np.ndarray:
         key = id(scores["gold"])
@@ -55,21 +52,33 @@ class QuickClassification(Classification):
         sums = self.prepared[key][1]
         return sums.sum(axis=0) if weights is None else np.asarray(weights @ sums)
 
+
+class QuickClassification(Summed, Classification):
+    """Accuracy and macro F1 alone."""
+
+    def __init__(self, labels: tuple[str, ...] = LABELS) -> None:
+        super().__init__(labels)
+        self.prepared = {}
+
+    def sums(self, scores: dict[str, Any]) -> np.ndarray:
+        """One row a record: right as each label, gold or predicted as each label."""
+        gold, found = (np.eye(len(self.labels))[scores[key]] for key in ("gold", "predicted"))
+        return np.concatenate([gold * found, gold + found], axis=1)
+
     def metrics(self, scores: dict[str, Any], weights: Any = None) -> dict[str, float]:
         hit, both = np.split(self.totals(scores, weights), 2)
         present = both > 0
         return {"accuracy": 2 * hit.sum() / both.sum(), "macro_f1": float((2 * hit[present] / both[present]).mean())}
 
 
-class QuickNer(Ner):
+class QuickNer(Summed, Ner):
     """Entity F1 alone, likewise."""
 
     headline = ("f1",)
-    totals = QuickClassification.totals
 
     def __init__(self, types: tuple[str, ...] = TYPES) -> None:
         super().__init__(types)
-        self.prepared: dict[int, tuple[Any, np.ndarray]] = {}
+        self.prepared = {}
 
     def sums(self, scores: dict[str, Any]) -> np.ndarray:
         return np.stack([scores["correct"].sum(axis=1), (scores["gold"] + scores["found"]).sum(axis=1)], axis=1)
@@ -100,7 +109,8 @@ class Intents:
         wrong = np.tile(PRIOR, (len(LABELS), 1))
         np.fill_diagonal(wrong, 0)
         answer = wrong / wrong.sum(axis=1, keepdims=True) * (1 - right)[:, None] + np.diag(right)
-        return PRIOR[:, None] * answer
+        pairs: np.ndarray = PRIOR[:, None] * answer
+        return pairs
 
     def truth(self) -> dict[str, float]:
         pairs = self.table
@@ -144,7 +154,7 @@ class Entities:
         return sides[0], sides[1], documents
 
 
-WORLDS = {"intents": Intents(), "entities": Entities()}
+WORLDS: dict[str, Intents | Entities] = {"intents": Intents(), "entities": Entities()}
 
 
 def covered(job: tuple[str, int, int], resamples: int) -> dict[str, bool]:

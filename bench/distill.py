@@ -13,10 +13,9 @@ from argparse import Namespace
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from chinese import Cell, Cells
-from common import ROOT, arguments, finish, need
+from common import ROOT, Cell, Cells, arguments, finish, need
 
 SEEDS = (13, 14, 15)
 
@@ -27,7 +26,7 @@ class Pair:
 
     name: str
     folder: str
-    student: str
+    student: Literal["bilstm", "textcnn"]
     metric: str
     recipe: dict[str, Any]
     options: dict[str, Any]
@@ -85,7 +84,7 @@ def row_of(pair: Pair, cells: list[tuple[int, Cell]], text: Path | None) -> str:
         return statistics.fmean(cell[name] for _, cell in cells)
 
     def middle(name: str) -> float:
-        return statistics.median(cell[name] for _, cell in cells)
+        return float(statistics.median(cell[name] for _, cell in cells))
 
     each = ", ".join(
         f"{seed}: {100 * cell['value']:.2f} [{100 * cell['low']:.2f}, {100 * cell['high']:.2f}]" for seed, cell in cells

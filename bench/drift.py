@@ -20,6 +20,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -152,7 +153,7 @@ def cells(options: Any, kept: Path) -> Iterator[tuple[str, str, float, dict[str,
                 continue
             for seed in range(times):
                 key = [name, drift, share, seed]
-                yield name, drift, share, known.get(key, lambda s=stream, k=key: alarms(s, k[1], k[2], k[3]))
+                yield name, drift, share, known.get(key, partial(alarms, stream, drift, share, seed))
 
 
 def interval(delays: list[int]) -> str:

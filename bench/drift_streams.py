@@ -173,5 +173,9 @@ def _pool(pairs: Pairs, vectors: npt.NDArray[np.float32], answer: Callable[..., 
 def _cut(pool: Pool, rows: int) -> Pool:
     return Pool(
         pool.texts[:rows],
-        *(each[:rows] for each in (pool.vectors, pool.labels, pool.confidences, pool.right, pool.group)),
+        pool.vectors[:rows],
+        pool.labels[:rows],
+        pool.confidences[:rows],
+        pool.right[:rows],
+        pool.group[:rows],
     )

@@ -12,8 +12,6 @@ from typing import Any
 
 from common import arguments, finish, need
 
-WHOLE = {"dev": 0.0, "test": 0.0}
-
 
 @dataclass(frozen=True)
 class Case:
@@ -26,7 +24,7 @@ class Case:
     name: str
     data: str | Mapping[str, str]
     rows: dict[str, int]
-    facts: dict[str, tuple[Any, Callable[[Any], Any]]] = field(default_factory=dict)
+    facts: Mapping[str, tuple[Any, Callable[[Any], Any]]] = field(default_factory=dict)
     problem: str | None = None
     quick: bool = True
 
@@ -115,7 +113,7 @@ def check(case: Case, folder: Path) -> tuple[list[str], int, int]:
 
     data = str(folder / case.data) if isinstance(case.data, str) else {k: folder / v for k, v in case.data.items()}
     try:
-        dataset = Dataset.read(data, **WHOLE)
+        dataset = Dataset.read(data, dev=0.0, test=0.0)
     except DataError as error:
         told = error.problems[0]
         if case.problem is None or error.total > 1 or case.problem not in told.expected:
@@ -134,7 +132,8 @@ def main() -> None:
     chosen = [case for case in cases() if case.quick or not options.quick]
     paths = [path for case in chosen for path in ([case.data] if isinstance(case.data, str) else case.data.values())]
     need(options.data, *sorted({Path(path).parts[0] for path in paths}))
-    start, failed, files, rows = time.perf_counter(), {}, 0, 0
+    failed: dict[str, list[str]] = {}
+    start, files, rows = time.perf_counter(), 0, 0
     for case in chosen:
         begin = time.perf_counter()
         wrong, of_case, many = check(case, options.data)

@@ -111,7 +111,7 @@ def levels(runs: int, seed: int = 13) -> list[dict[str, float]]:
         passed = 0
         for pair in seen:
             drawn = rng.multinomial(rows, pair / rows, size=1000)
-            passed += np.quantile((drawn[:, 0] - drawn[:, 1]) / rows, 0.025, method="weibull") > -margin
+            passed += bool(np.quantile((drawn[:, 0] - drawn[:, 1]) / rows, 0.025, method="weibull") > -margin)
         score = float((low > -margin).mean())
         found.append({"rows": rows, "apart": apart, "margin": margin, "score": score, "bootstrap": passed / runs})
     return found
@@ -241,16 +241,16 @@ def main() -> None:
         finish("gate", _row(name, rates), {name: rates.as_dict()}, record=keep)
     for rows, apart in ((ROWS, 0.08), (ROWS, 0.02), (30_000, 0.02)):
         for former in (False, True):
-            found = turns(rows, apart, max(5, runs // (1 if rows == ROWS else 4)), former=former)
-            result[f"turns {rows} {apart} {'all' if former else 'champion alone'}"] = found
+            lost = turns(rows, apart, max(5, runs // (1 if rows == ROWS else 4)), former=former)
+            result[f"turns {rows} {apart} {'all' if former else 'champion alone'}"] = lost
             told = "champion, best and first" if former else "champion alone"
-            cells = f"{100 * found['mean']:.2f} | {100 * found['most']:.1f} | {100 * found['beyond']:.1f} %"
-            row = f"{rows:,} rows, {apart:.0%} differ | {told} | {cells} | {100 * found['wrong']:.2f} %"
-            finish("gate_turns", row, {"turns": found}, record=keep)
-    for found in levels(200 if options.quick else 20_000 if runs >= 2000 else 2000):
-        cells = f"{100 * found['score']:.2f} % | {100 * found['bootstrap']:.2f} %"
-        row = f"{found['rows']:,} | {found['apart']:.1%} | {100 * found['margin']:g} | {cells}"
-        finish("gate_levels", row, {"level": found}, record=keep)
+            cells = f"{100 * lost['mean']:.2f} | {100 * lost['most']:.1f} | {100 * lost['beyond']:.1f} %"
+            row = f"{rows:,} rows, {apart:.0%} differ | {told} | {cells} | {100 * lost['wrong']:.2f} %"
+            finish("gate_turns", row, {"turns": lost}, record=keep)
+    for level in levels(200 if options.quick else 20_000 if runs >= 2000 else 2000):
+        cells = f"{100 * level['score']:.2f} % | {100 * level['bootstrap']:.2f} %"
+        row = f"{level['rows']:,} | {level['apart']:.1%} | {100 * level['margin']:g} | {cells}"
+        finish("gate_levels", row, {"level": level}, record=keep)
     if not options.quick:
         found = curves(max(500, runs // 4))
         if keep:

@@ -209,9 +209,15 @@ def call_before_steps(step: Callable[..., None]) -> None:
     """Have ``step`` called before each sync, change of a name, SQL statement and commit of this process."""
     from sqlalchemy import Engine, event
 
+    def after_step(inner: Callable[..., Any]) -> Callable[..., Any]:
+        def outer(*positional: Any, **named: Any) -> Any:
+            step()
+            return inner(*positional, **named)
+
+        return outer
+
     for name in ("fsync", "mkdir", "rename", "replace", "utime", "unlink", "rmdir"):
-        inner = getattr(os, name)
-        setattr(os, name, lambda *rest, inner=inner, **named: (step(), inner(*rest, **named))[1])
+        setattr(os, name, after_step(getattr(os, name)))
     event.listen(Engine, "before_cursor_execute", step)
     event.listen(Engine, "commit", step)
 
@@ -242,7 +248,8 @@ def check(place: Place) -> list[str]:
         assert set(aliases.values()) <= numbers, f"an alias leads nowhere: {aliases}"
         assert set(aliases) == ({"champion"} if versions else set()), f"a version without its alias: {aliases}"
     command = ["models", "--json", "--home", str(place.home)]
-    told = CliRunner().invoke(app, command + ["--database", place.database] * bool(place.database))
+    command += ["--database", place.database] if place.database else []
+    told = CliRunner().invoke(app, command)
     assert told.exit_code == 0, told.output
     assert {version["number"] for version in json.loads(told.stdout)} == numbers
     return [version.ref for version in versions]

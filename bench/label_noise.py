@@ -107,8 +107,8 @@ def main() -> None:
         "BANKING77, MiniLM": [judge_labels(texts, labels, seed, vectors) for seed in seeds],
         "CoNLL-2003, tokens": [judge_entities(sentences, seed) for seed in seeds],
     }
-    for figures in runs["BANKING77, MiniLM"]:
-        figures["seconds"] = round(figures["seconds"] + took, 1)
+    for one in runs["BANKING77, MiniLM"]:
+        one["seconds"] = round(one["seconds"] + took, 1)
     for name, figures in runs.items():
         precise, likely = (", ".join(f"{f[key]:.3f}" for f in figures) for key in ("precision", "likely_precision"))
         called = ", ".join(f"{f['likely']:,}" for f in figures)

@@ -45,8 +45,11 @@ class Job:
 class Connection(asyncio.Protocol):
     """One connection; one request at a time."""
 
+    transport: asyncio.Transport
+
     def __init__(self, idle: list[Connection]) -> None:
-        self.idle, self.buffer, self.answer, self.transport = idle, b"", None, None
+        self.idle, self.buffer = idle, b""
+        self.answer: asyncio.Future[tuple[int, float]] | None = None
         self.expected: tuple[int, int] | None = None  # where the body ends, and the status
 
     def connection_made(self, transport: Any) -> None:
@@ -70,6 +73,7 @@ class Connection(asyncio.Protocol):
         if self.expected is not None and len(self.buffer) >= self.expected[0]:
             status, self.buffer, self.expected = self.expected[1], b"", None
             self.idle.append(self)
+            assert self.answer is not None, "an answer that nobody asked for"
             if not self.answer.done():
                 self.answer.set_result((status, time.perf_counter()))
 
@@ -84,7 +88,8 @@ class Generator:
     """Sends a job's requests, and keeps what became of each."""
 
     def __init__(self, job: Job) -> None:
-        self.job, self.idle = job, []
+        self.job = job
+        self.idle: list[Connection] = []
         self.latencies: list[float] = []
         self.statuses: Counter[int] = Counter()
         self.lags: list[float] = []
@@ -94,7 +99,8 @@ class Generator:
 
     async def run(self) -> dict[str, Any]:
         job, draw = self.job, random.Random(self.job.seed)
-        due, at = deque(), draw.expovariate(job.rate)
+        due: deque[tuple[float, int]] = deque()
+        at = draw.expovariate(job.rate)
         while at < job.seconds:
             due.append((at, draw.randrange(len(self.requests))))
             at += draw.expovariate(job.rate)

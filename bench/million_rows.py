@@ -81,7 +81,7 @@ def exchanges(pool: list[Said], count: int, end: datetime) -> Iterator[list[dict
             name = SIDE if n % 1000 == 7 else NAME
             number = 1 if name == SIDE or n < count // 10 else 2
             text = f"{said.asked.text} {n}"
-            told = {"prediction": said.prediction, "label": label_of(said.prediction)}
+            told: dict[str, Any] = {"prediction": said.prediction, "label": label_of(said.prediction)}
             told |= {"confidence": confidence_of(said.prediction), "vector": vector.tobytes()}
             rows.append(
                 {

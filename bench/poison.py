@@ -150,7 +150,9 @@ def learn(home: Path, dealt: Dealt, case: str, arm: str, seed: int) -> Cell:
             left = connection.execute(select(*columns)).all()
         held = Counter(row.source == BAD for row in left if row.status == "quarantined")
         truth = {_exchange(n): row["label"] for n, row in enumerate(dealt.asked)}
-        data = kept_dataset(workspace, updated.version.dataset)
+        assert updated.version is not None, updated.why
+        data = kept_dataset(workspace, updated.version.dataset or "")
+        assert data is not None, f"the rows of {updated.version.ref} are not kept"
         learned = [row for split in data.splits for row in data[split] if row.get("exchange")]
         return {
             "right": right(tw.Model.load(updated.version.path), dealt.official),

@@ -12,17 +12,24 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from common import arguments, finish, need
+from tunewheel.tasks import Encoder, Prediction, Row, Window
+from tunewheel.tasks.ner import Ner
 
 TEXTS = 600
 
 
 def texts_of(rows: list[dict[str, Any]], count: int) -> list[str]:
     """Mixed lengths: single sentences and neighbours joined."""
-    draw, texts, at = random.Random(7), [], 0
+    draw, at = random.Random(7), 0
+    texts: list[str] = []
     while len(texts) < count and at < len(rows):
         n = draw.choice([1, 1, 1, 2, 4, 8])
         texts.append(" ".join(row["text"] for row in rows[at : at + n]))
@@ -43,33 +50,30 @@ def field_pipeline(model: Any, folder: Path) -> Any:
     return pipeline("token-classification", model=theirs.eval(), tokenizer=model.encoder.tokenizer, ignore_labels=[])
 
 
-class Recording:
+class Recording(Ner):
     """A task that keeps the network's outputs on their way to `decode`."""
 
-    def __init__(self, task: Any) -> None:
-        self.task = task
-        self.outputs: list[Any] = []
+    def __init__(self, types: Sequence[str], **settings: Any) -> None:
+        super().__init__(types, **settings)
+        self.said: list[tuple[int, npt.NDArray[Any]]] = []
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.task, name)
-
-    def decode(self, rows: Any, encoder: Any, windows: Any, outputs: Any) -> Any:
+    def decode(
+        self, rows: Sequence[Row], encoder: Encoder, windows: Sequence[Window], outputs: Sequence[npt.NDArray[Any]]
+    ) -> list[Prediction]:
         """Keep the outputs of one-window rows by row."""
         for window, output in zip(windows, outputs, strict=True):
-            self.outputs.append((window.parts[0].row, output))
-        return self.task.decode(rows, encoder, windows, outputs)
+            self.said.append((window.parts[0].row, output))
+        return super().decode(rows, encoder, windows, outputs)
 
 
 def largest_gap(model: Any, pipe: Any, texts: list[str]) -> float:
     """Largest difference in a piece's best probability between the two, ours answering all texts at once."""
-    import numpy as np
-
     from tunewheel.models.predictor import Predictor
 
-    recording = Recording(model.task)
+    recording = Recording.from_config(model.task.config())
     Predictor(model.network, recording, model.encoder)([{"text": text} for text in texts])
     gap = 0.0
-    for row, output in recording.outputs:
+    for row, output in recording.said:
         theirs = pipe(texts[row])
         if len(theirs) != len(output):
             continue  # the pipeline cut it, or ours read it in two windows
@@ -105,7 +109,7 @@ def main() -> None:
         pipe = field_pipeline(model, Path(folder))
     gap = largest_gap(model, pipe, texts[:60])
     rates: dict[str, list[float]] = {"pipeline": [], "ours": [], "bf16": []}
-    calls = {
+    calls: dict[str, Callable[[], list[Any]]] = {
         "pipeline": lambda: [pipe(text) for text in texts],
         "ours": lambda: model.predictor("fp32")([{"text": text} for text in texts]),
         "bf16": lambda: model.predictor("bf16")([{"text": text} for text in texts]),

@@ -171,7 +171,10 @@ def personal(writer: Writer) -> list[tuple[str, Callable[[], str], list[str]]]:
 def lookalikes(writer: Writer) -> list[Callable[[], str]]:
     """What a careless pattern takes for personal data."""
     w = writer
-    stamp = lambda: f"{1_500_000_000 + w.random.randrange(300_000_000)}"  # noqa: E731
+
+    def stamp() -> str:
+        return f"{1_500_000_000 + w.random.randrange(300_000_000)}"
+
     return [
         lambda: "订单号" + w.card(),
         lambda: "订单编号：" + w.mobile(),

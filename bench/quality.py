@@ -9,6 +9,7 @@ import statistics
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ def one_run(dataset: Any, recipe: Any, rows: int | None, **options: Any) -> dict
     start, cpu = time.perf_counter(), time.process_time()
     with tempfile.TemporaryDirectory() as folder:
         model, told = ready.train(train, dev, Path(folder))
+    assert told is not None, "the engine says how its updates went"
     seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
     report = evaluate(model, test, seen=dataset.overlap("train", "test")[:rows], resamples=200 if rows else 1000)
     name = task.selection
@@ -56,14 +58,14 @@ def main() -> None:
     seeds = options.seeds[:1] if options.quick else options.seeds
     if options.only != "banking":
         dataset = Dataset.read(options.data / "conll2003")
-        recipe = {"epochs": epochs or 5, "learning_rate": 2e-4, "batch_tokens": 512, "freeze_embeddings": True}
-        runs = [one_run(dataset, Recipe(**recipe, seed=seed), rows, context=160) for seed in seeds]
+        recipe = Recipe(epochs=epochs or 5, learning_rate=2e-4, batch_tokens=512, freeze_embeddings=True)
+        runs = [one_run(dataset, replace(recipe, seed=seed), rows, context=160) for seed in seeds]
         result["conll"] = {"runs": runs, "mean": statistics.fmean(run["test"] for run in runs)}
         record("conll2003 testb F1", runs, options)
     if options.only != "conll":
         dataset = Dataset.read(options.data / "banking77")
-        recipe = {"epochs": epochs or 5, "learning_rate": 1e-4, "batch_tokens": 512, "head_first": True}
-        runs = [one_run(dataset, Recipe(**recipe, seed=seed), rows) for seed in seeds]
+        recipe = Recipe(epochs=epochs or 5, learning_rate=1e-4, batch_tokens=512, head_first=True)
+        runs = [one_run(dataset, replace(recipe, seed=seed), rows) for seed in seeds]
         result["banking"] = {"runs": runs, "mean": statistics.fmean(run["test"] for run in runs)}
         record("banking77 accuracy", runs, options)
     finish("quality", "", result, record=False)

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from tunewheel.tasks import Window
 
 Row = Mapping[str, Any]
 Span = tuple[int, int, str]
@@ -159,9 +162,18 @@ def ours(rows: Sequence[Row], tokenizer: Any, length: int) -> list[list[Span]]:
     encoder = TextEncoder(tokenizer, window=length, shapes=False)
     windows = task.encode(rows, encoder, labelled=True)
     width = task.head().outputs
-    outputs = [np.array([one_hot(0 if c == IGNORED else c, width) for c in window.labels]) for window in windows]
+    outputs = [
+        np.array([one_hot(0 if place == IGNORED else place, width) for place in places_of(window)])
+        for window in windows
+    ]
     predictions = task.decode(rows, encoder, windows, outputs)
     return [[(e["start"], e["end"], e["label"]) for e in prediction["entities"]] for prediction in predictions]
+
+
+def places_of(window: Window) -> list[int]:
+    """The place of each piece's label, as a window of entities has them."""
+    assert isinstance(window.labels, list)
+    return [int(place) for place in window.labels]
 
 
 def one_hot(place: int, width: int) -> np.ndarray[Any, Any]:

@@ -161,8 +161,8 @@ def main() -> None:
         epochs = 1 if options.quick else options.epochs or (10 if name == "BANKING77" else None)
         cells = []
         for seed in seeds:
-            asked = {"data": str(options.data), "files": files_of(name, seed), "set": name, "base": base}
-            asked |= {"method": method, "seed": seed, "epochs": epochs, "quick": options.quick}
+            asked: dict[str, Any] = {"data": str(options.data), "files": files_of(name, seed), "set": name}
+            asked |= {"base": base, "method": method, "seed": seed, "epochs": epochs, "quick": options.quick}
             key = [name, base, method, seed, epochs, options.quick]
             cells.append((seed, known.get(key, partial(apart, asked))))
         row = row_of(name, base, method, cells)

@@ -184,7 +184,8 @@ def evaluated(ground: Ground, name: str, task: str, texts: Sequence[str]) -> Pre
 
     class Heard:
         def __init__(self, model: Any) -> None:
-            self.model, self.task, self.said = model, model.task, []
+            self.model, self.task = model, model.task
+            self.said: Predictions = []
 
         def predict(self, rows: Any) -> Predictions:
             self.said = self.model.predict(rows)
@@ -317,8 +318,8 @@ def soak(ground: Ground, options: Any) -> dict[str, Any]:
                 memory.append((time.monotonic() - start, running.memories()))
                 kept.append(_metric(running, "tunewheel_repeats_bytes") / MIB)
                 if len(memory) % 12 == 0:
-                    own = {name: f"{one.own / MIB:.1f}" for name, one in memory[-1][1].items()}
-                    print(f"  {memory[-1][0] / 60:4.1f} min {own}", file=sys.stderr, flush=True)
+                    held = {name: f"{one.own / MIB:.1f}" for name, one in memory[-1][1].items()}
+                    print(f"  {memory[-1][0] / 60:4.1f} min {held}", file=sys.stderr, flush=True)
         told = crowd.told()
     settled = memory[len(memory) // 5 :]
     grown = growth(settled, lambda held: sum(one.proportional for one in held.values()))

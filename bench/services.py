@@ -66,7 +66,8 @@ def texts_of(data: Path, task: str, count: int, longest: int = 8) -> list[str]:
     need(data, *FILES[task].values())
     more: dict[str, Any] = {"format": "conll"} if task == "ner" else {}
     rows = [row["text"] for row in Dataset.read({"test": data / FILES[task]["test"]}, dev=0, test=0, **more)["test"]]
-    draw, texts, at = random.Random(7), [], 0
+    draw, at = random.Random(7), 0
+    texts: list[str] = []
     while len(texts) < count:
         n = min(longest, draw.choice([1, 1, 1, 2, 4, 8]))
         texts.append(" ".join(rows[at % len(rows) : at % len(rows) + n]))

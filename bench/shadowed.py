@@ -63,7 +63,8 @@ def shadow(ground: Ground, options: Any) -> dict[str, Any]:
 
 def one_by_one(running: Running, path: str, bodies: list[str], seconds: float) -> float:
     """Median seconds of an answer where nobody else asks."""
-    took, end = [], time.monotonic() + seconds
+    took: list[float] = []
+    end = time.monotonic() + seconds
     while time.monotonic() < end:
         start = time.perf_counter()
         status, _ = asked(running.port, "POST", path, json.loads(bodies[len(took) % len(bodies)]))

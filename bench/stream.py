@@ -21,9 +21,14 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from common import ROOT, Cell, Cells, arguments, finish, need
+
+if TYPE_CHECKING:
+    from tunewheel.models import Model
+    from tunewheel.models.methods.base import Adaptation
+    from tunewheel.models.network import Network
 
 FILE = "clinc150/data_full.json"
 BATCHES = 10
@@ -92,7 +97,9 @@ def measured(stream: Stream, way: Way, seed: int, options: Namespace) -> Cell:
 
     recipe = Recipe(epochs=options.epochs, learning_rate=1e-4, batch_tokens=512, seed=seed)
     recipe_of = {"lora": Recipe(epochs=options.epochs, batch_tokens=512, seed=seed)}
-    model, guard, spent, scores = None, None, 0.0, []
+    model: Model | None = None
+    guard: Guard | None = None
+    spent, scores = 0.0, list[list[float]]()
     last = len(stream.labels) - 1
     for batch in range(len(stream.labels)):
         if way.joint and batch < last:
@@ -106,9 +113,9 @@ def measured(stream: Stream, way: Way, seed: int, options: Namespace) -> Cell:
         with tempfile.TemporaryDirectory() as folder:
             ready = prepare(task, options.base, rows, used, method=way.method if batch else "full", start=start)
             if way.beside == "distillation" and model is not None:
-                agree(ready.model.network, model, known)
+                agree(learner(ready), model, known)
             if guard is not None:
-                guard.hold(ready.model.network)
+                guard.hold(learner(ready))
             model, _ = ready.train(rows, [], Path(folder))
         if way.beside == "ewc":
             guard = (guard or Guard()).learned(model, rows)
@@ -117,6 +124,13 @@ def measured(stream: Stream, way: Way, seed: int, options: Namespace) -> Cell:
         print(f"  batch {batch + 1}: {statistics.fmean(scores[-1]):.4f}", flush=True)
     final, lost, moved = summary(scores) if not way.joint else (statistics.fmean(scores[-1]), None, None)
     return {"final": final, "forgetting": lost, "transfer": moved, "cpu": spent, "scores": scores}
+
+
+def learner(ready: Adaptation) -> Network:
+    """The network that is about to learn."""
+    if ready.untrained is None:
+        raise ValueError(f"no network learns here: {ready.described()}")
+    return ready.untrained.network
 
 
 def rehearsed(before: Sequence[Any], way: Way, model: Any, seed: int) -> list[Any]:

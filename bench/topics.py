@@ -146,10 +146,10 @@ def row_of(found: dict[str, Any], sized: dict[str, Any]) -> str:
     def cell(tell: Callable[[dict[str, Any]], str]) -> str:
         return "<br>".join(tell(each) for each in found.values())
 
-    figures = [
-        cell(lambda each, key=key: " / ".join(f"{value:.3f}" for value in each[key].values()))
-        for key in ("found", "told", "kmeans", "kmeans_tfidf")
-    ]
+    def shown(key: str) -> str:
+        return cell(lambda each: " / ".join(f"{value:.3f}" for value in each[key].values()))
+
+    figures = [shown(key) for key in ("found", "told", "kmeans", "kmeans_tfidf")]
     named = "<br>".join(f"{name}, {each['by']}" for name, each in found.items())
     counts = cell(lambda each: f"{each['topics']} of {each['labels']}, {each['other']:.1%}, {each['agreement']}")
     seconds = cell(lambda each: f"{each['seconds']} s")

@@ -18,12 +18,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from chinese import Cell, Cells
-from common import RECORD, ROOT, arguments, finish, need
+from common import RECORD, ROOT, Cell, Cells, arguments, finish, need
 
-WAYS = ("defaults", "random", "tpe")
+Way = Literal["defaults", "random", "tpe"]
+WAYS: tuple[Way, ...] = ("defaults", "random", "tpe")
 SPLITS = ("train", "dev", "test")
 FIRST_SEED = 13
 MOST = 2000
@@ -79,7 +79,7 @@ def dataset_of(data: Data, options: Namespace) -> Any:
     return Dataset.from_rows(rows, task=whole.task)
 
 
-def searched(data: Data, way: str, seed: int, options: Namespace) -> dict[str, Any]:
+def searched(data: Data, way: Way, seed: int, options: Namespace) -> dict[str, Any]:
     """Keyword arguments of a training by what a search found; a search's study is kept, so it is taken up again."""
     from tunewheel import loop
     from tunewheel.models import Recipe
@@ -101,7 +101,7 @@ def searched(data: Data, way: str, seed: int, options: Namespace) -> dict[str, A
     return {**tuned.arguments(), "trials": len(tuned.trials), "verdict": tuned.verdict, "dev": tuned.best.mean}
 
 
-def measured(data: Data, way: str, seed: int, options: Namespace) -> Cell:
+def measured(data: Data, way: Way, seed: int, options: Namespace) -> Cell:
     """Search, train by what was found, score test once."""
     from tunewheel.evaluation import evaluate
     from tunewheel.models import prepare

@@ -376,7 +376,7 @@ def round_of(at: Ground, whole: dict[str, Any], draw: random.Random, tally: Tall
         before = tally.looked(at)
     begun = [each for each, status in before.items() if status == "running"]
     try:
-        told = child(at, turn, "turn").answer()
+        told: dict[str, Any] = child(at, turn, "turn").answer()
     except RuntimeError as error:
         tally.unresumed.append(str(error)[-600:])
         return whole

@@ -74,8 +74,8 @@ class Desk:
         made = []
         for place, (one, prediction) in enumerate(zip(asked, said, strict=True)):
             at = opened + timedelta(days=6) * place / len(asked)
-            told = {"prediction": prediction, "variant": "torch-fp32", "seconds": 0.01, "at": at}
-            made.append(Exchange(exchange_id(at), NAME, version.number, {"text": one.text}, **told))
+            row = {"text": one.text}
+            made.append(Exchange(exchange_id(at), NAME, version.number, row, prediction, "torch-fp32", 0.01, at=at))
         with Recorder(self.workspace, every=0.05) as recorder:
             recorder.record(made)
         return [(each.id, one, dict(each.prediction)) for each, one in zip(made, asked, strict=True)]

@@ -217,9 +217,9 @@ SERVING = """
 def problems() -> list[str]:
     """What is wrong with the pages, a line each."""
     found = []
-    for name, text in GENERATED.items():
+    for name, write in GENERATED.items():
         page = ROOT / "docs" / name
-        if not page.exists() or page.read_text(encoding="utf-8") != text():
+        if not page.exists() or page.read_text(encoding="utf-8") != write():
             found.append(f"docs/{name} is out of date: python tools/check_docs.py --write")
     english, chinese = (ROOT / name for name in ("README.md", "README.zh-CN.md"))
     for page in (english, chinese):
