@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import time
+from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select
@@ -20,7 +21,7 @@ from tunewheel.feedback.review import Conflict, Queue
 from tunewheel.feedback.turns import list_turns
 from tunewheel.loop import LoopError
 from tunewheel.loop.update import When, update
-from tunewheel.models import MethodError, Recipe
+from tunewheel.models import MethodError, Recipe, prepare
 from tunewheel.registry import kept_dataset
 from tunewheel.registry.gate import Margins
 from tunewheel.store import LockedError, Workspace
@@ -258,9 +259,31 @@ def test_the_champion_itself_learns_on_from_new_rows_and_a_few_old_ones(workspac
     assert (run["start"], run["replay"]) == ("tickets:1", 0.1)
     model = tw.Model.load(updated.version.path)
     assert model.task.labels == ("app", "card", "loan")
+    weights = dict(zip(model.task.labels, model.task.weights, strict=True))
+    assert weights["card"] > weights["app"], "six old rows of a label stand for sixty"
     known = [row for row in learned["test"] if row["label"] != "app"]
     said = model.predict([row["text"] for row in known])
     assert sum(one["label"] == row["label"] for one, row in zip(said, known, strict=True)) > 0.9 * len(known)
+
+
+def test_a_champion_that_remembers_learns_on_from_the_new_rows_alone(workspace: Workspace, tiny_base: Path) -> None:
+    data = tw.Dataset.from_rows({"train": rows(["card", "loan"], 120), "test": rows(["card", "loan"], 400, seed=1)})
+    options = {"features": 64, "ridge": 0.01}
+    place = {"home": workspace.home, "database": workspace.database}
+    tw.train(data, name="tickets", base=str(tiny_base), method="ranpac", options=options, **place)
+    told(workspace)
+    heard = []
+    updated = turn(workspace, replay=0.1, say=lambda heading, line: heard.append((heading, line)))
+    learned = kept_dataset(workspace, updated.version.dataset)
+    fresh = len(learned["train"]) - 120
+    assert ("rows", f"{fresh:,} new; what 120 old ones came to is remembered") in heard
+    model = tw.Model.load(updated.version.path)
+    assert model.body.memory.rows == len(learned["train"])
+    at_once, _ = prepare(
+        model.task, str(tiny_base), learned["train"], Recipe(), method="ranpac", options=options
+    ).train(list(learned["train"]), [], workspace.home / "at once")
+    asked = [row["text"] for row in learned["test"]]
+    assert [p["label"] for p in model.predict(asked)] == [p["label"] for p in at_once.predict(asked)]
 
 
 def test_a_share_that_is_none_and_a_champion_that_cannot_go_on_are_told(workspace: Workspace) -> None:

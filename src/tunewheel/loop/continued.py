@@ -14,14 +14,15 @@ from tunewheel.training import Training
 if TYPE_CHECKING:
     from tunewheel.models import Model
     from tunewheel.registry import Version
-    from tunewheel.tasks import Row
+    from tunewheel.tasks import Row, Task
 
 
 @dataclass(frozen=True, kw_only=True)
 class ContinuedTraining(Training):
     """The piece of work of a turn that rehearses: from ``start`` on, with ``replay`` of the rows it learned from.
 
-    What is rehearsed is chosen by `tunewheel.data.coverage.covering`, on the version's own sentence vectors.
+    What is rehearsed is chosen by `tunewheel.data.coverage.covering`, on the version's own sentence vectors, and counts
+    for what it was chosen from (`tunewheel.tasks.Task.standing_for`). A method that remembers rehearses nothing.
     """
 
     start: Version
@@ -38,6 +39,7 @@ class ContinuedTraining(Training):
     def rows(self) -> list[Row]:
         """The rows that are new since ``start``, and those of the old ones that are rehearsed."""
         from tunewheel.data.coverage import covering
+        from tunewheel.models.methods import method_class
         from tunewheel.models.model import ModelError
         from tunewheel.registry import kept_dataset
 
@@ -47,6 +49,9 @@ class ContinuedTraining(Training):
         known = {row["id"] for row in before["train"]}
         rows = list(self.dataset["train"])
         fresh, old = [r for r in rows if r["id"] not in known], [r for r in rows if r["id"] in known]
+        if method_class(self.method).remembers:
+            self.say("rows", f"{len(fresh):,} new; what {len(old):,} old ones came to is remembered")
+            return fresh
         try:
             vectors = self._begun.vectors(old) if old else None
         except ModelError:
@@ -54,6 +59,15 @@ class ContinuedTraining(Training):
         taken = covering(_keys(old), vectors, round(self.replay * len(old)), seed=self.recipe.seed)
         self.say("rows", f"{len(fresh):,} new, {len(taken):,} of {len(old):,} old ones again")
         return fresh + [old[place] for place in taken]
+
+    def _task(self) -> Task:
+        """The dataset's task, whose labels count for the rows that are not learned again."""
+        from tunewheel.models.methods import method_class
+
+        task = super()._task()
+        if method_class(self.method).remembers:
+            return task
+        return task.standing_for(self.rows, list(self.dataset["train"]))
 
     @cached_property
     def _begun(self) -> Model:

@@ -49,6 +49,7 @@ _KINDS = {
     "generator": ("tunewheel.models.generator", "Generator"),
     "linear": ("tunewheel.models.linear", "Linear"),
     "network": ("tunewheel.models.neural", "Neural"),
+    "remembering": ("tunewheel.models.remembering", "Remembering"),
     "prompted": ("tunewheel.models.prompted", "Prompted"),
     "bi-encoder": ("tunewheel.models.twin", "Twin"),
     "nli": ("tunewheel.models.nli", "Entailment"),

@@ -29,7 +29,7 @@ def take_over(network: Network, task: Task, start: Model) -> int:
 
     Outputs go by what they stand for (`Task.outputs`): a label that is new begins as any label does, one that is no
     more is left behind, and a CRF keeps its transitions between labels that both have. The table of word shapes goes
-    along where both networks have one.
+    along where both networks have one. A head that saw something else (`Network.expand`) is left behind.
     """
     import torch
 
@@ -41,7 +41,7 @@ def take_over(network: Network, task: Task, start: Model) -> int:
         if "shapes.weight" in before and "shapes.weight" in now:
             now["shapes.weight"].copy_(before["shapes.weight"])
         for name in ("head.weight", "head.bias", "crf.start", "crf.end"):
-            if pairs and name in before and name in now:
+            if pairs and name in before and name in now and before[name].shape[1:] == now[name].shape[1:]:
                 now[name][here] = before[name].to(now[name].device)[there]
         name = "crf.transitions"
         if pairs and name in before and name in now:

@@ -22,7 +22,7 @@ class NetworkConfig(PreTrainedConfig):
     """The backbone's own configuration, the head, and the size of the word-shape table (0: none).
 
     ``virtual`` says where how many learned tokens stand (`tunewheel.models.virtual`); ``normalize``: the head sees
-    vectors of length one.
+    vectors of length one; ``expanded``: so many random features of them (`Network.expand`).
     """
 
     model_type = "tunewheel"
@@ -35,6 +35,7 @@ class NetworkConfig(PreTrainedConfig):
     word_shapes: int = 0
     virtual: dict[str, Any] | None = None
     normalize: bool = False
+    expanded: int = 0
 
 
 class Network(PreTrainedModel):
@@ -60,7 +61,10 @@ class Network(PreTrainedModel):
         if config.virtual:
             self.virtual = nn.Embedding(config.virtual["tokens"], table_width(config.virtual["place"], self.backbone))
         self.dropout = nn.Dropout(0.1)
-        self.head: Any = nn.Identity() if config.level == "vector" else nn.Linear(width, config.outputs)
+        if config.expanded:
+            self.register_buffer("projection", torch.zeros(width, config.expanded))
+        seen = config.expanded or width
+        self.head: Any = nn.Identity() if config.level == "vector" else nn.Linear(seen, config.outputs)
         if config.loss == "crf":
             self.crf = LinearChainCrf(config.outputs)
         self.label_smoothing = 0.0
@@ -90,6 +94,20 @@ class Network(PreTrainedModel):
         made.load_state_dict(other.state_dict(), strict=False)
         made.to(other.device)
         return made
+
+    def expand(self, features: int, seed: int) -> None:
+        """Give a text-level head ``features`` random features of the vectors, which are brought to length one, to see.
+
+        They are the vectors' products with a normal matrix drawn under ``seed``, and nothing where these are negative
+        (Schmidt et al. 1992; random vector functional links, Pao et al. 1994). The head begins anew, from zero.
+        """
+        width, outputs = self.backbone.config.hidden_size, self.config.outputs
+        self.config.normalize, self.config.expanded = True, features
+        drawn = torch.randn(width, features, generator=torch.Generator().manual_seed(seed))
+        self.register_buffer("projection", drawn.to(self.device))
+        self.head = nn.Linear(features, outputs).to(self.device)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
 
     def _init_weights(self, module: nn.Module) -> None:
         if module is getattr(self, "shapes", None):
@@ -136,7 +154,7 @@ class Network(PreTrainedModel):
         shape_ids: Tensor | None = None,
         inside: Tensor | None = None,
     ) -> Tensor:
-        """What the head sees: the tokens pooled [batch, width], or every token [batch, length, width].
+        """The tokens pooled [batch, width], or every token [batch, length, width]: what the head sees, or is expanded.
 
         Vectors are the mean of the tokens ``inside`` the text, as `Predictor.vectors` has it.
         """
@@ -144,7 +162,10 @@ class Network(PreTrainedModel):
 
     def scores(self, hidden: Tensor, attention_mask: Tensor, inside: Tensor | None = None) -> Tensor:
         """What the head says of hidden states [batch, length, width], before any CRF; shaped as the logits are."""
-        said: Tensor = self.head(self.dropout(self.pooled(hidden, attention_mask, inside)))
+        seen = self.pooled(hidden, attention_mask, inside)
+        if self.config.expanded:
+            seen = nn.functional.relu(seen @ self.projection)
+        said: Tensor = self.head(self.dropout(seen))
         return said
 
     def answers(self, scores: Tensor, attention_mask: Tensor) -> Tensor:

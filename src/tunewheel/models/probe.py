@@ -31,7 +31,7 @@ class Probe:
         self, network: Network, encoder: TextEncoder, windows: Sequence[Window], precision: str = "fp32"
     ) -> None:
         self.network = network
-        self.features, self.labels = _features(network, encoder, windows, precision)
+        self.features, self.labels = features_of(network, encoder, windows, precision)
 
     def fit(self, decay: float = DECAY) -> float:
         """Fit the head and return its loss, without the penalty.
@@ -56,20 +56,11 @@ class Probe:
         with torch.no_grad():
             return float(network.loss(head(self.features), self.labels))
 
-    @property
-    def head(self) -> dict[str, torch.Tensor]:
-        """The head as it is now."""
-        return {name: weight.clone() for name, weight in self.network.head.state_dict().items()}
 
-    @head.setter
-    def head(self, weights: dict[str, torch.Tensor]) -> None:
-        self.network.head.load_state_dict(weights)
-
-
-def _features(
+def features_of(
     network: Network, encoder: TextEncoder, windows: Sequence[Window], precision: str
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """What the head sees of every window [n, width], and the labels, shortest windows first."""
+    """The pooled vectors [n, width] of all windows, and their labels, shortest windows first."""
     order = sorted(range(len(windows)), key=lambda i: encoder.size(windows[i]))
     features: list[Any] = []
     labels: list[Any] = []

@@ -270,6 +270,13 @@ class Task(ABC):
         """Whether a labelled row is one to train on; ``encode(…, labelled=True)`` leaves the others out."""
         return True
 
+    def standing_for(self, rows: Sequence[Row], whole: Sequence[Row]) -> Self:
+        """The task under which ``rows``, a part of ``whole`` in which some labels are rarer, are to be learned.
+
+        By default they are learned as they are.
+        """
+        return self
+
     def counted(self, metric: str, scores: Scores) -> npt.NDArray[Any]:
         """Which rows (bool [n]) hold anything for ``metric`` to count; by default all do."""
         return np.ones(len(next(iter(scores.values()))), dtype=bool)

@@ -31,6 +31,7 @@ _OURS = {
     "few-shot": "prompting:FewShot",
     "tfidf": "tfidf:Tfidf",
     "head": "head:HeadOnly",
+    "ranpac": "ranpac:RanPac",
     "setfit": "setfit:SetFit",
     "lora": "peft:Lora",
     "dora": "peft:Dora",

@@ -114,6 +114,8 @@ class Method(ABC):
     """Whether it learns by private updates alone (`tunewheel.models.private`); a subclass must say so anew."""
     continues: ClassVar[bool] = False
     """Whether it can go on from a model in place of a base; a subclass must say so anew."""
+    remembers: ClassVar[bool] = False
+    """Whether it then needs none of the rows that the model learned from: what they came to is kept with it."""
 
     @classmethod
     def refuses(cls, task: type[Task]) -> Refusal | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from pydantic import Field
 from tunewheel.models.methods.base import Adaptation, Job, MethodError
 from tunewheel.models.methods.engine import Frozen
 from tunewheel.models.methods.fitting import fitted
+from tunewheel.models.methods.trying import best_on
 from tunewheel.models.model import Model
 from tunewheel.models.recipe import Recipe
 from tunewheel.tasks import Row, TaskError
@@ -95,15 +95,10 @@ class Solved(Adaptation):
         if not windows:
             raise TaskError("the train split holds no text to learn from")
         probe = Probe(model.network, encoder, windows, precision=self.recipe.precision)
-        best, chosen, scores = -math.inf, self.method.decay or DECAY, dict[str, float]()
-        decays = DECAYS if dev and self.method.decay is None else (chosen,)
-        for decay in decays:
-            probe.fit(decay)
-            found = model.task.metrics(model.task.score(dev, model.predictor()(dev))) if dev else {}
-            if (score := found.get(model.task.selection, 0.0)) > best:
-                best, chosen, scores, head = score, decay, found, probe.head
-        probe.head = head
+        given = self.method.decay
+        decays = (DECAYS if dev else (DECAY,)) if given is None else (given,)
+        decay, scores = best_on(dev, model, decays, probe.fit)
         model.network.requires_grad_(True).eval()
-        told = {**asdict(self.recipe), "decay": chosen}
+        told = {**asdict(self.recipe), "decay": decay}
         origin = replace(model.origin, settings={**model.origin.settings, **told}, dev=scores)
         return fitted(Model(model.body, model.task, origin), dev), None

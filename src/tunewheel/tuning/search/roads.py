@@ -53,10 +53,14 @@ def survey(
 
 
 def _road(plan: Plan, dataset: Dataset, base: str, method: str, search: Mapping[str, Dimension]) -> Road:
+    from tunewheel.models.methods.head import Solved
     from tunewheel.tuning.search.objective import made_ready
 
     built = check_pair(method, dataset.task)
     ready = made_ready(plan, dataset, base, method, {})
+    if isinstance(ready, Solved) and (told := {key: each.ends[0] for key, each in search.items() if key in KEYS}):
+        # What says how updates are made has them made, so that nothing is left to solve.
+        ready = made_ready(plan, dataset, base, method, told)
     own: list[Any] = [f for f in fields(built) if f.init]  # type: ignore[arg-type]
     chosen = built.from_options(plan.options)
     options = {OPTION + f.name: getattr(chosen, f.name) for f in own}
@@ -76,11 +80,13 @@ def _usual(plan: Plan, ready: Adaptation, dataset: Dataset, base: str, method: s
     """What is worth searching on this road, around what was resolved for it; settings that were set stay."""
     from tunewheel.models.methods.engine import Full
     from tunewheel.models.methods.head import Solved
+    from tunewheel.models.methods.ranpac import Gathering
 
     recipe, built = ready.recipe, check_pair(method, dataset.task)
     found: dict[str, Dimension] = {}
-    if isinstance(ready, Solved):
-        return {} if "decay" in plan.options else {f"{OPTION}decay": Range(1e-6, 1e-1)}
+    if isinstance(ready, Solved | Gathering):
+        name, penalty = ("decay", Range(1e-6, 1e-1)) if isinstance(ready, Solved) else ("ridge", Range(1e-4, 1.0))
+        return {} if name in plan.options else {OPTION + name: penalty}
     if issubclass(built, Full):
         rate, tokens, epochs = recipe.learning_rate or 1e-4, recipe.batch_tokens or 1024, recipe.epochs or 4
         found = {
