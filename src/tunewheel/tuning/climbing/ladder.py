@@ -18,7 +18,7 @@ from tunewheel.tuning.climbing.curve import Curve, learning_curve
 from tunewheel.tuning.climbing.fits import Bench, Fit
 from tunewheel.tuning.climbing.subsets import parts_of
 
-LADDER = ("zero-shot", "setfit", "tfidf", "head", "lora", "full")
+LADDER = ("zero-shot", "setfit", "tfidf", "head", "ranpac", "lora", "full")
 BESIDE = ("gan-bert", "self-training")
 """Further rungs where there are texts without labels."""
 
