@@ -20,10 +20,10 @@ PLAIN = Recipe(window=48, precision="fp32")
 FEATURES = 64
 
 
-def learned(base, rows, folder, task=TASK, dev=(), start=None, **options):
-    ready = prepare(
-        task, str(base), rows, PLAIN, method="ranpac", options={"features": FEATURES, **options}, start=start
-    )
+def learned(base, rows, folder, task=TASK, dev=(), start=None, seed=13, **options):
+    options = {"features": FEATURES, **options}
+    recipe = replace(PLAIN, seed=seed)
+    ready = prepare(task, str(base), rows, recipe, method="ranpac", options=options, start=start)
     return ready.train(rows, list(dev), folder)[0]
 
 
@@ -59,12 +59,12 @@ def test_the_head_is_scikit_learns_ridge_regression(tiny_base, tmp_path):
 
 
 def test_what_is_learned_in_turns_is_what_is_learned_at_once(tiny_base, tmp_path):
-    """Also where a label is new in the second turn, and the first one comes from its folder."""
+    """Also where a label is new in the second turn, that has another seed, and the first one comes from its folder."""
     rows = [*intent_rows(30), *({"text": f"fee number {i}", "label": "fee"} for i in range(12))]
     task, asked = Classification(("balance", "fee", "lost")), intent_rows(40)[30:] + rows[-3:]
     first = learned(tiny_base, rows[:30], tmp_path / "1", ridge=0.01)
     start = Model.load(first.save(tmp_path / "first"))
-    second = learned(tiny_base, rows[30:], tmp_path / "2", task=task, start=start, ridge=0.01)
+    second = learned(tiny_base, rows[30:], tmp_path / "2", task=task, start=start, seed=99, ridge=0.01)
     at_once = learned(tiny_base, rows, tmp_path / "3", task=task, ridge=0.01)
     assert np.abs(np.array(shown(second, asked)) - np.array(shown(at_once, asked))).max() < 1e-3
     assert second.body.memory.rows == at_once.body.memory.rows == len(rows)
@@ -103,6 +103,8 @@ def test_a_weight_counts_as_that_many_rows(tiny_base, tmp_path):
     lost = [row for row in rows if row["label"] == "lost"]
     heavy = learned(tiny_base, rows, tmp_path / "1", task=Classification(TASK.labels, weights=(1.0, 3.0)), ridge=0.01)
     often = learned(tiny_base, rows + 2 * lost, tmp_path / "2", ridge=0.01)
+    for name in ("gram", "cross"):
+        assert getattr(heavy.body.memory, name) == pytest.approx(getattr(often.body.memory, name), rel=1e-5)
     assert np.abs(np.array(shown(heavy, rows)) - np.array(shown(often, rows))).max() < 1e-3
 
 
