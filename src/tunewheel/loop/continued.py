@@ -36,21 +36,27 @@ class ContinuedTraining(Training):
         return cls(**given, start=start, replay=replay)
 
     @cached_property
-    def rows(self) -> list[Row]:
-        """The rows that are new since ``start``, and those of the old ones that are rehearsed."""
-        from tunewheel.data.coverage import covering
-        from tunewheel.models.methods import method_class
-        from tunewheel.models.model import ModelError
+    def _learned(self) -> list[Row]:
+        """The rows that ``start`` learned from."""
         from tunewheel.registry import kept_dataset
 
         before = kept_dataset(self.workspace, self.start.dataset or "")
         if before is None:
             raise LoopError(f"the rows that {self.start} learned from are not kept in {self.workspace.home}")
-        known = {row["id"] for row in before["train"]}
+        return list(before["train"])
+
+    @cached_property
+    def rows(self) -> list[Row]:
+        """The rows that are new since ``start``, and those of the old ones that are rehearsed."""
+        from tunewheel.data.coverage import covering
+        from tunewheel.models.model import ModelError
+
+        known = {row["id"] for row in self._learned}
         rows = list(self.dataset["train"])
         fresh, old = [r for r in rows if r["id"] not in known], [r for r in rows if r["id"] in known]
-        if method_class(self.method).remembers:
-            self.say("rows", f"{len(fresh):,} new; what {len(old):,} old ones came to is remembered")
+        if self._remembers:
+            gone = f", {len(self._gone):,} taken back" if self._gone else ""
+            self.say("rows", f"{len(fresh):,} new; what {len(old):,} old ones came to is remembered{gone}")
             return fresh
         try:
             vectors = self._begun.vectors(old) if old else None
@@ -62,12 +68,20 @@ class ContinuedTraining(Training):
 
     def _task(self) -> Task:
         """The dataset's task, whose labels count for the rows that are not learned again."""
+        task = super()._task()
+        return task if self._remembers else task.standing_for(self.rows, list(self.dataset["train"]))
+
+    @property
+    def _remembers(self) -> bool:
         from tunewheel.models.methods import method_class
 
-        task = super()._task()
-        if method_class(self.method).remembers:
-            return task
-        return task.standing_for(self.rows, list(self.dataset["train"]))
+        return method_class(self.method).remembers
+
+    @cached_property
+    def _gone(self) -> list[Row]:
+        """Rows that ``start`` learned from and that are no more, or say something else now."""
+        left = {row["id"] for row in self.dataset["train"]}
+        return [row for row in self._learned if row["id"] not in left]
 
     @cached_property
     def _begun(self) -> Model:
@@ -76,7 +90,7 @@ class ContinuedTraining(Training):
         return Model.load(self.start.path)
 
     def _declared(self) -> dict[str, Any]:
-        return {**super()._declared(), "start": self._begun}
+        return {**super()._declared(), "start": self._begun, "gone": self._gone if self._remembers else []}
 
 
 def _keys(rows: list[Row]) -> list[str]:

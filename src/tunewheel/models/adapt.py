@@ -27,6 +27,7 @@ def prepare(
     settings: Mapping[str, Any] | None = None,
     privacy: Privacy | None = None,
     start: Model | None = None,
+    gone: Sequence[Row] = (),
 ) -> Adaptation:
     """Make ``base`` ready to be adapted to ``task`` by ``method``; ``recipe`` is resolved for rows and machine.
 
@@ -35,6 +36,7 @@ def prepare(
     and `tunewheel.models.BackboneError` when the base cannot be loaded or has no use for the word shapes that the
     recipe asks for. With ``privacy`` the weights keep its promise; what would break it is a `MethodError`. ``start``
     is a model made from ``base``, to go on from in its place: its body, and of its head what it knows these labels by.
+    What it knows of ``gone`` rows is taken back by a method that remembers; others cannot.
     """
     check_unlabelled(method, bool(unlabelled))
     chosen = check_pair(method, task.name).from_options(options or {})
@@ -43,4 +45,4 @@ def prepare(
     if privacy:
         check_private(method, task, base, recipe)
     origin = Origin(method, base, dataset, tuple(parents), dict(split or {}), dict(settings or {}))
-    return chosen.prepare(Job(task, base, train, recipe, origin, unlabelled, privacy, start))
+    return chosen.prepare(Job(task, base, train, recipe, origin, unlabelled, privacy, start, gone))

@@ -27,8 +27,8 @@ class Memory:
     """All that a least-squares head needs of the rows it has seen: sums over them, and no row itself.
 
     ``gram`` [features, features] sums the products of a row's features with each other, ``cross`` [features, outputs]
-    those with its targets; ``outputs`` names the latter, ``rows`` were seen. Sums of more rows are added, so that what
-    is learned in parts is what would have been learned at once.
+    those with its targets; ``outputs`` names the latter, ``rows`` were seen. Sums of more rows are added, and those of
+    rows that do not hold any more taken off, so that what is learned in parts is what would have been learned at once.
 
     >>> one = Memory.of(np.array([[1.0, 0.0]]), np.array([[1.0]]), ("a",))
     >>> both = one.plus(Memory.of(np.array([[0.0, 2.0]]), np.array([[1.0]]), ("b",)))
@@ -51,6 +51,11 @@ class Memory:
         outputs = (*self.outputs, *(name for name in more.outputs if name not in self.outputs))
         cross = self.asked(outputs) + more.asked(outputs)
         return type(self)(self.gram + more.gram, cross, outputs, self.rows + more.rows)
+
+    def less(self, gone: Memory) -> Self:
+        """Without rows that were seen before."""
+        cross = self.cross - gone.asked(self.outputs)
+        return type(self)(self.gram - gone.gram, cross, self.outputs, self.rows - gone.rows)
 
     def asked(self, outputs: Sequence[str]) -> Floats:
         """``cross`` for these outputs [features, outputs]; of one that no row had it is zero."""

@@ -123,8 +123,8 @@ class Classification(Labelled):
         """With a label's weight by the root of how much rarer it is among ``rows`` than in ``whole``; their mean is 1.
 
         The root, since the few rows that are left of a label would be learned by heart if each counted for all of them:
-        ten batches of CLINC150 (50 rows an intent, 5 % of the earlier ones kept) end at 85.1 % by the root, 72.4 % by all
-        of it and 69.0 % without (one seed, val).
+        ten batches of CLINC150 (50 rows an intent, 5 % of the earlier ones kept) end at 85.1 % by the root, 72.4 % by
+        all of it and 69.0 % without (one seed, val).
 
         >>> a, b = {"label": "a"}, {"label": "b"}
         >>> [round(weight, 3) for weight in Classification("ab").standing_for([a, b], [a, a, a, a, b]).weights]

@@ -20,10 +20,10 @@ PLAIN = Recipe(window=48, precision="fp32")
 FEATURES = 64
 
 
-def learned(base, rows, folder, task=TASK, dev=(), start=None, seed=13, **options):
+def learned(base, rows, folder, task=TASK, dev=(), start=None, gone=(), seed=13, **options):
     options = {"features": FEATURES, **options}
     recipe = replace(PLAIN, seed=seed)
-    ready = prepare(task, str(base), rows, recipe, method="ranpac", options=options, start=start)
+    ready = prepare(task, str(base), rows, recipe, method="ranpac", options=options, start=start, gone=gone)
     return ready.train(rows, list(dev), folder)[0]
 
 
@@ -73,6 +73,18 @@ def test_what_is_learned_in_turns_is_what_is_learned_at_once(tiny_base, tmp_path
     assert np.abs(np.array(shown(alone, asked)) - np.array(shown(at_once, asked))).max() > 0.5
 
 
+def test_what_does_not_hold_any_more_is_taken_back(tiny_base, tmp_path):
+    """As if the model had never seen it."""
+    rows = intent_rows(30)
+    wrong = [{**row, "label": "lost" if row["label"] == "balance" else "balance"} for row in rows[:8]]
+    first = learned(tiny_base, wrong + rows[8:20], tmp_path / "1", ridge=0.01)
+    start = Model.load(first.save(tmp_path / "first"))
+    second = learned(tiny_base, rows[:8] + rows[20:], tmp_path / "2", start=start, gone=wrong, ridge=0.01)
+    at_once = learned(tiny_base, rows, tmp_path / "3", ridge=0.01)
+    assert np.abs(np.array(shown(second, rows)) - np.array(shown(at_once, rows))).max() < 2e-3
+    assert second.body.memory.rows == len(rows)
+
+
 def test_to_go_on_without_new_rows_changes_nothing(tiny_base, tmp_path):
     rows = intent_rows(20)
     first = learned(tiny_base, rows, tmp_path / "1", ridge=0.01)
@@ -119,6 +131,8 @@ def test_what_it_cannot_do_is_refused(tiny_base, tmp_path):
         learned(tiny_base, intent_rows(8), tmp_path / "4", start=full)
     with pytest.raises(MethodError, match="whole texts"):
         learned(tiny_base, entity_rows(8), tmp_path / "5", task=Ner(("person",)))
+    with pytest.raises(MethodError, match="leave class_weights out"):
+        learned(tiny_base, intent_rows(8), tmp_path, task=Classification(TASK.labels, weights=(1.0, 3.0)), start=first)
     several = [{"text": row["text"], "labels": [row["label"]]} for row in intent_rows(8)]
     with pytest.raises(MethodError, match="weights of several labels"):
         learned(tiny_base, several, tmp_path / "6", task=MultiLabel(TASK.labels, weights=(1.0, 3.0)))

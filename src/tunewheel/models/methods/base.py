@@ -44,7 +44,8 @@ class Job:
 
     ``train`` are labelled rows (a method that learns from none may get none), ``unlabelled`` rows of text alone for
     the methods that use them; ``origin`` is what the model will declare of itself, method and base included;
-    ``privacy`` is what is promised to whose rows these are; ``start`` is a model to go on from, in place of the base.
+    ``privacy`` is what is promised to whose rows these are; ``start`` is a model to go on from, in place of the base;
+    ``gone`` are rows that it learned from and that do not hold any more, for a method that remembers.
     """
 
     task: Task
@@ -55,6 +56,7 @@ class Job:
     unlabelled: Sequence[Row] = ()
     privacy: Privacy | None = None
     start: Model | None = None
+    gone: Sequence[Row] = ()
 
 
 class Adaptation(ABC):

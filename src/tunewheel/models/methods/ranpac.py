@@ -6,8 +6,9 @@ first session of fine-tuning.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -64,6 +65,8 @@ class RanPac(Frozen):
         """The network with random features and a head that says nothing yet; and what ``start`` remembers."""
         if job.task.head().loss == "binary" and job.task.head().class_weights:
             raise MethodError(f"method {self.name!r}: weights of several labels cannot be told apart; leave them out")
+        if job.start and job.task.head().class_weights:
+            raise MethodError(f"method {self.name!r}: weights of labels change with every row; leave class_weights out")
         before = self._known(job.start) if job.start else None
         made = self.ready(job)
         network = made.model.network
@@ -71,7 +74,7 @@ class RanPac(Frozen):
         if before:
             network.projection.copy_(before.network.projection)
         recipe = replace(job.recipe, precision=made.recipe.precision)
-        return Gathering(self, made.model, recipe, before.memory if before else None)
+        return Gathering(self, made.model, recipe, before.memory if before else None, job.gone)
 
     def _known(self, start: Model) -> Remembering:
         """What is gone on from."""
@@ -92,6 +95,8 @@ class Gathering(Adaptation):
     model: Model
     recipe: Recipe
     memory: Memory | None
+    gone: Sequence[Row] = ()
+    """Rows in ``memory`` that do not hold any more."""
 
     @property
     def untrained(self) -> Model:
@@ -136,24 +141,28 @@ class Gathering(Adaptation):
         return fitted(Model(body, model.task, replace(model.origin, settings=settings, dev=scores)), dev), None
 
     def _gathered(self, train: Sequence[Row]) -> Memory:
-        """What the rows come to, with what was known before."""
+        """What the rows come to, with what was known before, but for what does not hold any more."""
+        read, memory = list(self._read(train)), self.memory
+        if memory:
+            memory = reduce(Memory.less, self._read(self.gone), memory)
+        elif not read:
+            raise TaskError("the train split holds no text to learn from")
+        return reduce(Memory.plus, read, memory) if memory else reduce(Memory.plus, read)
+
+    def _read(self, rows: Sequence[Row]) -> Iterator[Memory]:
+        """What the rows come to, some of them at a time."""
         import torch
 
         from tunewheel.models.probe import features_of
 
-        model, memory = self.model, self.memory
-        windows = [window for window in self.method.windows(model, train) if model.encoder.size(window)]
-        if not windows and memory is None:
-            raise TaskError("the train split holds no text to learn from")
+        model = self.model
+        windows = [window for window in self.method.windows(model, rows) if model.encoder.size(window)]
         for at in range(0, len(windows), _CHUNK):
             some = windows[at : at + _CHUNK]
             vectors, labels = features_of(model.network, model.encoder, some, self.recipe.precision)
             with torch.inference_mode():
                 features = torch.relu(vectors @ model.network.projection).double().cpu().numpy()
-            more = Memory.of(*_weighted(features, labels.cpu().numpy(), model.task.head()), model.task.outputs)
-            memory = memory.plus(more) if memory else more
-        assert memory is not None
-        return memory
+            yield Memory.of(*_weighted(features, labels.cpu().numpy(), model.task.head()), model.task.outputs)
 
 
 def _weighted(features: Floats, labels: npt.NDArray[Any], head: Head) -> tuple[Floats, Floats]:
