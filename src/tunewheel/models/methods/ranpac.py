@@ -28,7 +28,7 @@ from tunewheel.tasks import Head, Row, Task, TaskError
 if TYPE_CHECKING:
     from tunewheel.models.engine import Progress, Trained
 
-RIDGES = (1e-2, 1e-1, 1e-3)
+RIDGES = (1e-2, 1e-1, 1.0, 1e-3)
 """What the ridge is chosen from, best first where nothing tells them apart."""
 
 SHARPNESS = 10.0
