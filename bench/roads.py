@@ -3,9 +3,9 @@
 BANKING77 with MiniLM, and with --base the FewCLUE tasks tnews, eprstmt and bustm (a seed's fold is the seed less 13,
 scored on test_public). NAME@N takes N rows a class of train, drawn under the seed. dev chooses checkpoints and fits
 thresholds; it is BANKING77's tenth of train, FewCLUE's own. Every gradient method has 512 tokens a batch, --epochs
-passes and its default rate; `head`, `ranpac` and `setfit` go by their defaults. With all of BANKING77 `full` and `lora` begin from a
-fitted head. A cell is a process of its own, whose largest resident memory is told. Finished cells stand in a JSON Lines
-file; the same call goes on where it ended.
+passes and its default rate; `head`, `ranpac` and `setfit` go by their defaults. With all of BANKING77 `full` and `lora`
+begin from a fitted head. A cell is a process of its own, whose largest resident memory is told. Finished cells stand in
+a JSON Lines file; the same call goes on where it ended.
 """
 
 from __future__ import annotations
