@@ -24,6 +24,7 @@ BOUND = {"onnx-fp32": 1e-5, "onnx-int8": 1e-5, "torch-bf16": 0.02}
 """How far a probability may move when a text's neighbours change."""
 
 SENTENCES = {
+    "remembering": ["my card is gone number 3", "余额多少", "", "I lost the card " * 20],
     "intents": ["my card is gone number 3", "余额多少", "", "I lost the card " * 20, "what is my balance"],
     "entities": ["5 times paid Anna Berg in full", "", "王芳 paid " * 30, "7 times paid 李强 in full"],
 }
@@ -53,6 +54,17 @@ def intents(tiny_base, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def remembering(tiny_base, tmp_path_factory):
+    """A network whose head sees random features."""
+    rows, recipe = intent_rows(40), Recipe(window=24)
+    ready = prepare(
+        Classification(("balance", "lost")), str(tiny_base), rows, recipe, method="ranpac", options={"features": 64}
+    )
+    model = ready.train(rows, rows[:10], tmp_path_factory.mktemp("run"))[0]
+    return exported(model, rows, tmp_path_factory.mktemp("remembering") / "export")
+
+
+@pytest.fixture(scope="module")
 def entities(tiny_base, tmp_path_factory):
     rows = entity_rows(40)
     ready = prepare(Ner(("person",)), str(tiny_base), rows, QUICK)
@@ -78,7 +90,7 @@ def far(one, other):
     return float(np.abs(np.subtract(first, second)).max(initial=0.0))
 
 
-@pytest.mark.parametrize("kind", ["intents", "entities"])
+@pytest.mark.parametrize("kind", ["intents", "entities", "remembering"])
 def test_fp32_answers_as_torch_does(kind, request):
     model, rows, found = request.getfixturevalue(kind)
     texts = [*({"text": text} for text in SENTENCES[kind]), *rows]
@@ -89,7 +101,7 @@ def test_fp32_answers_as_torch_does(kind, request):
 
 
 @pytest.mark.parametrize("variant", sorted(BOUND))
-@pytest.mark.parametrize("kind", ["intents", "entities"])
+@pytest.mark.parametrize("kind", ["intents", "entities", "remembering"])
 def test_no_neighbour_moves_an_answer(kind, variant, request):
     model, rows, found = request.getfixturevalue(kind)
     answers = variant_predictor(model, variant, found.folder)
@@ -104,7 +116,7 @@ def test_no_neighbour_moves_an_answer(kind, variant, request):
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-@pytest.mark.parametrize("kind", ["intents", "entities"])
+@pytest.mark.parametrize("kind", ["intents", "entities", "remembering"])
 def test_predictions_and_vectors_come_out_of_one_pass(kind, variant, request, monkeypatch):
     model, _, found = request.getfixturevalue(kind)
     rows = [{"text": text} for text in SENTENCES[kind]]
