@@ -127,7 +127,8 @@ class Classification(Labelled):
         all of it and 69.0 % without (one seed, val).
 
         >>> a, b = {"label": "a"}, {"label": "b"}
-        >>> [round(weight, 3) for weight in Classification("ab").standing_for([a, b], [a, a, a, a, b]).weights]
+        >>> task = Classification(("a", "b")).standing_for([a, b], [a, a, a, a, b])
+        >>> [round(weight, 3) for weight in task.weights]
         [1.333, 0.667]
         """
         here, there = (Counter(row["label"] for row in some if self.learns(row)) for some in (rows, whole))
