@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from abc import ABC, abstractmethod
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -36,14 +37,14 @@ TOGETHER = 0.5
 """Share of the rows or entities that two models answer alike."""
 
 
-class Summed:
+class Summed(ABC):
     """Sums over the records of a test set, prepared once: millions of resamples in minutes."""
 
     prepared: dict[int, tuple[Any, np.ndarray]]
 
+    @abstractmethod
     def sums(self, scores: dict[str, Any]) -> np.ndarray:
         """One row a record."""
-        raise NotImplementedError
 
     def totals(self, scores: dict[str, Any], weights: Any) -> np.ndarray:
         key = id(scores["gold"])
