@@ -85,6 +85,36 @@ def test_what_does_not_hold_any_more_is_taken_back(tiny_base, tmp_path):
     assert second.body.memory.rows == len(rows)
 
 
+def test_a_label_that_is_no_more_is_taken_back_too(tiny_base, tmp_path):
+    rows = intent_rows(20)
+    fees = [{"text": f"fee number {i}", "label": "fee"} for i in range(4)]
+    first = learned(tiny_base, rows + fees, tmp_path / "1", task=Classification(("balance", "fee", "lost")), ridge=0.01)
+    right = [{**row, "label": "balance"} for row in fees]
+    second = learned(tiny_base, right, tmp_path / "2", start=first, gone=fees, ridge=0.01)
+    at_once = learned(tiny_base, rows + right, tmp_path / "3", ridge=0.01)
+    assert np.abs(np.array(shown(second, rows + right)) - np.array(shown(at_once, rows + right))).max() < 1e-3
+
+
+def test_no_more_than_one_part_of_the_sums_is_held(tiny_base, tmp_path, monkeypatch):
+    """Of 3,000 features a part weighs 72 MB, however few rows it is of."""
+    import weakref
+
+    from tunewheel.models.methods import ranpac
+
+    alive, most, made = [], [0], ranpac.Memory.of
+
+    def watched(*given):
+        found = made(*given)
+        alive.append(weakref.ref(found.gram))
+        most[0] = max(most[0], sum(part() is not None for part in alive))
+        return found
+
+    monkeypatch.setattr(ranpac, "_CHUNK", 2)
+    monkeypatch.setattr(ranpac.Memory, "of", watched)
+    learned(tiny_base, intent_rows(40), tmp_path)
+    assert len(alive) == 20 and most[0] <= 3
+
+
 def test_to_go_on_without_new_rows_changes_nothing(tiny_base, tmp_path):
     rows = intent_rows(20)
     first = learned(tiny_base, rows, tmp_path / "1", ridge=0.01)

@@ -74,7 +74,7 @@ class RanPac(Frozen):
         if before:
             network.projection.copy_(before.network.projection)
         recipe = replace(job.recipe, precision=made.recipe.precision)
-        return Gathering(self, made.model, recipe, before.memory if before else None, job.gone)
+        return Gathering(self, made.model, recipe, before.memory if before else None, job.start, job.gone)
 
     def _known(self, start: Model) -> Remembering:
         """What is gone on from."""
@@ -95,6 +95,7 @@ class Gathering(Adaptation):
     model: Model
     recipe: Recipe
     memory: Memory | None
+    start: Model | None = None
     gone: Sequence[Row] = ()
     """Rows in ``memory`` that do not hold any more."""
 
@@ -142,27 +143,30 @@ class Gathering(Adaptation):
 
     def _gathered(self, train: Sequence[Row]) -> Memory:
         """What the rows come to, with what was known before, but for what does not hold any more."""
-        read, memory = list(self._read(train)), self.memory
-        if memory:
-            memory = reduce(Memory.less, self._read(self.gone), memory)
-        elif not read:
+        memory = self.memory
+        if memory and self.start:
+            # Of a label that is no more: only the model that learned it knows it.
+            memory = reduce(Memory.less, self._read(self.gone, self.start.task), memory)
+        for more in self._read(train, self.model.task):
+            memory = memory.plus(more) if memory else more
+        if memory is None:
             raise TaskError("the train split holds no text to learn from")
-        return reduce(Memory.plus, read, memory) if memory else reduce(Memory.plus, read)
+        return memory
 
-    def _read(self, rows: Sequence[Row]) -> Iterator[Memory]:
+    def _read(self, rows: Sequence[Row], task: Task) -> Iterator[Memory]:
         """What the rows come to, some of them at a time."""
         import torch
 
         from tunewheel.models.probe import features_of
 
         model = self.model
-        windows = [window for window in self.method.windows(model, rows) if model.encoder.size(window)]
+        windows = [w for w in task.encode(rows, model.encoder, labelled=True) if model.encoder.size(w)]
         for at in range(0, len(windows), _CHUNK):
             some = windows[at : at + _CHUNK]
             vectors, labels = features_of(model.network, model.encoder, some, self.recipe.precision)
             with torch.inference_mode():
                 features = torch.relu(vectors @ model.network.projection).double().cpu().numpy()
-            yield Memory.of(*_weighted(features, labels.cpu().numpy(), model.task.head()), model.task.outputs)
+            yield Memory.of(*_weighted(features, labels.cpu().numpy(), task.head()), task.outputs)
 
 
 def _weighted(features: Floats, labels: npt.NDArray[Any], head: Head) -> tuple[Floats, Floats]:
