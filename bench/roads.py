@@ -142,7 +142,7 @@ def settings() -> Namespace:
     parser.add_argument("--base", help="a base for the Chinese sets, which are left out without one")
     parser.add_argument("--only", nargs="+", help="names of sets, or beginnings of them")
     parser.add_argument("--methods", nargs="+", help="names of methods, or NAME@N; the usual ones by default")
-    parser.add_argument("--without", nargs="+", default=["qlora"], help="methods to leave out where none are named")
+    parser.add_argument("--without", nargs="+", default=["qlora", "prompt", "few-shot"], help="left out where none are named")
     parser.add_argument("--seeds", type=int, nargs="+", default=[FIRST_SEED + i for i in range(3)])
     parser.add_argument("--epochs", type=int, help="of the gradient methods; 10 on BANKING77, else the default")
     parser.add_argument("--cells", type=Path, default=ROOT / "runs" / "roads.jsonl", help="file of finished cells")

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from random import Random
+from types import MethodType
 from typing import TYPE_CHECKING, Any
 
 from common import ROOT, Cell, Cells, arguments, finish, need
@@ -184,6 +185,7 @@ def agree(network: Any, teacher: Any, known: Sequence[str], temperature: float =
     plain, former = network.forward, teacher.network.eval()
 
     def forward(
+        _: Any,
         input_ids: Any,
         attention_mask: Any,
         shape_ids: Any = None,
@@ -198,7 +200,8 @@ def agree(network: Any, teacher: Any, known: Sequence[str], temperature: float =
             told["loss"] = told.loss + disagreement(told.logits[:, places], said, temperature, independent=False).mean()
         return told
 
-    network.forward = forward
+    # Bound, since mixed precision wraps what a method calls and binds it anew.
+    network.forward = MethodType(forward, network)
 
 
 class Guard:

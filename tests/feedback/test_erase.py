@@ -78,6 +78,26 @@ def test_records_are_found_by_id_by_text_as_masked_and_by_a_part_of_it(workspace
     assert len(find_recorded(workspace, ["nothing of the kind"])) == 0
 
 
+def test_an_exchange_named_by_its_id_stands_for_its_text_and_not_for_what_others_are_asked_too(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair = {"text": "my card is gone", "other": "How do I report a lost card?"}
+    mine = exchange("", row=pair)
+    again, theirs = exchange("my card is gone"), exchange("", row=pair | {"text": "where is it"})
+    blank, empty = exchange(""), exchange("", row={"other": ""})
+    with Recorder(workspace, every=0.05) as recorder:
+        recorder.record([mine, again, theirs, blank, empty])
+    found = find_recorded(workspace, [mine.id])
+    assert set(found.exchanges) == {mine.id, again.id} and found.texts == {"my card is gone"}
+    assert find_recorded(workspace, [blank.id]) == find_recorded(workspace, [blank.id, "no such text"])
+    assert find_recorded(workspace, [blank.id]).exchanges == (blank.id,)
+    # So many are not asked for one by one.
+    monkeypatch.setattr("tunewheel.feedback.erase._AT_ONCE", 1)
+    assert find_recorded(workspace, [mine.id, "no such text"]) == found
+    assert erase_exchanges(workspace, Erased(found.texts, found.exchanges)) == len(found)
+    assert {one.id for one in recorded(workspace)} == {theirs.id, blank.id, empty.id}
+
+
 def test_an_exchange_named_by_its_id_goes_whatever_it_says(workspace: Workspace) -> None:
     mine, other = exchange("one"), exchange("two")
     with Recorder(workspace, every=0.05) as recorder:

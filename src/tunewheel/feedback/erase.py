@@ -37,6 +37,9 @@ def find_recorded(
 ) -> Recorded:
     """What is recorded of some texts; the database looks through every record.
 
+    An exchange named by its id stands for its text: others that show the same go with it. What else its row says, such
+    as the question that a text is compared with, others may say too and keep.
+
     Args:
         workspace: where.
         wanted: ids of exchanges, or whole texts: as they are, and as masking leaves them.
@@ -45,26 +48,24 @@ def find_recorded(
     """
     from tunewheel.store.schema import exchanges, feedback
 
-    whole, ids = as_recorded(Erased(wanted, ())), frozenset(wanted)
+    ids = frozenset(wanted)
+    asked_for = (row for row in _records(workspace, exchanges, [], ids, name) if row[0] in ids)
+    named = {row[0]: str(row[1].get("text", "")) for row in asked_for}
+    spoken = {text for text in named.values() if text.strip()}
+    whole = as_recorded(Erased((ids | spoken) - named.keys(), ()))
     part = contains.casefold() if contains is not None else None
 
     def meant(text: str) -> bool:
         return whole.is_text(text) or (part is not None and part in text.casefold())
 
     clues = _clues(whole.texts, contains)
-    texts = set[str]()
-    asked, said = [], []
-    for row in _records(workspace, exchanges, clues, ids, name):
-        found = {text for text in _texts(list(row[1:])) if meant(text)}
-        if row[0] in ids:
-            found |= set(_texts(row[1]))
-        if found or row[0] in ids:
-            asked.append(row[0])
-            texts |= found
-    for row in _records(workspace, feedback, clues, (), name):
-        if found := {text for text in _texts(list(row[1:])) if meant(text)}:
-            said.append(row[0])
-            texts |= found
+    texts = set(spoken)
+    asked, said = set(named), set[int]()
+    for found, table in ((asked, exchanges), (said, feedback)):
+        for row in _records(workspace, table, clues, (), name):
+            if shown := {text for text in _texts(list(row[1:])) if meant(text)}:
+                found.add(row[0])
+                texts |= shown
     return Recorded(tuple(sorted(asked)), tuple(sorted(said)), frozenset(texts))
 
 
