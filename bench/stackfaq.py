@@ -2,7 +2,8 @@
 
 StackFAQ: every rewording of a held-out question asks for that question among all 125. Questions are dealt into five
 folds; of the others a tenth chooses the checkpoint. Intervals are over questions, whose rewordings stand together.
-bustm: the 32 pairs of a fold are learned, those of its dev choose, test_public is scored.
+bustm: the 32 pairs of a fold are learned, those of its dev choose, test_public is scored. Finished folds of StackFAQ
+stand in a JSON Lines file; the same call goes on where it ended.
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from common import arguments, finish, need
+from common import ROOT, Cell, Cells, arguments, finish, need
 
 FOLDS = 5
 DEPTH = 10
@@ -68,45 +70,56 @@ def trained(task: Any, base: str, method: str, train: list[Any], dev: list[Any],
     return model, time.perf_counter() - start
 
 
-def stackfaq(options: Any) -> dict[str, Any]:
-    """Every way of searching on the same queries, pooled over the folds."""
-    from tunewheel.evaluation.retrieval import measure
+def searched(faq: dict[str, list[str]], fold: tuple[list[str], list[str], list[str]], options: Any) -> Cell:
+    """What each way finds for the rewordings of a fold's test questions, as places in the list of questions."""
     from tunewheel.models.retrieval import Index, reranked
     from tunewheel.models.vectors import sentence_reader
     from tunewheel.tasks.matching import Matching
 
-    faq = questions(options.data / "stackfaq" / "stackExchange-FAQ.json", 10 if options.quick else None)
-    task, docs, base = Matching(("not", "same")), {name: name for name in faq}, sentence_reader("minilm")
-    ways: dict[str, list[list[str]]] = {}
-    gold: list[set[str]] = []
-    seconds: dict[str, list[float]] = {"bi-encoder": [], "cross-encoder": []}
+    train, dev, test = fold
+    task, docs = Matching(("not", "same")), {name: name for name in faq}
+    queries = [text for name in test for text in faq[name]]
+    rows, held = (labelled(task, part, faq, 3) for part in (train, dev))
     epochs = {"epochs": 1} if options.quick else {"epochs": 4}
-    for train, dev, test in cuts(list(faq), 1 if options.quick else options.folds):
-        queries = [text for name in test for text in faq[name]]
-        gold += [{name} for name in test for _ in faq[name]]
-        rows, held = (labelled(task, part, faq, 3) for part in (train, dev))
-        plain = Index(docs, base)
-        twin, spent = trained(task, "minilm", "bi-encoder", rows, held, **epochs)
-        seconds["bi-encoder"].append(spent)
-        tuned = Index(docs, twin)
-        found = {
-            "BM25": plain.search_all(queries, len(docs), "words"),
-            "MiniLM as it comes": plain.search_all(queries, len(docs)),
-            "BM25 + MiniLM": plain.search_all(queries, len(docs), "hybrid"),
-            "bi-encoder": tuned.search_all(queries, len(docs)),
-            "BM25 + bi-encoder": tuned.search_all(queries, len(docs), "hybrid"),
-        }
-        if not options.no_cross:
-            cross, spent = trained(task, "minilm", "full", rows, held, **epochs)
-            seconds["cross-encoder"].append(spent)
-            best = [hits[:DEPTH] for hits in found["bi-encoder"]]
-            found[f"bi-encoder, {DEPTH} re-ranked"] = reranked(cross, queries, best)
-        for name, hits in found.items():
-            ways.setdefault(name, []).extend([hit.id for hit in each] for each in hits)
-    groups = [next(iter(right)) for right in gold]
+    plain = Index(docs, sentence_reader("minilm"))
+    twin, spent = trained(task, "minilm", "bi-encoder", rows, held, **epochs)
+    seconds = {"bi-encoder": spent}
+    tuned = Index(docs, twin)
+    found = {
+        "BM25": plain.search_all(queries, len(docs), "words"),
+        "MiniLM as it comes": plain.search_all(queries, len(docs)),
+        "BM25 + MiniLM": plain.search_all(queries, len(docs), "hybrid"),
+        "bi-encoder": tuned.search_all(queries, len(docs)),
+        "BM25 + bi-encoder": tuned.search_all(queries, len(docs), "hybrid"),
+    }
+    if not options.no_cross:
+        cross, seconds["cross-encoder"] = trained(task, "minilm", "full", rows, held, **epochs)
+        best = [hits[:DEPTH] for hits in found["bi-encoder"]]
+        found[f"bi-encoder, {DEPTH} re-ranked"] = reranked(cross, queries, best)
+    place = {name: i for i, name in enumerate(faq)}
+    ways = {name: [[place[hit.id] for hit in each] for each in hits] for name, hits in found.items()}
+    return {"gold": [place[name] for name in test for _ in faq[name]], "ways": ways, "seconds": seconds}
+
+
+def stackfaq(options: Any) -> dict[str, Any]:
+    """Every way of searching on the same queries, pooled over the folds."""
+    from tunewheel.evaluation.retrieval import measure
+
+    faq = questions(options.data / "stackfaq" / "stackExchange-FAQ.json", 10 if options.quick else None)
+    known, cells = Cells(options.cells), []
+    for number, fold in enumerate(cuts(list(faq), 1 if options.quick else options.folds)):
+        key = ["StackFAQ", number, "without cross" if options.no_cross else "with cross", options.quick]
+        cells.append(known.get(key, partial(searched, faq, fold, options)))
+    groups = [str(place) for cell in cells for place in cell["gold"]]
+    gold = [{place} for place in groups]
+    ways = {
+        name: [[str(place) for place in each] for cell in cells for each in cell["ways"][name]]
+        for name in cells[0]["ways"]
+    }
     results = {name: measure(ranked, gold, groups=groups) for name, ranked in ways.items()}
     start = results["MiniLM as it comes"]
-    told: dict[str, Any] = {"queries": len(gold), "seconds": {k: statistics.fmean(v) for k, v in seconds.items() if v}}
+    spent = {name: statistics.fmean(cell["seconds"][name] for cell in cells) for name in cells[0]["seconds"]}
+    told: dict[str, Any] = {"queries": len(gold), "seconds": spent}
     for name, result in results.items():
         print(f"{name:28} {result}", file=sys.stderr)
         told[name] = {**result.as_dict()["metrics"], "gain": str(result.gain(start, "mrr"))}
@@ -153,6 +166,7 @@ def main() -> None:
     parser.add_argument("--folds", type=int, default=FOLDS, help="how many of the five folds are tested")
     parser.add_argument("--no-cross", action="store_true", help="leave the cross-encoder out, the dearest part")
     parser.add_argument("--zh", default="bilstm", help="the base for bustm; one of random weights by default")
+    parser.add_argument("--cells", type=Path, default=ROOT / "runs" / "stackfaq.jsonl", help="file of finished folds")
     options = parser.parse_args()
     need(options.data, "stackfaq/stackExchange-FAQ.json", "fewclue/bustm/test_public.json")
     result: dict[str, Any] = {"quick": options.quick}
