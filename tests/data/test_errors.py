@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import json
+import lzma
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -202,10 +205,26 @@ def test_empty_file(write: Write, content: bytes) -> None:
 
 
 def test_binary_and_formless_files(write: Write) -> None:
-    assert only(write("a.csv", b"PK\x03\x04\0\0\0")).found == "a binary file"
+    assert only(write("a.csv", b"\x7fELF\x02\x01\x01\0\0\0")).found == "a binary file"
     assert only(write("b.txt", "Once upon a time\nthere was a file.\n")).found == "text of no such form"
     assert only(write("c.jsonl", b"\xff\xfea")).found == "broken UTF-16"
     assert only(write("d.csv", "text,label\n")).found == "none"
+
+
+def test_packed_files_are_told_for_what_they_are_and_words_that_begin_alike_are_read(write: Write) -> None:
+    rows = b"text,label\nBZh is short,lost\nPK fire,open\nmy card,lost\n"
+    for name, content, kind, fix in (
+        ("a.csv.gz", gzip.compress(rows), "a gzip file", "gunzip -k a.csv.gz"),
+        ("b.jsonl.xz", lzma.compress(rows), "an xz file", "unxz -k b.jsonl.xz"),
+        ("c.csv", bz2.compress(rows), "a bzip2 file", "bunzip2 -k c.csv"),
+        ("d.xlsx", b"PK\x03\x04\x14\0\x06\0", "a zip archive, as spreadsheets are too", "export the sheet as CSV"),
+        ("e.zst", b"\x28\xb5\x2f\xfd\x04\x00", "a Zstandard file", "unzstd e.zst"),
+    ):
+        problem = only(write(name, content))
+        assert problem.found == kind and fix in problem.fix
+    for column in (b"BZh", b"PK"):
+        named = b"\n".join(column * (n == 0) + b"," + line for n, line in enumerate(rows.splitlines()))
+        assert len(Dataset.read(write("f.csv", named), dev=0.0, test=0.0)["train"]) == 3
 
 
 def test_missing_path_suggests_the_nearest(write: Write, tmp_path: Path) -> None:

@@ -28,6 +28,14 @@ _MARKS = (
 # What UTF-8 letters and quotes become when they are read as cp1252 and written as UTF-8 again ("Ã©", "â€™").
 _TWICE = re.compile(rb"\xc3[\x82\x83]\xc2[\x80-\xbf]|\xc3\xa2\xe2\x82\xac")
 _LOST = b"\xef\xbf\xbd"
+_PACKED = {
+    b"\x1f\x8b": ("a gzip file", "unpack it first: gunzip -k {}"),
+    b"\xfd7zXZ\0": ("an xz file", "unpack it first: unxz -k {}"),
+    b"BZh": ("a bzip2 file", "unpack it first: bunzip2 -k {}"),
+    b"\x28\xb5\x2f\xfd": ("a Zstandard file", "unpack it first: unzstd {}"),
+    b"PK\x03\x04": ("a zip archive, as spreadsheets are too", "unpack it first, or export the sheet as CSV in UTF-8"),
+}
+"""What files begin with that hold others, how they are called, and what to do with them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +97,9 @@ def inspect(path: Path) -> TextFile:
         head = stream.read(_BLOCK)
     if not head.strip():
         raise _unusable(path, "rows", "an empty file", "write the rows into it or remove it")
+    for mark, (kind, fix) in _PACKED.items():
+        if head.startswith(mark) and _CONTROLS.search(head):  # words begin with BZh and PK too
+            raise _unusable(path, "text", kind, fix.format(path.name))
     encoding = next((name for mark, name in _MARKS if head.startswith(mark)), None) or _by_nuls(head) or "utf-8"
     if not encoding.startswith(("utf-16", "utf-32")) and _is_binary(head):
         raise _unusable(path, "text", "a binary file", "export it as JSON Lines or CSV in UTF-8")
