@@ -12,6 +12,7 @@ from pydantic import Field
 from tunewheel.models.methods.base import Adaptation, Job, MethodError
 from tunewheel.models.methods.engine import Frozen
 from tunewheel.models.methods.fitting import fitted
+from tunewheel.models.methods.naming import name_rows
 from tunewheel.models.methods.trying import best_on
 from tunewheel.models.model import Model
 from tunewheel.models.recipe import Recipe
@@ -34,10 +35,12 @@ class HeadOnly(Frozen):
     A head on whole texts has one best value: vectors are computed once, and L-BFGS finds it on them
     (`tunewheel.models.probe`). ``decay``, the weight of half its squared norm, is chosen on dev by default. A head on
     every token, or one that goes on from a model or learns privately, learns by updates, and so does any other as soon
-    as the recipe says how (epochs, a rate, …); there ``decay`` has no meaning.
+    as the recipe says how (epochs, a rate, …); there ``decay`` and ``names`` have no meaning. ``names``: whether the
+    labels' names are solved for as one more row each, by default where rows are few (`name_rows`).
     """
 
     decay: Annotated[float, Field(gt=0)] | None = None
+    names: bool | None = None
 
     name: ClassVar[str] = "head"
     summary: ClassVar[str] = "the base stays as it is, the head on top of it learns"
@@ -51,9 +54,10 @@ class HeadOnly(Frozen):
         asked = replace(job.recipe, **{name: getattr(Recipe(), name) for name in _KEPT})
         if job.task.head().level == "sequence" and not (job.privacy or job.start) and asked == Recipe():
             return Solved(self, made.model, replace(job.recipe, precision=made.recipe.precision))
-        if self.decay is not None:
+        given = [name for name in ("decay", "names") if getattr(self, name) is not None]
+        if given:
             raise MethodError(
-                f"method {self.name!r}: decay is for a head on whole texts that is solved for; "
+                f"method {self.name!r}: {' and '.join(given)} is for a head on whole texts that is solved for; "
                 "leave it out, or leave out what says how updates are made (epochs, learning_rate, …)"
             )
         return made
@@ -94,11 +98,13 @@ class Solved(Adaptation):
         windows = [window for window in self.method.windows(model, train) if encoder.size(window)]
         if not windows:
             raise TaskError("the train split holds no text to learn from")
+        names = name_rows(model.task, train, self.method.names)
+        windows += self.method.windows(model, names)
         probe = Probe(model.network, encoder, windows, precision=self.recipe.precision)
         given = self.method.decay
         decays = (DECAYS if dev else (DECAY,)) if given is None else (given,)
         decay, scores = best_on(dev, model, decays, probe.fit)
         model.network.requires_grad_(True).eval()
-        told = {**asdict(self.recipe), "decay": decay}
+        told = {**asdict(self.recipe), "decay": decay, "names": bool(names)}
         origin = replace(model.origin, settings={**model.origin.settings, **told}, dev=scores)
         return fitted(Model(model.body, model.task, origin), dev), None

@@ -13,6 +13,7 @@ from tunewheel.models.backbones import Backbone
 from tunewheel.models.methods.base import Job, MethodError, Refusal, whole_texts
 from tunewheel.models.methods.engine import Full, Ready
 from tunewheel.models.methods.fitting import fitted
+from tunewheel.models.methods.naming import name_rows
 from tunewheel.models.model import Model
 from tunewheel.models.neural import Neural
 from tunewheel.models.recipe import Recipe
@@ -32,10 +33,12 @@ class SetFit(Full):
 
     ``pairs`` are drawn at most, by the seed and with every row in turn; the recipe's epochs go over them. The loss sets
     each pair against all other texts of its batch (Khosla et al. 2020), so that the unlike pairs, which SetFit's own
-    cosine loss needs one by one, come with the batch.
+    cosine loss needs one by one, come with the batch. ``names``: whether the labels' names learn along as one more row
+    each, by default where rows are few (`name_rows`).
     """
 
     pairs: Annotated[int, Field(ge=1)] = 2000
+    names: bool | None = None
 
     name: ClassVar[str] = "setfit"
     summary: ClassVar[str] = "for few rows a label: the base learns which texts belong together, then the head"
@@ -112,13 +115,15 @@ class Pairs(Ready):
         from tunewheel.models.probe import Probe
 
         task, encoder, recipe = self.model.task, self.model.encoder, self.recipe
-        count = min(self.method.pairs, PER_ROW * len(train))
+        names = name_rows(task, train, self.method.names)
+        rows = [*train, *names]
+        count = min(self.method.pairs, PER_ROW * len(rows))
         pairing = cast(Any, Pairing(task, count, recipe.seed))
         watched: dict[str, Any] = {"progress": progress, "report_to": report_to}
-        trained = train_network(self.model.network, pairing, encoder, train, [], recipe, folder, **watched)
+        trained = train_network(self.model.network, pairing, encoder, rows, [], recipe, folder, **watched)
         network = self.method.finished(self.model.network)
-        Probe(network, encoder, [w for w in task.encode(train, encoder, labelled=True) if encoder.size(w)]).fit()
-        settings = {**self.model.origin.settings, **asdict(recipe)}
+        Probe(network, encoder, [w for w in task.encode(rows, encoder, labelled=True) if encoder.size(w)]).fit()
+        settings = {**self.model.origin.settings, **asdict(recipe), "names": bool(names)}
         model = Model(Neural(network, encoder), task, replace(self.model.origin, settings=settings))
         if dev:
             scores = task.metrics(task.score(dev, model.predictor()(dev)))

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from tunewheel.models.backbones import FROM_NOTHING, load_backbone
 from tunewheel.models.methods.base import Adaptation, Job, Method, MethodError, Refusal
 from tunewheel.models.methods.fitting import fitted
+from tunewheel.models.methods.naming import humanised
 from tunewheel.models.model import Model
 from tunewheel.models.recipe import Recipe
 from tunewheel.tasks import Row, Task
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     Array = npt.NDArray[np.float32]
 
 _CHINESE = re.compile(r"[\u3400-\u9fff]")
-_SEAM = re.compile(r"[_\-./]+|(?<=[a-z])(?=[A-Z])|\s+")
 
 TEMPLATES = {
     "en": ("{}", "I want to know about {}.", "a question about {}", "Can you help me with {}?"),
@@ -50,17 +50,6 @@ WORTH = 10
 
 MOST = 20_000
 """Texts that label vectors are adapted to at most."""
-
-
-def humanised(label: str) -> str:
-    """A label as one would say it.
-
-    >>> humanised("card_arrival"), humanised("lostCard"), humanised("体育")
-    ('card arrival', 'lost card', '体育')
-    """
-    words = [word for word in _SEAM.split(label) if word]
-    spoken = [word if word.isupper() and len(word) > 1 else word.lower() for word in words]
-    return " ".join(spoken) or label
 
 
 @dataclass(frozen=True)
