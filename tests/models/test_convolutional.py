@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from tunewheel.models import convolutional
 from tunewheel.models.convolutional import TextCnn, TextCnnConfig
 from tunewheel.models.network import Network
 from tunewheel.tasks import Head
@@ -51,6 +52,23 @@ def test_a_tagger_gets_every_character_and_sees_as_far_as_the_widest_filter(body
     moved = (hidden(body, changed) != before).any(-1)[0]
     # Five characters wide is two to each side; the bigram that begins one further left ends here.
     assert moved.nonzero().flatten().tolist() == [3, 4, 5, 6, 7, 8]
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 4), (3, 10), (20, 40)])
+def test_what_recurs_is_computed_once_and_answers_the_same(monkeypatch, body, shape, precision):
+    drawn = torch.Generator().manual_seed(5)
+    ids = torch.randint(1, 12, shape, generator=drawn)
+    mask = torch.arange(shape[1]) < torch.randint(1, shape[1] + 1, (shape[0], 1), generator=drawn)
+    ids, mask = ids * mask, mask.long()
+    with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
+        monkeypatch.setattr(convolutional, "SHARED_FROM", ids.numel() + 1)
+        usual = hidden(body, ids, mask)
+        monkeypatch.setattr(convolutional, "SHARED_FROM", ids.numel())
+        monkeypatch.setattr(torch.nn.Conv1d, "forward", None)
+        shared = hidden(body, ids, mask)
+    assert shared.shape == usual.shape
+    assert torch.allclose(shared.float(), usual.float(), atol=1e-6 if precision == "fp32" else 0.02)
 
 
 def test_filters_that_the_widths_cannot_share_are_refused():

@@ -46,14 +46,22 @@ class CharacterBackbone(PreTrainedModel):
 
     def embedded(self, input_ids: Tensor) -> Tensor:
         """Each character beside the bigram it begins [batch, length, 2 × embedding_size], some values dropped."""
-        following = nn.functional.pad(input_ids[:, 1:], (0, 1))
-        bigram = (input_ids * 31337 + following) % self.config.bigrams
-        dropped: Tensor = self.dropout(torch.cat([self.embeddings(input_ids), self.bigrams(bigram)], -1))
+        dropped: Tensor = self.dropout(self.beside(input_ids, followers(input_ids)))
         return dropped
+
+    def beside(self, input_ids: Tensor, following: Tensor) -> Tensor:
+        """The vectors [..., 2 × embedding_size] of characters that ``following`` [...] come behind."""
+        bigram = (input_ids * 31337 + following) % self.config.bigrams
+        return torch.cat([self.embeddings(input_ids), self.bigrams(bigram)], -1)
 
     def _init_weights(self, module: nn.Module) -> None:
         if isinstance(module, nn.Embedding):
             nn.init.normal_(module.weight, std=0.1)
+
+
+def followers(input_ids: Tensor) -> Tensor:
+    """The character behind each of ``input_ids`` [batch, length], padding behind the last."""
+    return nn.functional.pad(input_ids[:, 1:], (0, 1))
 
 
 def fill(parameter: Tensor) -> None:
