@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Self
 
 from rich.console import Console
@@ -71,10 +72,17 @@ class Bar:
             self.progress.stop()
 
 
+SILENCE = 30.0
+"""Seconds after which work says how far it is where there is no terminal."""
+
+
 class Steps:
-    """A progress bar for work in named steps, each with its own count of rows; nothing where there is no terminal."""
+    """A progress bar for work in named steps, each with its own count of rows; where there is no terminal, a line now
+    and then (`SILENCE`)."""
 
     def __init__(self, console: Console) -> None:
+        self.console = console
+        self.said = time.monotonic()
         self.progress = Progress(
             TextColumn(f" {{task.description:<{WIDTH - 1}}}", style="cyan"),
             BarColumn(28),
@@ -88,6 +96,9 @@ class Steps:
 
     def __call__(self, step: str, done: int, total: int) -> None:
         """Show how far a step is."""
+        if not self.console.is_terminal and time.monotonic() - self.said > SILENCE:
+            headed(self.console, step, f"{done:,.0f} of {total:,.0f} rows")
+            self.said = time.monotonic()
         if step not in self.tasks:
             self.tasks[step] = self.progress.add_task(step, total=total)
         self.progress.update(self.tasks[step], completed=done, total=total)
