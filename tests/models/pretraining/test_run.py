@@ -5,6 +5,7 @@ import torch
 from safetensors.torch import load_file
 
 from tunewheel import loop
+from tunewheel.models.pretraining.card import _earlier
 from tunewheel.models.pretraining.objectives import Rtd
 from tunewheel.models.pretraining.optimizer import Together, make_optimizer
 
@@ -54,7 +55,31 @@ def test_a_base_that_goes_on_tells_what_it_forgot(tmp_path, corpus, recipe):
     assert further.run.held["perplexity"] < further.before["perplexity"]
     before, after = further.old
     assert after["perplexity"] > before["perplexity"]
-    assert "old domain" in (tmp_path / "further" / "README.md").read_text(encoding="utf-8")
+    card = (tmp_path / "further" / "README.md").read_text(encoding="utf-8")
+    assert "old domain" in card
+    assert (
+        f"| before that | {made.steps * made.batch * made.length:,} tokens in {made.steps} updates, to a perpl" in card
+    )
+    earlier = json.loads((tmp_path / "further" / "pretrain.json").read_text(encoding="utf-8"))["earlier"]
+    assert [run["updates"] for run in earlier] == [made.steps]
+
+
+def test_what_a_base_had_learned_before_is_told_run_by_run(tmp_path):
+    recipe = {"tokens": 4096 * 30}
+    facts = {
+        "recipe": recipe,
+        "held": {"perplexity": 80.5},
+        "earlier": [{"tokens": 7, "updates": 1, "perplexity": None}],
+    }
+    told = tmp_path / "pretrain.json"
+    told.write_text(json.dumps(facts), encoding="utf-8")
+    now = {"tokens": 4096 * 30, "updates": 30, "perplexity": 80.5}
+    assert _earlier(str(tmp_path)) == [facts["earlier"][0], now]
+    for other in ({"recipe": {"steps": 9}, "held": None}, {"model": "other"}, [3]):
+        told.write_text(json.dumps(other), encoding="utf-8")
+        assert _earlier(str(tmp_path)) == []
+    told.write_text("{", encoding="utf-8")
+    assert _earlier(str(tmp_path)) == _earlier("minilm") == _earlier(None) == []
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,9 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from tunewheel.models.pretraining.recipe import PretrainRecipe
 
 if TYPE_CHECKING:
     from tunewheel.models.pretraining.run import Outcome
@@ -18,6 +20,7 @@ def write_card(outcome: Outcome, folder: Path, *, base: str | None, sources: Seq
     """Write ``README.md`` and ``pretrain.json`` into the base's folder."""
     recipe, run, kept = outcome.recipe, outcome.run, outcome.kept
     begun = f"continued from {base}" if base else "from random weights"
+    earlier = _earlier(base)
     lines = [
         f"# {outcome.folder.name}",
         "",
@@ -32,10 +35,15 @@ def write_card(outcome: Outcome, folder: Path, *, base: str | None, sources: Seq
         f"| tokens in the text | {outcome.counts['train']:,} (and {outcome.counts['held']:,} held out) |",
         f"| tokens learned from | {recipe.steps * recipe.batch * recipe.length:,} in {recipe.steps:,} updates |",
     ]
+    lines += [
+        f"| {'before that' if i == 0 else 'and before'} | {each['tokens']:,} tokens in {each['updates']:,} updates"
+        + (f", to a perplexity of {each['perplexity']:.2f} |" if each["perplexity"] else " |")
+        for i, each in enumerate(reversed(earlier))
+    ]
     if run.held:
         lines.append(f"| held-out perplexity | {run.held['perplexity']:.2f} |")
     if outcome.before:
-        lines.append(f"| before | {outcome.before['perplexity']:.2f} |")
+        lines.append(f"| with the base and a fresh head | {outcome.before['perplexity']:.2f} |")
     if outcome.old:
         was, now = (losses["perplexity"] for losses in outcome.old)
         lines.append(f"| old domain's text, before and after | {was:.2f}, {now:.2f} |")
@@ -56,12 +64,27 @@ def write_card(outcome: Outcome, folder: Path, *, base: str | None, sources: Seq
     facts = {
         "recipe": asdict(recipe),
         "base": base,
+        "earlier": earlier,
         "kept": asdict(kept),
         "counts": outcome.counts,
         "held": run.held,
         "course": run.course,
     }
     (folder / "pretrain.json").write_text(json.dumps(facts, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+
+
+def _earlier(base: str | None) -> list[dict[str, Any]]:
+    """What the base had learned from already, the first run first, where its folder says so in our own form."""
+    told = Path(base) / "pretrain.json" if base else None
+    if told is None or not told.is_file():
+        return []
+    try:
+        facts = json.loads(told.read_text(encoding="utf-8"))
+        recipe = PretrainRecipe(**facts["recipe"])
+        run = {"tokens": recipe.steps * recipe.batch * recipe.length, "updates": recipe.steps}
+        return [*facts.get("earlier", []), {**run, "perplexity": (facts["held"] or {}).get("perplexity")}]
+    except (KeyError, TypeError, ValueError):  # another program's file: no reason to lose a run at its end
+        return []
 
 
 def _thinned(course: list[dict[str, float]], most: int = 20) -> list[dict[str, float]]:
