@@ -15,7 +15,7 @@ TASK = Classification(["balance", "lost"])
 @pytest.mark.parametrize(
     ("label", "said"),
     [
-        ("card_arrival", "card arrival"),
+        ("card_payment-fee.charged", "card payment fee charged"),
         ("lostCard", "lost card"),
         ("ATM support", "ATM support"),
         ("体育_新闻", "体育 新闻"),

@@ -9,7 +9,7 @@ import torch
 from tiny import intent_rows
 from tunewheel.models import MethodError, Model, Recipe, prepare
 from tunewheel.models.methods import method_class
-from tunewheel.models.methods.zero_shot import HYPOTHESES, TEMPLATES, humanised, label_head
+from tunewheel.models.methods.zero_shot import HYPOTHESES, TEMPLATES, label_head
 from tunewheel.tasks.classification import Classification
 from tunewheel.tasks.multi_label import MultiLabel
 
@@ -76,10 +76,7 @@ def test_dev_fits_the_temperature_and_moves_no_answer(tiny_base):
     assert fitted.task.temperature is not None and plain.task.temperature is None
 
 
-def test_labels_as_one_says_them():
-    assert humanised("card_payment-fee.charged") == "card payment fee charged"
-    assert humanised("cardLost") == "card lost" and humanised("ATM_support") == "ATM support"
-    assert humanised("体育") == "体育" and humanised("__") == "__"
+def test_labels_are_put_into_the_phrases_of_their_language():
     method = method_class("zero-shot")()
     told = method.phrases(Classification(("card_lost", "体育")), TEMPLATES)
     assert told["card_lost"][0] == "card lost" and len(told["体育"]) == len(TEMPLATES["zh"])
@@ -100,6 +97,18 @@ def test_labels_as_one_says_them():
 def test_what_cannot_work_is_refused(base, options, message, tiny_base):
     with pytest.raises(MethodError, match=message):
         prepare(TASK, base or str(tiny_base), [], RECIPE, method="zero-shot", options=options)
+
+
+def test_a_mere_number_is_no_name_until_it_is_described():
+    method, numbers = method_class("zero-shot"), Classification(("0", "1"))
+    with pytest.raises(MethodError, match=r"label '0' is a mere number.*options\.descriptions"):
+        method().phrases(numbers, TEMPLATES)
+    with pytest.raises(MethodError, match="label '1' is a mere number"):
+        method(descriptions={"0": "another question"}).phrases(numbers, TEMPLATES)
+    described = method(descriptions={"0": "another question", "1": "the same"}, template="{}").phrases(
+        numbers, TEMPLATES
+    )
+    assert described == {"0": ["another question"], "1": ["the same"]}
 
 
 @pytest.fixture(scope="module")

@@ -29,6 +29,15 @@ def humanised(label: str) -> str:
     return " ".join(spoken) or label
 
 
+def says_nothing(label: str) -> bool:
+    """Whether a label is called by a mere number.
+
+    >>> [says_nothing(label) for label in ("0", "LABEL_3", "类别2", "4 stars")]
+    [True, True, True, False]
+    """
+    return _MERE_NUMBER.fullmatch(label) is not None
+
+
 def name_rows(task: Task, rows: Sequence[Row], wanted: bool | None = None) -> list[Row]:
     """One row a label whose text is the label's name, to learn from beside ``rows``; none where names are not wanted.
 
@@ -47,5 +56,5 @@ def name_rows(task: Task, rows: Sequence[Row], wanted: bool | None = None) -> li
         return []
     names, one = task.labels[: task.head().outputs], task.target == "label"
     if wanted is None:
-        wanted = one and len(rows) < FEW * len(names) and not any(_MERE_NUMBER.fullmatch(name) for name in names)
+        wanted = one and len(rows) < FEW * len(names) and not any(map(says_nothing, names))
     return [{"text": humanised(name), task.target: name if one else [name]} for name in names if wanted]

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from tunewheel.models.backbones import FROM_NOTHING, load_backbone
 from tunewheel.models.methods.base import Adaptation, Job, Method, MethodError, Refusal
 from tunewheel.models.methods.fitting import fitted
-from tunewheel.models.methods.naming import humanised
+from tunewheel.models.methods.naming import humanised, says_nothing
 from tunewheel.models.model import Model
 from tunewheel.models.recipe import Recipe
 from tunewheel.tasks import Row, Task
@@ -110,6 +110,12 @@ class ZeroShot(Method):
             raise MethodError(
                 f"method {self.name!r}: options.descriptions: no label {', '.join(map(repr, strange))}; "
                 f"there are {', '.join(names)}"
+            )
+        silent = [label for label in names if label not in given and says_nothing(label)]
+        if silent:
+            raise MethodError(
+                f"method {self.name!r}: the label {silent[0]!r} is a mere number and says nothing of a text; "
+                "say what each means (options.descriptions), or use 'tfidf' or 'full' with labelled rows"
             )
         return {label: self._phrases(given.get(label) or humanised(label), templates) for label in names}
 
