@@ -265,7 +265,7 @@ def test_two_processes_may_save_at_once(tmp_path: Path, monkeypatch: pytest.Monk
             sync.append(path)
             dataset.save(tmp_path / "d")
 
-    monkeypatch.setattr("tunewheel.data.dataset._sync", interrupted)
+    monkeypatch.setattr("tunewheel.data.dataset.sync", interrupted)
     assert dataset.save(tmp_path / "d") == tmp_path / "d"
     assert [path.name for path in tmp_path.iterdir()] == ["d"]
 

@@ -15,7 +15,8 @@ from sqlalchemy.exc import StatementError
 
 from tunewheel.store import Workspace
 from tunewheel.store.database import MIGRATIONS
-from tunewheel.store.schema import REVISIONS, datasets, metadata, plain
+from tunewheel.store.kinds import plain
+from tunewheel.store.schema import REVISIONS, datasets, metadata
 
 
 def config(connection: Any = None) -> Config:

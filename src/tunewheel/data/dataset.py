@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 import weakref
@@ -26,7 +25,7 @@ from tunewheel.data.problems import DataError, Problem, nearest
 from tunewheel.data.readers.formats import Format
 from tunewheel.data.readers.memory import RowsReader
 from tunewheel.data.readers.names import split_order
-from tunewheel.store.files import temporary_folder
+from tunewheel.store.files import sync, temporary_folder
 
 if TYPE_CHECKING:
     import datasets
@@ -258,7 +257,7 @@ class Dataset:
                 shutil.copyfile(self._folder / split.file, beside / split.file)
             self._manifest.write(beside)
             for file in beside.iterdir():
-                _sync(file)
+                sync(file)
             beside.chmod(0o755)
             try:
                 beside.replace(target)
@@ -270,7 +269,7 @@ class Dataset:
         except BaseException:
             shutil.rmtree(beside, ignore_errors=True)
             raise
-        _sync(target.parent)
+        sync(target.parent)
         return target
 
     def _same(self, folder: Path) -> Path:
@@ -398,11 +397,3 @@ def _tupled(targets: Sequence[Target] | None) -> tuple[Target, ...] | None:
 
 def _beside(folder: Path, name: str) -> Path:
     return temporary_folder(folder, f".{name}.tmp-")
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -121,7 +121,7 @@ class _Finder:
     def exchange(self, exchange: Exchange) -> dict[str, Any]:
         """What was asked and answered, what people said of it, and the rows that came of that."""
         from tunewheel.feedback.given import list_feedback
-        from tunewheel.store.schema import plain
+        from tunewheel.store.kinds import plain
 
         with self.workspace.read() as connection:
             said = list_feedback(connection, exchange.name, exchanges=[exchange.id], limit=None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import time
 from pathlib import Path
@@ -12,6 +11,8 @@ from typing import Any
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import TrainerCallback
+
+from tunewheel.store.files import sync
 
 COMPLETE = "complete"
 """A checkpoint folder without this file was cut off and is not resumed from."""
@@ -58,9 +59,7 @@ class Saver(TrainerCallback):
         folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
         self.add(folder)
         for path in [*folder.iterdir(), folder]:
-            handle = os.open(path, os.O_RDONLY)
-            os.fsync(handle)
-            os.close(handle)
+            sync(path)
         (folder / COMPLETE).touch()
         self.saved = time.monotonic()
 

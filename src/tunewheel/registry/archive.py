@@ -24,8 +24,8 @@ from tunewheel.registry.names import check_name
 from tunewheel.registry.registry import Registry
 from tunewheel.registry.version import Version
 from tunewheel.store.files import sha256, temporary_folder, temporary_name
+from tunewheel.store.kinds import plain
 from tunewheel.store.records import fail_run, finish_run, get_dataset, start_run
-from tunewheel.store.schema import plain
 from tunewheel.store.workspace import Workspace
 
 SCHEMA = 1

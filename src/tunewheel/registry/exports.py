@@ -11,7 +11,8 @@ from typing import Any
 from sqlalchemy import insert, select
 
 from tunewheel.registry.version import Version
-from tunewheel.store.schema import exports, plain
+from tunewheel.store.kinds import plain
+from tunewheel.store.schema import exports
 from tunewheel.store.workspace import Workspace
 
 

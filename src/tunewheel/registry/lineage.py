@@ -8,7 +8,8 @@ from sqlalchemy import Connection, select
 
 from tunewheel.registry import aliases as moves
 from tunewheel.registry.version import Version
-from tunewheel.store.schema import aliases, datasets, plain, runs, versions
+from tunewheel.store.kinds import plain
+from tunewheel.store.schema import aliases, datasets, runs, versions
 
 
 def lineage(connection: Connection, version: Version) -> dict[str, Any]:

@@ -15,7 +15,8 @@ from tunewheel.registry import lineage
 from tunewheel.registry.names import CHAMPION, Reference, RegistryError, check_name, parse, suggest
 from tunewheel.registry.version import Move, Promotion, Version
 from tunewheel.store.artifacts import Artifacts
-from tunewheel.store.schema import aliases, datasets, plain, runs, versions
+from tunewheel.store.kinds import plain
+from tunewheel.store.schema import aliases, datasets, runs, versions
 from tunewheel.store.workspace import Workspace
 
 

@@ -26,6 +26,7 @@ from tunewheel.tasks.base import (
     split_windows,
 )
 from tunewheel.tasks.calibration import UNCALIBRATED, Claims, fit_platt, platt
+from tunewheel.tasks.spans import bio, contradicted, entity_set, listed, span_of
 from tunewheel.tasks.words import first_pieces, piece_targets, told_apart, word_of_pieces, word_readings, words_of
 
 if TYPE_CHECKING:
@@ -33,35 +34,6 @@ if TYPE_CHECKING:
 
 STRIDE = 48
 """Pieces that neighbouring windows of a long text share: each is read with at least half of it on both sides."""
-
-
-def entity_set(row: Mapping[str, Any]) -> set[tuple[int, int, str]]:
-    """The distinct ``(start, end, label)`` of a row or a prediction."""
-    return {_span(entity) for entity in row["entities"]}
-
-
-def _span(entity: Mapping[str, Any]) -> tuple[int, int, str]:
-    return entity["start"], entity["end"], entity["label"]
-
-
-def _contradicted(row: Row, other: Row) -> bool:
-    """Whether ``other`` holds an entity of ``row`` word for word, yet labels it otherwise or not at all."""
-    words = words_of(other)
-    starts, ends = {start for start, _ in words}, {end for _, end in words}
-    marked = entity_set(other)
-    for start, end, label in entity_set(row):
-        surface = row["text"][start:end]
-        at = other["text"].find(surface)
-        while at >= 0:
-            span = (at, at + len(surface))
-            if span[0] in starts and span[1] in ends and (*span, label) not in marked:
-                return True
-            at = other["text"].find(surface, at + 1)
-    return False
-
-
-def _listed(entities: set[tuple[int, int, str]]) -> list[dict[str, Any]]:
-    return [{"start": start, "end": end, "label": label} for start, end, label in sorted(entities)]
 
 
 class Ner(Task):
@@ -293,7 +265,7 @@ class Ner(Task):
                     counts[key][i, index.get(entity[2], n)] += 1
             ours, theirs = row.get("tags"), prediction.get("tags")
             if ours is None or theirs is None:
-                ours, theirs = _bio(row, gold), _bio(row, found)
+                ours, theirs = bio(row, gold), bio(row, found)
             tokens[0, i] = len(ours)
             tokens[1, i] = sum(a == b for a, b in zip(ours, theirs, strict=True))
         return {**counts, "tokens": tokens[0], "tokens_correct": tokens[1]}
@@ -303,12 +275,12 @@ class Ner(Task):
         gold, found = entity_set(row), entity_set(prediction)
         if gold == found:
             return None
-        sure = [e["confidence"] for e in prediction["entities"] if _span(e) not in gold and "confidence" in e]
-        return _listed(gold), _listed(found), max(sure, default=None)
+        sure = [e["confidence"] for e in prediction["entities"] if span_of(e) not in gold and "confidence" in e]
+        return listed(gold), listed(found), max(sure, default=None)
 
     def agrees(self, row: Row, other: Row) -> bool:
         """Whether what is an entity in one text is the same entity wherever the other text says the same words."""
-        return not (_contradicted(row, other) or _contradicted(other, row))
+        return not (contradicted(row, other) or contradicted(other, row))
 
     def metrics(self, scores: Scores, weights: npt.NDArray[Any] | None = None) -> dict[str, float]:
         """Entity precision, recall and F1 (micro, as conlleval), macro F1 over types, and token accuracy."""
@@ -400,15 +372,3 @@ def _extend(window: Window, ids: list[int], shapes: list[int], labels: Sequence[
     window.shapes += shapes
     if isinstance(window.labels, list):
         window.labels.extend(labels)
-
-
-def _bio(row: Row, entities: set[tuple[int, int, str]]) -> list[str]:
-    """The BIO tags that entities give a row's words."""
-    words = words_of(row)
-    tags = ["O"] * len(words)
-    for start, end, label in entities:
-        prefix = "B-"
-        for w, (a, b) in enumerate(words):
-            if a < end and b > start:
-                tags[w], prefix = prefix + label, "I-"
-    return tags

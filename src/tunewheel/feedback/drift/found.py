@@ -12,7 +12,7 @@ from tunewheel.feedback.drift.moved import Moved
 from tunewheel.feedback.drift.statistics import LEAST
 from tunewheel.feedback.drift.watch import Check, Verdict
 from tunewheel.pages import Lang
-from tunewheel.store.schema import plain
+from tunewheel.store.kinds import plain
 
 
 @dataclass(frozen=True)

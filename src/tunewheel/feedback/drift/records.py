@@ -14,7 +14,8 @@ from sqlalchemy import Connection, RowMapping, func, insert, select
 from tunewheel.feedback.drift.estimate import Expected
 from tunewheel.feedback.drift.statistics import Statistic
 from tunewheel.feedback.drift.watch import Check
-from tunewheel.store.schema import drift_checks, plain
+from tunewheel.store.kinds import plain
+from tunewheel.store.schema import drift_checks
 from tunewheel.store.workspace import Workspace
 
 

@@ -51,7 +51,7 @@ class Rollout:
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON values."""
-        from tunewheel.store.schema import plain
+        from tunewheel.store.kinds import plain
 
         value: dict[str, Any] = plain({**asdict(self), "since": self.since})
         return value
@@ -78,7 +78,7 @@ class Look:
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON values."""
-        from tunewheel.store.schema import plain
+        from tunewheel.store.kinds import plain
 
         told = {"id": self.id, "rollout": self.rollout, "by": self.by, "at": self.at}
         value: dict[str, Any] = plain({**told, "figures": self.figures.as_dict(), "decided": self.decided.as_dict()})

@@ -16,7 +16,8 @@ from tunewheel.registry.gate.nouns import Decision, GateError
 from tunewheel.registry.names import CHAMPION, parse
 from tunewheel.registry.registry import who
 from tunewheel.store.files import temporary_folder
-from tunewheel.store.schema import decisions, plain
+from tunewheel.store.kinds import plain
+from tunewheel.store.schema import decisions
 from tunewheel.store.workspace import Workspace
 
 
