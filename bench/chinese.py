@@ -9,7 +9,6 @@ seed less 13. Every finished cell (data, base, seed) stands in a JSON Lines file
 
 from __future__ import annotations
 
-import hashlib
 import statistics
 import tempfile
 import time
@@ -20,7 +19,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from common import RECORD, ROOT, Cell, Cells, arguments, finish, need
+from common import RECORD, ROOT, Cell, Cells, arguments, finish, folder_label, need
 
 BASES = ("pretrained", "random", "bilstm", "textcnn", "linear")
 FIRST_SEED = 13
@@ -134,10 +133,9 @@ def label_of(base: str, folder: Path | None) -> str:
     """
     if folder is None or base not in ("pretrained", "random"):
         return "TF-IDF, linear" if base == "linear" else base
-    told = "model.safetensors" if base == "pretrained" else "config.json"
-    with (folder / told).open("rb") as file:
-        name = f"{folder.resolve().name} {hashlib.file_digest(file, 'sha256').hexdigest()[:8]}"
-    return name if base == "pretrained" else f"{name}, random weights"
+    if base == "pretrained":
+        return folder_label(folder)
+    return f"{folder_label(folder, 'config.json')}, random weights"
 
 
 def groups(options: Namespace) -> Iterator[tuple[Data, str, list[int]]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import platform
@@ -54,6 +55,12 @@ class Cells:
                 file.write(json.dumps(self.known[name], ensure_ascii=False) + "\n")
             print(self.known[name], file=sys.stderr, flush=True)
         return self.known[name]
+
+
+def folder_label(folder: Path, told: str = "model.safetensors") -> str:
+    """A base's folder by its name and the beginning of the sha256 of one file in it: the weights, by default."""
+    with (folder / told).open("rb") as file:
+        return f"{folder.resolve().name} {hashlib.file_digest(file, 'sha256').hexdigest()[:8]}"
 
 
 def machine() -> str:

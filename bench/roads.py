@@ -24,7 +24,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from common import RECORD, ROOT, Cell, Cells, arguments, finish, need
+from common import RECORD, ROOT, Cell, Cells, arguments, finish, folder_label, need
 
 FIRST_SEED = 13
 FOLDS = 5
@@ -144,7 +144,7 @@ def row_of(name: str, base: str, method: str, cells: list[tuple[int, Cell]]) -> 
     learn = "–" if share is None else f"{100 * share:.2f} %"
     scores = f"{100 * mean['value']:.2f} | {each} | {told} | {100 * mean['dev']:.2f}"
     cost = f"{mean['seconds']:.0f} s | {mean['peak']:.0f} MiB"
-    return f"{name} | {Path(base).name} | {method} | {cells[0][1]['learned']:,} | {scores} | {learn} | {cost}"
+    return f"{name} | {base} | {method} | {cells[0][1]['learned']:,} | {scores} | {learn} | {cost}"
 
 
 def settings() -> Namespace:
@@ -177,16 +177,16 @@ def main() -> None:
     known, result = Cells(options.cells), {}
     for name, base, method, seeds in planned:
         epochs = 1 if options.quick else options.epochs or (10 if name == "BANKING77" else None)
-        cells = []
+        called, cells = (folder_label(Path(base)) if Path(base).is_dir() else base), []
         for seed in seeds:
             asked: dict[str, Any] = {"data": str(options.data), "files": files_of(name, seed), "set": name}
             asked |= {"base": base, "method": method, "seed": seed, "epochs": epochs, "quick": options.quick}
-            key = [name, base, method, seed, epochs, options.quick]
+            key = [name, called, method, seed, epochs, options.quick]
             cells.append((seed, known.get(key, partial(apart, asked))))
         if refused := [cell["refused"] for _, cell in cells if "refused" in cell]:
             print(f"without {method} on {name}: {refused[0]}", file=sys.stderr)
             continue
-        row = row_of(name, base, method, cells)
+        row = row_of(name, called, method, cells)
         told = {"mean": statistics.fmean(cell["value"] for _, cell in cells)}
         result[f"{name}, {method}"] = told
         new = f"| {row} |" not in RECORD.read_text(encoding="utf-8")
