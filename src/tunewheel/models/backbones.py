@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 """Of the weights of sentence-transformers/all-MiniLM-L6-v2 as their authors publish them."""
 
-ZH_MINI_SHA256 = "b8723b1572d58a8757d13856b97faa27c42276d5296873f83a34d73cea298f25"
+ZH_MINI_SHA256 = "d5bafb76941f3748215a52606f8e124bd4be1527dfc0df5d494e65c33aebdf50"
 """Of the bundled weights of zh-mini."""
 
 KNOWN = {
