@@ -75,7 +75,8 @@ def test_what_a_base_had_learned_before_is_told_run_by_run(tmp_path):
     told.write_text(json.dumps(facts), encoding="utf-8")
     now = {"tokens": 4096 * 30, "updates": 30, "perplexity": 80.5}
     assert _earlier(str(tmp_path)) == [facts["earlier"][0], now]
-    for other in ({"recipe": {"steps": 9}, "held": None}, {"model": "other"}, [3]):
+    strange = {**facts, "earlier": [{"runs": 3}]}
+    for other in ({"recipe": {"steps": 9}, "held": None}, {"model": "other"}, [3], strange):
         told.write_text(json.dumps(other), encoding="utf-8")
         assert _earlier(str(tmp_path)) == []
     told.write_text("{", encoding="utf-8")

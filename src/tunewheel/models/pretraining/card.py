@@ -81,8 +81,9 @@ def _earlier(base: str | None) -> list[dict[str, Any]]:
     try:
         facts = json.loads(told.read_text(encoding="utf-8"))
         recipe = PretrainRecipe(**facts["recipe"])
-        run = {"tokens": recipe.steps * recipe.batch * recipe.length, "updates": recipe.steps}
-        return [*facts.get("earlier", []), {**run, "perplexity": (facts["held"] or {}).get("perplexity")}]
+        run: dict[str, Any] = {"tokens": recipe.steps * recipe.batch * recipe.length, "updates": recipe.steps}
+        run["perplexity"] = (facts["held"] or {}).get("perplexity")
+        return [{key: each[key] for key in run} for each in (*facts.get("earlier", []), run)]
     except (KeyError, TypeError, ValueError):  # another program's file: no reason to lose a run at its end
         return []
 
