@@ -209,6 +209,8 @@ def measured(bench: Bench, kinds: Sequence[str]) -> dict[str, Any]:
             guesses[kind] = max(5.0, 0.9 * capacity)
             generators += [probe["generator"] for probe in probes]
     middle = {kind: statistics.median(rates) for kind, rates in found.items()}
+    if not middle["tunewheel"]:
+        raise SystemExit(f"{bench.task}: the service held no rate at all, so there is no curve; leave its cores to it")
     curve = bench.curve(middle["tunewheel"])
     over = next(point for point in curve if point["share"] == max(p["share"] for p in curve))
     answered = over["answered"] / over["seconds"]
@@ -218,8 +220,8 @@ def measured(bench: Bench, kinds: Sequence[str]) -> dict[str, Any]:
         "capacity": {kind: round(rate, 1) for kind, rate in middle.items()},
         "rounds": {kind: [round(rate, 1) for rate in rates] for kind, rates in found.items()},
         "over": {kind: round(middle["tunewheel"] / rate, 2) if rate else None for kind, rate in middle.items()},
-        "goodput": round(over["goodput"] / middle["tunewheel"], 3) if middle["tunewheel"] else None,
-        "answered": round(answered / middle["tunewheel"], 3) if middle["tunewheel"] else None,
+        "goodput": round(over["goodput"] / middle["tunewheel"], 3),
+        "answered": round(answered / middle["tunewheel"], 3),
         "generator": round(max([*generators, *(point["generator"] for point in curve)]), 3),
         "curve": curve,
     }

@@ -17,7 +17,7 @@ from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from tunewheel.serving import shapes
+from tunewheel.serving import openapi, shapes
 from tunewheel.serving.bodies import Ask, Bodies, asked, one_row, remarks
 from tunewheel.serving.errors import UnknownModel
 from tunewheel.serving.gate import NOTE, Gate, Note
@@ -111,27 +111,27 @@ class _Paths:
         self.give = give
 
     def add_to(self, app: FastAPI) -> None:
-        refused = shapes.errors(401, 403, 404, 408, 413, 415, 422, 429, 500, 503, 504)
-        answers = {"model": shapes.Predictions, "description": "Answers.", "headers": shapes.ANSWER_HEADERS}
-        events = {"text/event-stream": {"schema": shapes.EVENT, "example": shapes.EVENTS}}
-        pieces = {"content": events, "description": "Pieces of the answer.", "headers": shapes.ANSWER_HEADERS}
+        refused = openapi.errors(401, 403, 404, 408, 413, 415, 422, 429, 500, 503, 504)
+        answers = {"model": shapes.Predictions, "description": "Answers.", "headers": openapi.ANSWER_HEADERS}
+        events = {"text/event-stream": {"schema": openapi.EVENT, "example": openapi.EVENTS}}
+        pieces = {"content": events, "description": "Pieces of the answer.", "headers": openapi.ANSWER_HEADERS}
         body: dict[str, Any] = {
-            "requestBody": shapes.PREDICT_BODY,
-            "parameters": [shapes.NAME, shapes.REPEAT, shapes.STICKY],
+            "requestBody": openapi.PREDICT_BODY,
+            "parameters": [openapi.NAME, openapi.REPEAT, openapi.STICKY],
         }
-        one: dict[str, Any] = {"requestBody": shapes.STREAM_BODY, "parameters": [shapes.NAME, shapes.STICKY]}
-        keyed = shapes.errors(401, 403, 500)
+        one: dict[str, Any] = {"requestBody": openapi.STREAM_BODY, "parameters": [openapi.NAME, openapi.STICKY]}
+        keyed = openapi.errors(401, 403, 500)
         _add(app, "POST", "/v1/models/{name}/predict", self.predict, {200: answers, **refused}, keyed=True, **body)
         _add(app, "POST", "/v1/models/{name}/stream", self.stream, {200: pieces, **refused}, keyed=True, **one)
         if self.give is not None:
-            told: dict[str, Any] = {"requestBody": shapes.FEEDBACK_BODY}
+            told: dict[str, Any] = {"requestBody": openapi.FEEDBACK_BODY}
             taken = {200: {"model": shapes.Received, "description": "What became of it."}, **refused}
             _add(app, "POST", "/v1/feedback", self.feedback, taken, keyed=True, **told)
         _add(app, "GET", "/v1/models", self.models, {200: {"model": shapes.Models}, **keyed}, keyed=True)
         _add(app, "GET", "/metrics", self.shown, {200: _text("text/plain"), **keyed}, keyed=True)
-        _add(app, "GET", "/health/live", self.live, {200: {"model": shapes.Live}, **shapes.errors(500)})
-        _add(app, "GET", "/health/ready", self.ready, {200: {"model": shapes.Ready}, **shapes.errors(500, 503)})
-        _add(app, "GET", "/", self.page, {200: _text("text/html"), **shapes.errors(500)})
+        _add(app, "GET", "/health/live", self.live, {200: {"model": shapes.Live}, **openapi.errors(500)})
+        _add(app, "GET", "/health/ready", self.ready, {200: {"model": shapes.Ready}, **openapi.errors(500, 503)})
+        _add(app, "GET", "/", self.page, {200: _text("text/html"), **openapi.errors(500)})
 
     async def predict(self, request: Request) -> Response:
         """One version answers all texts of a request; which, stands in the answer and in `X-Tunewheel-Version`."""
@@ -343,7 +343,7 @@ def _add(
         responses=responses,
         response_class=Response,
         response_model=None,
-        openapi_extra={**extra, **({"security": shapes.SECURITY} if keyed else {})},
+        openapi_extra={**extra, **({"security": openapi.SECURITY} if keyed else {})},
     )
 
 
@@ -374,7 +374,7 @@ def _document(app: FastAPI) -> None:
     def document() -> dict[str, Any]:
         if app.openapi_schema is None:
             components = made().setdefault("components", {})
-            components["securitySchemes"] = shapes.SCHEMES
+            components["securitySchemes"] = openapi.SCHEMES
             for unused in ("HTTPValidationError", "ValidationError"):
                 components.get("schemas", {}).pop(unused, None)
         return made()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from fastapi import Request
 from fastapi.responses import Response
 
-from tunewheel.serving import shapes
+from tunewheel.serving import openapi, shapes
 from tunewheel.serving.bodies import Verdict, count_of, verdict
 from tunewheel.serving.errors import UnknownModel
 from tunewheel.serving.gate import NOTE, Note
@@ -51,14 +51,14 @@ class Reviews:
 
     def add_to(self, add: Callable[..., None]) -> None:
         """Add the paths to an application."""
-        refused = shapes.errors(401, 403, 404, 422, 429, 500, 503)
+        refused = openapi.errors(401, 403, 404, 422, 429, 500, 503)
         listed = {200: {"model": shapes.Queue, "description": "What waits, in its order."}, **refused}
-        add("GET", "/v1/review/{name}", self.review, listed, keyed=True, parameters=[shapes.NAME, shapes.COUNT])
+        add("GET", "/v1/review/{name}", self.review, listed, keyed=True, parameters=[openapi.NAME, openapi.COUNT])
         taken = {200: {"model": shapes.Decision, "description": "It is on record."}, **refused}
-        body = {"requestBody": shapes.REVIEW_BODY, "parameters": [shapes.NAME]}
-        add("POST", "/v1/review/{name}", self.decide, taken | shapes.errors(408, 409, 413, 415), keyed=True, **body)
+        body = {"requestBody": openapi.REVIEW_BODY, "parameters": [openapi.NAME]}
+        add("POST", "/v1/review/{name}", self.decide, taken | openapi.errors(408, 409, 413, 415), keyed=True, **body)
         html = {"content": {"text/html": {"schema": {"type": "string"}}}, "description": "The page."}
-        add("GET", "/review", self.review_page, {200: html, **shapes.errors(500)})
+        add("GET", "/review", self.review_page, {200: html, **openapi.errors(500)})
 
     async def review(self, request: Request) -> Response:
         """What waits for a person: words that people left, then answers worth a look."""

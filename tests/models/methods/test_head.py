@@ -79,7 +79,7 @@ def test_what_says_how_updates_are_made_has_them_made(tiny_base, tmp_path):
 
 
 def test_a_decay_that_nothing_would_go_by_is_refused(tiny_base):
-    with pytest.raises(MethodError, match="decay is for a head on whole texts"):
+    with pytest.raises(MethodError, match="decay can be given for a head on whole texts"):
         made(tiny_base, replace(PLAIN, epochs=1), decay=1e-3)
-    with pytest.raises(MethodError, match="decay is for a head on whole texts"):
+    with pytest.raises(MethodError, match="decay can be given for a head on whole texts"):
         made(tiny_base, task=Ner(("person",)), rows=entity_rows(8), decay=1e-3)

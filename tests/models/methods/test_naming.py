@@ -80,7 +80,7 @@ def test_names_are_learned_from_and_it_is_recorded(method, tiny_base, tmp_path):
 
 
 def test_names_that_nothing_would_go_by_are_refused(tiny_base):
-    with pytest.raises(MethodError, match="decay and names is for a head on whole texts"):
+    with pytest.raises(MethodError, match="decay and names can be given for a head on whole texts"):
         prepare(
             TASK, str(tiny_base), intent_rows(8), Recipe(epochs=1), method="head", options={"decay": 0.1, "names": True}
         )

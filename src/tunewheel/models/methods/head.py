@@ -57,8 +57,8 @@ class HeadOnly(Frozen):
         given = [name for name in ("decay", "names") if getattr(self, name) is not None]
         if given:
             raise MethodError(
-                f"method {self.name!r}: {' and '.join(given)} is for a head on whole texts that is solved for; "
-                "leave it out, or leave out what says how updates are made (epochs, learning_rate, …)"
+                f"method {self.name!r}: {' and '.join(given)} can be given for a head on whole texts that is solved "
+                "for, not with what says how updates are made (epochs, learning_rate, …); leave out one or the other"
             )
         return made
 
