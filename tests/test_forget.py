@@ -15,8 +15,11 @@ from tunewheel.feedback.exchanges import Exchange, count_exchanges, exchange_id,
 from tunewheel.feedback.recorder import Recorder
 from tunewheel.lineage import TraceError
 from tunewheel.loop.again import recorded_settings
+from tunewheel.models.model import Model, Origin
+from tunewheel.models.prompted import Plan, Prompted, Server
 from tunewheel.registry import Registry, keep_dataset, kept_dataset
 from tunewheel.store import Workspace, fail_run, list_datasets, list_erasures, start_run
+from tunewheel.tasks.classification import Classification
 
 SAID = {"en": 'please tell Mr Brown <where> my "gold" card went', "zh": "请告诉布朗先生我的“金卡”去哪了 & 为何"}
 
@@ -153,6 +156,22 @@ def test_reports_keep_their_figures_and_lose_the_row(workplace):
     assert "<h2>" in (folder / "report.html").read_text("utf-8")
     both = compare(*(Report.load(registry.resolve(f"cards:{n}").report) for n in (1, 2)))
     assert both.as_dict()["rows"] == after["rows"] == before["rows"]
+
+
+def test_examples_that_a_prompt_shows_go_with_their_text(workplace):
+    registry, phoned = Registry(Workspace.open(workplace / "home")), "call me: 13812345678"
+    keep_dataset(registry.workspace, Dataset.from_rows({"train": [{"text": phoned, "label": "lost"}]}), "desk")
+    plan = Plan("m", Server("http://127.0.0.1:9"), lang="en", default={"label": "lost"}, shots=2)
+    task, origin = Classification(("lost", "balance")), Origin("few-shot", "m", "")
+    shown = [{"text": text, "label": "lost"} for text in (*SAID.values(), "call me: [PHONE]", "stays")]
+    for number, rows in enumerate((shown, shown[1:2])):
+        folder = Model(Prompted(plan, rows, parameters=0), task, origin).save(workplace / f"prompt-{number}")
+        registry.register(folder, name="desk", task="classification", method="few-shot")
+    other = registry.resolve("desk:2")
+    forgotten(workplace, SAID["en"], phoned, "--purge")
+    model = Model.load(registry.verify("desk:1").path)
+    assert [row["text"] for row in model.body.rows] == [SAID["zh"], "stays"]
+    assert (model.body.plan, model.origin, registry.resolve("desk:2")) == (plan, origin, other)
 
 
 def test_the_champion_is_trained_again_without_the_rows(workplace):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -13,6 +14,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 
+from tunewheel.data.erased import Erased
 from tunewheel.models.body import Precision
 from tunewheel.models.language.base import LanguageModel, Message, Messages
 from tunewheel.models.language.similar import Shelf
@@ -130,6 +132,25 @@ class Prompted:
             server["prices"] = tuple(server["prices"])
         plan = Plan(**{**told["plan"], "server": Server(**server) if server else None})
         return cls(plan, told["rows"], parameters=told["parameters"])
+
+
+def erase_from_prompt(folder: Path, gone: Erased) -> bool:
+    """Take the examples of some texts out of a saved model; say whether any stood there.
+
+    Each text is looked for as a server sees it too, its personal data masked. Raises `ModelError` for a damaged folder.
+    """
+    from tunewheel.models.language.shield import masked_rows
+    from tunewheel.models.model import Model
+
+    model = Model.load(folder)
+    assert isinstance(model.body, Prompted)
+    hidden = Erased([row["text"] for row in masked_rows([{"text": text} for text in gone.texts])], ())
+    left = [row for row in model.body.rows if not (gone.is_text(row["text"]) or hidden.is_text(row["text"]))]
+    if len(left) == len(model.body.rows):
+        return False
+    shutil.rmtree(folder)
+    Model(Prompted(model.body.plan, left, parameters=model.body.parameters), model.task, model.origin).save(folder)
+    return True
 
 
 class Asked:

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import update
+from sqlalchemy import Column, update
 
 from tunewheel.data.erased import Erased
 from tunewheel.data.manifest import NAME
 from tunewheel.evaluation.erase import erase_from_report
+from tunewheel.models.prompted import FILE as PROMPT
+from tunewheel.models.prompted import erase_from_prompt
 from tunewheel.store.erasures import Erasure, erase_records, hashed, run_messages, runs_on
 from tunewheel.store.files import open_whole, sweep, temporary_folder
 from tunewheel.store.schema import versions
@@ -44,7 +46,7 @@ class Purge:
             keys = runs_on(self.workspace, self.erasure.datasets)
             for key in keys:
                 stack.enter_context(self.workspace.lock(key))
-            done = [*self._runs(keys), *self._reports(), *self._shown(), *self._cached(), *self._files()]
+            done = [*self._runs(keys), *self._kept(), *self._shown(), *self._cached(), *self._files()]
             said = {
                 key: "(erased)" for key, message in run_messages(self.workspace).items() if self._stands_in(message)
             }
@@ -59,26 +61,31 @@ class Purge:
         for key in keys:
             yield from _removed(self.workspace.runs_dir / key)
 
-    def _reports(self) -> Iterator[Path]:
-        """Reports among the artifacts: a version gets the one without the rows, then the old one goes."""
+    def _kept(self) -> Iterator[Path]:
+        """Reports and prompts with examples among the artifacts: a version gets what is left, then the old one goes."""
         artifacts = self.workspace.artifacts
         for key in artifacts.kept():
-            if not (artifacts.path(key) / "report.json").is_file():
-                continue
-            beside = temporary_folder(self.workspace.cache_dir, ".tmp-")
-            try:
-                copy = Path(shutil.copytree(artifacts.path(key), beside / "report"))
-                _writable(copy)
-                if erase_from_report(copy, self.gone, hashed):
-                    self._exchange(key, artifacts.put(copy, move=True))
-                    artifacts.remove(key)
-                    yield artifacts.path(key)
-            finally:
-                shutil.rmtree(beside, ignore_errors=True)
+            for name, column, erase in (
+                ("report.json", versions.c.report, lambda folder: erase_from_report(folder, self.gone, hashed)),
+                (PROMPT, versions.c.artifact, lambda folder: erase_from_prompt(folder, self.gone)),
+            ):
+                if (artifacts.path(key) / name).is_file():
+                    yield from self._anew(key, column, erase)
 
-    def _exchange(self, old: str, new: str) -> None:
-        with self.workspace.begin() as connection:
-            connection.execute(update(versions).where(versions.c.report == old).values(report=new))
+    def _anew(self, key: str, column: Column[str], erase: Callable[[Path], bool]) -> Iterator[Path]:
+        artifacts = self.workspace.artifacts
+        beside = temporary_folder(self.workspace.cache_dir, ".tmp-")
+        try:
+            copy = Path(shutil.copytree(artifacts.path(key), beside / "copy"))
+            _writable(copy)
+            if erase(copy):
+                left = artifacts.put(copy, move=True)
+                with self.workspace.begin() as connection:
+                    connection.execute(update(versions).where(column == key).values({column: left}))
+                artifacts.remove(key)
+                yield artifacts.path(key)
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
 
     def _shown(self) -> Iterator[Path]:
         """The copies of reports that people look at."""
