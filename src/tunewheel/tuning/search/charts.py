@@ -86,6 +86,8 @@ def slice_chart(trials: Sequence[Trial], key: str, place: int, lang: Lang) -> Ch
     across = values if number else [str(value) for value in values]
     dots = _dots(f"slice-{place}", across, [trial.value for trial in made], made)
     axis = _AXIS | {"title": {"text": _escaped(key)}, "type": kind}
+    if kind == "log":  # left alone, 2 and 5 of every decade are written over each other in so narrow a chart
+        axis |= {"dtick": 1, "exponentformat": "none"}
     layout = _layout(280) | {"xaxis": axis, "yaxis": _AXIS | {"title": {"text": message("score", lang)}}}
     paint = {f"slice-{place}": {"marker": {"color": "css:--accent", "size": 8}}}
     return {"id": f"slice-{place}", "data": [dots], "paint": paint, "layout": layout}
