@@ -8,8 +8,10 @@ import pytest
 from safetensors import safe_open
 
 import tunewheel.models.backbones as module
-from tunewheel.models import BackboneError, Recipe, load_backbone
+from tunewheel.data import Dataset
+from tunewheel.models import BackboneError, Recipe, load_backbone, prepare
 from tunewheel.models.vectors import sentence_vectors
+from tunewheel.tasks import task_class
 
 FOLDER = Path(module.__file__).parent / "zh_mini"
 
@@ -62,8 +64,22 @@ def test_altered_weights_are_refused(tmp_path, monkeypatch):
 
 
 def test_a_narrow_base_learns_faster_and_for_longer():
-    def settled(width):
-        recipe = Recipe().resolve(tokens=120_000, width=width, pretrained=True, precision="fp32")
+    def settled(width, level="token"):
+        recipe = Recipe().resolve(tokens=120_000, width=width, pretrained=True, precision="fp32", level=level)
         return recipe.learning_rate, recipe.epochs
 
     assert (settled(256), settled(384), settled(768)) == ((1e-3, 20), (2e-4, 6), (5e-5, 6))
+    assert (settled(256, "sequence"), settled(384, "sequence")) == ((3e-4, 20), (2e-4, 6))
+
+
+def test_whole_texts_are_learned_at_another_rate_than_their_tokens():
+    texts = [{"text": "卡丢了", "label": "a"}, {"text": "转账", "label": "b"}]
+    words = [{"text": "卡丢了", "entities": [{"start": 0, "end": 1, "label": "THING"}]}]
+    made = {rows is texts: _rate(rows) for rows in (texts, words)}
+    assert made == {True: 3e-4, False: 1e-3}
+
+
+def _rate(rows):
+    dataset = Dataset.from_rows({"train": rows})
+    task = task_class(dataset.task).from_dataset(dataset)
+    return prepare(task, "zh-mini", rows, Recipe(precision="fp32")).recipe.learning_rate

@@ -82,6 +82,10 @@ class Window:
     soft: npt.NDArray[Any] | None = field(default=None, compare=False)
 
 
+Level = Literal["sequence", "token", "vector", "generate"]
+"""What a head looks at."""
+
+
 @dataclass(frozen=True)
 class Head:
     """The output a task needs on top of a backbone: ``outputs`` numbers a sequence or a token, and their loss.
@@ -91,7 +95,7 @@ class Head:
     adds (`Task.writes`).
     """
 
-    level: Literal["sequence", "token", "vector", "generate"]
+    level: Level
     outputs: int
     loss: Literal["cross_entropy", "binary", "crf", "contrastive", "cosent", "both", "clm"]
     class_weights: tuple[float, ...] | None = None

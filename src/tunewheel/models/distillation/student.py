@@ -17,7 +17,7 @@ from tunewheel.models.methods.engine import Full, Ready
 from tunewheel.models.model import Model
 from tunewheel.models.network import Network
 from tunewheel.models.recipe import Recipe
-from tunewheel.tasks import IGNORED, Head, Row, Task, Window
+from tunewheel.tasks import IGNORED, Head, Level, Row, Task, Window
 
 STUDENTS = ("bilstm", "textcnn", "thin")
 """What a student may be beside any base: two that start from nothing, and some layers of the teacher."""
@@ -43,9 +43,9 @@ class Student(Full):
             raise MethodError("head_first: a student's head learns from soft answers; leave it off")
         return super().ready(replace(job, train=[*job.train, *self.text]))
 
-    def resolved(self, recipe: Recipe, backbone: Backbone, tokens: int) -> Recipe:
+    def resolved(self, recipe: Recipe, backbone: Backbone, tokens: int, level: Level) -> Recipe:
         """What starts from nothing gets more epochs."""
-        usual = super().resolved(recipe, backbone, tokens)
+        usual = super().resolved(recipe, backbone, tokens, level)
         if backbone.pretrained or recipe.epochs is not None:
             return usual
         return replace(usual, epochs=max(EPOCHS, usual.epochs or 0))

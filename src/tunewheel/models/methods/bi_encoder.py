@@ -15,7 +15,7 @@ from tunewheel.models.model import Model
 from tunewheel.models.recipe import Recipe
 from tunewheel.models.retrieval import Index, hard_negatives
 from tunewheel.models.twin import PAIR_QUESTIONS, PairTask, Twin, meanings
-from tunewheel.tasks import Head, Row, Task
+from tunewheel.tasks import Head, Level, Row, Task
 
 if TYPE_CHECKING:
     from tunewheel.models.encoding import TextEncoder
@@ -51,11 +51,11 @@ class BiEncoder(Full):
         shapes = bool(job.recipe.word_shapes)
         return super().ready(replace(job, recipe=replace(job.recipe, word_shapes=shapes)))
 
-    def resolved(self, recipe: Recipe, backbone: Backbone, tokens: int) -> Recipe:
+    def resolved(self, recipe: Recipe, backbone: Backbone, tokens: int, level: Level) -> Recipe:
         """Large batches hold more texts to tell apart, and vectors that say something already want a lower rate."""
         rate = recipe.learning_rate or (5e-5 if backbone.pretrained else None)
         usual = replace(recipe, learning_rate=rate, batch_tokens=recipe.batch_tokens or 2048)
-        return super().resolved(usual, backbone, tokens)
+        return super().resolved(usual, backbone, tokens, level)
 
     def head(self, task: Task) -> Head:
         """None: the pooled vectors themselves learn."""

@@ -17,7 +17,7 @@ from tunewheel.models.model import Model
 from tunewheel.models.neural import Neural
 from tunewheel.models.private.privacy import settled, units_of
 from tunewheel.models.recipe import Recipe
-from tunewheel.tasks import Head, Row, Task, Window
+from tunewheel.tasks import Head, Level, Row, Task, Window
 
 if TYPE_CHECKING:
     from tunewheel.models.engine import Progress, Trained
@@ -57,9 +57,10 @@ class Full(Method):
         shapes = _shapes(backbone, asked.word_shapes)
         encoder = TextEncoder(backbone.tokenizer, window=min(asked.window, self.longest(backbone)), shapes=shapes)
         tokens = 0 if job.privacy else sum(len(p.ids) for p in encoder([row["text"] for row in job.train]))
-        recipe = self.resolved(asked, backbone, tokens)
+        head = self.head(job.task)
+        recipe = self.resolved(asked, backbone, tokens, head.level)
         set_seed(recipe.seed)
-        network = Network.on(backbone.model, self.head(job.task), word_shapes=SHAPES if shapes else 0)
+        network = Network.on(backbone.model, head, word_shapes=SHAPES if shapes else 0)
         if job.start:
             take_over(network, job.task, job.start)
         network = self.changed(network)
@@ -89,11 +90,12 @@ class Full(Method):
         """Most tokens of a text that the base reads at once under this method, special tokens included."""
         return backbone.longest
 
-    def resolved(self, recipe: Recipe, backbone: Backbone, tokens: int) -> Recipe:
-        """The recipe for ``tokens`` training tokens an epoch."""
+    def resolved(self, recipe: Recipe, backbone: Backbone, tokens: int, level: Level) -> Recipe:
+        """The recipe for ``tokens`` training tokens an epoch and a head of ``level``."""
         precision = fastest_precision() if backbone.pretrained else "fp32"
         width = backbone.model.config.hidden_size
-        return recipe.resolve(tokens=tokens, width=width, pretrained=backbone.pretrained, precision=precision)
+        pretrained = backbone.pretrained
+        return recipe.resolve(tokens=tokens, width=width, pretrained=pretrained, precision=precision, level=level)
 
     def changed(self, network: Network) -> Network:
         """The network with what this method adds, and only that learning which it lets learn."""
@@ -128,10 +130,10 @@ class Frozen(Full):
         if not backbone.pretrained:
             raise MethodError(f"method {self.name!r}: base {backbone.name!r} starts from random weights; use 'full'")
 
-    def resolved(self, recipe: Recipe, backbone: Backbone, tokens: int) -> Recipe:
+    def resolved(self, recipe: Recipe, backbone: Backbone, tokens: int, level: Level) -> Recipe:
         """A part alone learns with a far higher rate."""
         usual = self.rate if recipe.learning_rate is None else recipe.learning_rate
-        return super().resolved(replace(recipe, learning_rate=usual), backbone, tokens)
+        return super().resolved(replace(recipe, learning_rate=usual), backbone, tokens, level)
 
     def changed(self, network: Network) -> Network:
         """Let nothing of the backbone learn."""

@@ -17,7 +17,7 @@ from tunewheel.models.methods.naming import name_rows
 from tunewheel.models.model import Model
 from tunewheel.models.neural import Neural
 from tunewheel.models.recipe import Recipe
-from tunewheel.tasks import Row, Task
+from tunewheel.tasks import Level, Row, Task
 
 if TYPE_CHECKING:
     from tunewheel.models.engine import Progress, Trained
@@ -67,14 +67,14 @@ class SetFit(Full):
                 f"method {self.name!r}: base {backbone.name!r} starts from random weights; use 'full' or 'tfidf'"
             )
 
-    def resolved(self, recipe: Recipe, backbone: Backbone, tokens: int) -> Recipe:
+    def resolved(self, recipe: Recipe, backbone: Backbone, tokens: int, level: Level) -> Recipe:
         """One pass over the pairs, in batches with many texts to tell apart, at a quarter of the usual rate.
 
         The usual one bends what the base knows: with five rows a label of BANKING77 and MiniLM, 78.4 % of dev for
         logistic regression on the base's own vectors, 77.9 after pairs at 2e-4, 80.3 after half as many at 5e-5.
         """
         usual = replace(recipe, epochs=recipe.epochs or 1, batch_tokens=recipe.batch_tokens or 2048)
-        resolved = super().resolved(usual, backbone, tokens)
+        resolved = super().resolved(usual, backbone, tokens, level)
         if recipe.learning_rate is not None or resolved.learning_rate is None:
             return resolved
         return replace(resolved, learning_rate=resolved.learning_rate / 4)
