@@ -20,8 +20,10 @@ def distill(
         str | None, typer.Argument(help="Unlabelled text to learn from too: a file, a folder or a hub id.")
     ] = None,
     student: Annotated[
-        Literal["bilstm", "textcnn", "thin"] | None,
-        typer.Option(help="thin: some of the teacher's own layers; bilstm by default."),
+        Literal["bilstm", "textcnn", "pieces", "thin"] | None,
+        typer.Option(
+            help="pieces: a BiLSTM that reads what the teacher reads; thin: some of its own layers; bilstm by default."
+        ),
     ] = None,
     base: Annotated[str | None, typer.Option(help="Another base in place of --student: a folder or a hub id.")] = None,
     name: Annotated[str | None, typer.Option(help="The student's name; TEACHER-STUDENT by default.")] = None,

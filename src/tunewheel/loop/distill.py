@@ -27,7 +27,7 @@ def distill(
     model: str | Path,
     text: str | Path | None = None,
     *,
-    student: Literal["bilstm", "textcnn", "thin"] | None = None,
+    student: Literal["bilstm", "textcnn", "pieces", "thin"] | None = None,
     base: str | None = None,
     name: str | None = None,
     column: str | None = None,
@@ -48,10 +48,12 @@ def distill(
     that can be read, its ``column`` found unless named. What of it stands in the rows is left out, so that nothing
     the student is measured on is learned from.
 
-    The student is a ``bilstm`` (tagging entities under a CRF), a ``textcnn``, or ``thin``: ``layers`` of the teacher's
-    own, half of them by default. Any other ``base`` may stand in its place. ``share`` of the loss on labelled text is
-    the teacher's, whose probabilities are softened by ``temperature``. The turn's comparison is with the teacher, on
-    the same test rows; the report's facts state the share of its score, both speeds on one core, and both sizes.
+    The student is a ``bilstm`` (tagging entities under a CRF) or a ``textcnn``, both of which read characters; a BiLSTM
+    that reads the teacher's ``pieces``, by its table brought down to fewer columns; or ``thin``: ``layers`` of the
+    teacher's own, half of them by default. Any other ``base`` may stand in its place. ``share`` of the loss on labelled
+    text is the teacher's, whose probabilities are softened by ``temperature``. The turn's comparison is with the
+    teacher, on the same test rows; the report's facts state the share of its score, both speeds on one core, and both
+    sizes.
 
     What the teacher answers is kept while the run lasts, so that a killed one is taken up by the same call.
 
@@ -111,7 +113,7 @@ class Distilling(Training):
         """The teacher's, not fitted yet; a base from nothing decides over entities by a CRF."""
         task = self.teacher.task.unfitted()
         config = task.config()
-        crf = self.base in FROM_NOTHING and config.get("crf") is False
+        crf = self.base in (*FROM_NOTHING, "pieces") and config.get("crf") is False
         return type(task).from_config({**config, "crf": True}) if crf else task
 
     def _prepared(self, task: Task, key: str) -> Adaptation:
@@ -129,8 +131,10 @@ class Distilling(Training):
         return self._student(answers).prepare(Job(task, self.base, train, self._recipe(key), origin, self.text))
 
     def _student(self, answers: Sequence[Any]) -> Student:
-        from tunewheel.models.distillation.student import Student, Thin
+        from tunewheel.models.distillation.student import Reader, Student, Thin
 
+        if self.base == "pieces":
+            return Reader(self.text, answers, self.blend, self.teacher)
         if self.base == "thin":
             return Thin(self.text, answers, self.blend, self.teacher, self.layers)
         return Student(self.text, answers, self.blend)

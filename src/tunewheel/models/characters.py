@@ -37,7 +37,8 @@ class CharacterBackbone(PreTrainedModel):
     def __init__(self, config: CharacterConfig) -> None:
         super().__init__(config)
         self.embeddings = nn.Embedding(config.vocab_size, config.embedding_size, padding_idx=config.pad_token_id)
-        self.bigrams = nn.Embedding(config.bigrams, config.embedding_size)
+        if config.bigrams:
+            self.bigrams = nn.Embedding(config.bigrams, config.embedding_size)
         self.dropout = nn.Dropout(config.hidden_dropout_prob)
 
     def get_input_embeddings(self) -> nn.Embedding:
@@ -51,6 +52,9 @@ class CharacterBackbone(PreTrainedModel):
 
     def beside(self, input_ids: Tensor, following: Tensor) -> Tensor:
         """The vectors [..., 2 × embedding_size] of characters that ``following`` [...] come behind."""
+        if not self.config.bigrams:
+            alone: Tensor = self.embeddings(input_ids)
+            return alone
         bigram = (input_ids * 31337 + following) % self.config.bigrams
         return torch.cat([self.embeddings(input_ids), self.bigrams(bigram)], -1)
 

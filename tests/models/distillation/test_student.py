@@ -8,7 +8,7 @@ from tiny import entity_rows, intent_rows
 from tunewheel.models import MethodError, Model, Origin, Recipe, prepare
 from tunewheel.models.distillation.answers import Answers
 from tunewheel.models.distillation.loss import Blend
-from tunewheel.models.distillation.student import Student, Thin
+from tunewheel.models.distillation.student import Reader, Student, Thin
 from tunewheel.models.distillation.thin import thinned
 from tunewheel.models.methods import Job
 from tunewheel.tasks import TaskError
@@ -29,14 +29,15 @@ def job(task, base, rows, recipe=QUICK):
     return Job(task, base, rows, recipe, Origin("distill", base, ""))
 
 
-@pytest.mark.parametrize("base", ["textcnn", "bilstm", "thin"])
+@pytest.mark.parametrize("base", ["textcnn", "bilstm", "pieces", "thin"])
 def test_it_learns_from_the_teacher_where_there_are_no_labels(base, intents, tmp_path):
     """The labelled rows are labelled wrongly on purpose: with the whole share the teacher's word counts."""
     wrong = [{**row, "label": {"lost": "balance", "balance": "lost"}[row["label"]]} for row in intent_rows(20)]
     text = [{"text": row["text"]} for row in intent_rows(80)]
     answers = Answers.of(intents, [*wrong, *text], tmp_path / "answers")
     blend = Blend(2.0, 1.0)
-    student = Thin(text, answers, blend, intents, 1) if base == "thin" else Student(text, answers, blend)
+    told = (text, answers, blend)
+    student = {"pieces": Reader(*told, intents), "thin": Thin(*told, intents, 1)}.get(base, Student(*told))
     ready = student.prepare(job(intents.task.unfitted(), base, wrong, Recipe(epochs=8, batch_tokens=256)))
     model, trained = ready.train(wrong, intent_rows(20), tmp_path / "run")
     assert trained.dev["accuracy"] == 1.0
@@ -44,20 +45,38 @@ def test_it_learns_from_the_teacher_where_there_are_no_labels(base, intents, tmp
     again = Model.load(model.save(tmp_path / "model"))
     assert again.predict(["卡丢了"]) == model.predict(["卡丢了"])
     assert f"{base} (" in ready.described()
+    assert all(weight.requires_grad for weight in model.network.parameters())
 
 
+@pytest.mark.parametrize("base", ["bilstm", "pieces"])
 @pytest.mark.parametrize("crf", [False, True])
-def test_a_character_student_learns_entities_from_word_pieces(crf, tiny_base, tmp_path):
+def test_a_student_learns_entities_from_word_pieces(crf, base, tiny_base, tmp_path):
     rows = entity_rows(60)
     recipe = Recipe(epochs=15, learning_rate=5e-3, batch_tokens=128, window=48)
     teacher, _ = prepare(Ner(("person",)), str(tiny_base), rows, recipe).train(rows, rows[:20], tmp_path / "teacher")
     text = [{"text": row["text"]} for row in entity_rows(100)]
     answers = Answers.of(teacher, text, tmp_path / "answers")
     task = Ner(("person",), crf=crf)
-    ready = Student(text, answers, Blend()).prepare(job(task, "bilstm", [], Recipe(epochs=12, batch_tokens=256)))
+    told = (text, answers, Blend())
+    student = Reader(*told, teacher) if base == "pieces" else Student(*told)
+    ready = student.prepare(job(task, base, [], Recipe(epochs=12, batch_tokens=256)))
     model, trained = ready.train([], rows[:20], tmp_path / "run")
     assert trained.dev["f1"] > 0.95
     assert [e["label"] for e in model.predict(["3 times paid 王芳 in full"])[0]["entities"]] == ["person"]
+
+
+def test_a_reader_has_its_teachers_pieces_by_what_tells_them_apart(intents, tiny_base, tmp_path):
+    """The tiny table is no wider than a reader's, so likeness stays exactly what it was."""
+    rows = intent_rows(20)
+    answers = Answers.of(intents, rows, tmp_path / "answers")
+    ready = Reader([], answers, Blend(), intents).prepare(job(intents.task, "pieces", rows, Recipe(epochs=1)))
+    mine, theirs = (model.network.get_input_embeddings().weight.detach() for model in (ready.untrained, intents))
+    theirs = theirs - theirs.mean(0)
+    assert torch.allclose(mine @ mine.T / mine.var(), theirs @ theirs.T / theirs.var(), atol=1e-3)
+    assert ready.untrained.encoder.tokenizer is intents.encoder.tokenizer
+    before = mine.clone()
+    ready.train(rows, rows, tmp_path / "run")
+    assert torch.equal(ready.model.network.get_input_embeddings().weight, before)
 
 
 def modernbert(layers):
@@ -113,10 +132,15 @@ def test_rows_out_of_scope_are_learned_as_text(intents):
     assert [float(window.soft[0]) for window in windows] == [0, 1, 2, 3]
 
 
-def test_what_a_student_cannot_do_is_said(intents):
+def test_what_a_student_cannot_do_is_said(intents, tmp_path):
     with pytest.raises(MethodError, match="head_first"):
         Student([], [], Blend()).prepare(job(intents.task, "textcnn", intent_rows(4), Recipe(head_first=True)))
     assert Student([], [], Blend()).prepare(job(intents.task, "textcnn", intent_rows(4), Recipe())).recipe.epochs >= 30
+
+    ready = prepare(Classification(("balance", "lost")), "none", intent_rows(40), Recipe(), method="tfidf")
+    words, _ = ready.train(intent_rows(40), intent_rows(9), tmp_path / "run")
+    with pytest.raises(MethodError, match="method 'tfidf' has none"):
+        Reader([], [], Blend(), words).prepare(job(intents.task, "pieces", intent_rows(4)))
 
     class Odd(Ner):
         readings = Classification.readings

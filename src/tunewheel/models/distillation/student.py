@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from tunewheel.models.backbones import Backbone
 from tunewheel.models.distillation.loss import Blend
+from tunewheel.models.distillation.pieces import reader_of
 from tunewheel.models.distillation.thin import thinned
 from tunewheel.models.encoding import TextEncoder
 from tunewheel.models.methods.base import Job, MethodError
@@ -19,8 +20,8 @@ from tunewheel.models.network import Network
 from tunewheel.models.recipe import Recipe
 from tunewheel.tasks import IGNORED, Head, Level, Row, Task, Window
 
-STUDENTS = ("bilstm", "textcnn", "thin")
-"""What a student may be beside any base: two that start from nothing, and some layers of the teacher."""
+STUDENTS = ("bilstm", "textcnn", "pieces", "thin")
+"""What a student may be beside any base: two start from nothing, one from the teacher's table, one from its layers."""
 
 EPOCHS = 30
 """Passes of a student from nothing, unless told otherwise: beside labels it has a teacher's every doubt to learn."""
@@ -67,6 +68,28 @@ class Student(Full):
             *_taught(task, encoder, [rows[i] for i in gold], [self.answers[i] for i in gold], labelled=True),
             *_taught(task, encoder, [rows[i] for i in rest], [self.answers[i] for i in rest], labelled=False),
         ]
+
+
+@dataclass(frozen=True, eq=False)
+class Reader(Student):
+    """A BiLSTM over the teacher's pieces; their table does not learn, so that rare ones still stand by their like."""
+
+    teacher: Model
+
+    def backbone(self, job: Job) -> Backbone:
+        """The BiLSTM, and the teacher's tokenizer."""
+        model = reader_of(self.teacher)
+        return Backbone(job.base, model, self.teacher.encoder.tokenizer, pretrained=False, source=job.base)
+
+    def changed(self, network: Network) -> Network:
+        """Let all learn but the table."""
+        network.get_input_embeddings().requires_grad_(False)
+        return super().changed(network)
+
+    def finished(self, network: Network) -> Network:
+        """All of it may learn again, if anyone goes on from it."""
+        network.requires_grad_(True)
+        return super().finished(network)
 
 
 @dataclass(frozen=True, eq=False)
