@@ -2,8 +2,9 @@
 
 MiniLM learns CoNLL-2003 (entity F1) and BANKING77 (accuracy) with the settings of bench/quality.py; a BiLSTM with a CRF
 over its pieces and a character TextCNN learn from its answers on the train texts, and on --text where a file of raw
-text is given. Both are scored on the test split, and timed in turn. Target: 97 % of the teacher's score at 10 times its speed.
-Teachers, students and finished cells (data, student, seed) stand in a folder; the same call goes on where it ended.
+text is given. Both are scored on the test split, and timed in turn. Target: 97 % of the teacher's score at 10 times its
+speed. Teachers, students and finished cells (data, student, seed) stand in a folder; the same call goes on where it
+ended.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ SEEDS = (13, 14, 15)
 
 @dataclass(frozen=True)
 class Pair:
-    """A data set, the student that learns it, how the teacher learned it, and what of the student's recipe is no default."""
+    """A data set, how the teacher learned it, and its student; ``learned`` is what of its recipe is no default."""
 
     name: str
     folder: str
