@@ -12,13 +12,18 @@ from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerF
 
 
 class CharacterConfig(PreTrainedConfig):
-    """Sizes of the tables: ``bigrams`` rows are shared by all pairs of neighbouring characters."""
+    """Sizes of the tables: ``bigrams`` rows are shared by all pairs of neighbouring characters; 0: no such table."""
 
     vocab_size: int = 4096
     embedding_size: int = 128
     hidden_dropout_prob: float = 0.4
     bigrams: int = 32768
     pad_token_id: int | None = 0
+
+    @property
+    def seen_size(self) -> int:
+        """Of what is seen of a character."""
+        return self.embedding_size * (2 if self.bigrams else 1)
 
 
 class CharacterBackbone(PreTrainedModel):
@@ -46,12 +51,12 @@ class CharacterBackbone(PreTrainedModel):
         return self.embeddings
 
     def embedded(self, input_ids: Tensor) -> Tensor:
-        """Each character beside the bigram it begins [batch, length, 2 × embedding_size], some values dropped."""
+        """Each character beside the bigram it begins [batch, length, seen_size], some values dropped."""
         dropped: Tensor = self.dropout(self.beside(input_ids, followers(input_ids)))
         return dropped
 
     def beside(self, input_ids: Tensor, following: Tensor) -> Tensor:
-        """The vectors [..., 2 × embedding_size] of characters that ``following`` [...] come behind."""
+        """The vectors [..., seen_size] of characters that ``following`` [...] come behind."""
         if not self.config.bigrams:
             alone: Tensor = self.embeddings(input_ids)
             return alone

@@ -41,7 +41,7 @@ class TextCnn(CharacterBackbone):
         each, left = divmod(config.hidden_size, len(config.widths))
         if left:
             raise ValueError(f"hidden_size {config.hidden_size} cannot be shared by {len(config.widths)} widths")
-        self.filters = nn.ModuleList(nn.Conv1d(2 * config.embedding_size, each, width) for width in config.widths)
+        self.filters = nn.ModuleList(nn.Conv1d(config.seen_size, each, width) for width in config.widths)
         self.post_init()
 
     def _init_weights(self, module: nn.Module) -> None:

@@ -29,7 +29,7 @@ class BiLstm(CharacterBackbone):
     def __init__(self, config: BiLstmConfig) -> None:
         super().__init__(config)
         self.lstm = nn.LSTM(
-            (2 if config.bigrams else 1) * config.embedding_size,
+            config.seen_size,
             config.hidden_size // 2,
             config.num_hidden_layers,
             batch_first=True,

@@ -120,7 +120,7 @@ def check_exportable(model: Model) -> None:
         )
     if model.network.backbone.config.model_type == "tunewheel-bilstm":
         raise ExportError(
-            "base 'bilstm' reads texts of unlike length packed, which no graph does: it is served as it is"
+            "a BiLSTM reads texts of unlike length packed, which no graph does: it is served as it is"
         )
     left = [name for name, _ in model.network.named_parameters() if "lora_" in name or "adapter" in name]
     if left:
