@@ -55,7 +55,7 @@ def tuned(tiny_base, tmp_path_factory):
 def test_the_defaults_come_first_and_the_best_is_not_worse_under_the_same_seeds(tuned, tiny_base):
     first = tuned.trials[0]
     assert first.defaults and [trial.defaults for trial in tuned.trials[1:]] == [False] * 5
-    assert first.values["learning_rate"] == 1e-3 and first.values["weight_decay"] == Recipe().weight_decay
+    assert first.values["learning_rate"] == 3e-4 and first.values["weight_decay"] == Recipe().weight_decay
     assert {trial.values["weight_decay"] for trial in tuned.trials[1:]} == {0.02}
     assert tuned.best.mean >= tuned.defaults.mean
     assert list(tuned.best.scores) == list(tuned.defaults.scores) == [RECIPE.seed + 1]
@@ -157,7 +157,7 @@ def test_several_methods_are_searched_each_with_rates_of_its_own(tiny_base, inte
     assert [trial.values["method"] for trial in tuned.trials[:2]] == ["full", "head"]
     assert tuned.trials[1].values["learning_rate"] == 1e-2 and not tuned.trials[1].defaults
     for trial in tuned.trials:
-        low, high = (1e-3 / 8, 1e-3 * 8) if trial.values["method"] == "full" else (1e-2 / 8, 1e-2 * 8)
+        low, high = (3e-4 / 8, 3e-4 * 8) if trial.values["method"] == "full" else (1e-2 / 8, 1e-2 * 8)
         assert low <= trial.values["learning_rate"] <= high
         assert ("layer_decay" in trial.values) == (trial.values["method"] == "full")
 
