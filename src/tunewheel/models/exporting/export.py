@@ -119,9 +119,7 @@ def check_exportable(model: Model) -> None:
             "and is served as it is"
         )
     if model.network.backbone.config.model_type == "tunewheel-bilstm":
-        raise ExportError(
-            "a BiLSTM reads texts of unlike length packed, which no graph does: it is served as it is"
-        )
+        raise ExportError("a BiLSTM reads texts of unlike length packed, which no graph does: it is served as it is")
     left = [name for name, _ in model.network.named_parameters() if "lora_" in name or "adapter" in name]
     if left:
         raise ExportError(
