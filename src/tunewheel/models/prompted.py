@@ -143,7 +143,8 @@ def erase_from_prompt(folder: Path, gone: Erased) -> bool:
     from tunewheel.models.model import Model
 
     model = Model.load(folder)
-    assert isinstance(model.body, Prompted)
+    if not isinstance(model.body, Prompted):
+        return False
     hidden = Erased([row["text"] for row in masked_rows([{"text": text} for text in gone.texts])], ())
     left = [row for row in model.body.rows if not (gone.is_text(row["text"]) or hidden.is_text(row["text"]))]
     if len(left) == len(model.body.rows):

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from tunewheel.models.model import Model
 
 WIDTH = 128
-"""Of the table: as good on CoNLL-2003 as all 384 of MiniLM's (dev F1 86.9), 10 times as fast as it and not 8."""
+"""Of the table: with 128 of MiniLM's 384 columns a student of CoNLL-2003 was 10 times as fast as it, with all of them 8;
+dev F1 86.9 after ten epochs, and after five."""
 
 
 def reader_of(teacher: Model) -> BiLstm:
