@@ -90,7 +90,7 @@ def test_a_killed_run_keeps_its_answers_and_goes_on(home, monkeypatch, sqlite_wo
 
 def test_a_student_of_entities_decides_by_a_crf(sqlite_workspace, home, tiny_base, tmp_path):
     tw.train(put(tmp_path / "people.jsonl", entity_rows(40)), base=str(tiny_base), recipe=RECIPE, home=home)
-    turn = tw.distill("people", recipe=RECIPE, home=home)
+    turn = tw.distill("people", student="bilstm", recipe=RECIPE, home=home)
     assert turn.version.ref == "people-bilstm:1"
     assert turn.model.network.config.loss == "crf"
     again = tw.distill("people-bilstm", base=str(tiny_base), name="back", recipe=RECIPE, home=home)
@@ -101,7 +101,7 @@ def test_a_student_of_entities_decides_by_a_crf(sqlite_workspace, home, tiny_bas
 
 def test_a_student_that_reads_pieces_decides_by_a_crf_and_answers_as_it_did_when_loaded(home, tiny_base, tmp_path):
     tw.train(put(tmp_path / "people.jsonl", entity_rows(40)), base=str(tiny_base), recipe=RECIPE, home=home)
-    turn = tw.distill("people", student="pieces", recipe=RECIPE, home=home)
+    turn = tw.distill("people", recipe=RECIPE, home=home)
     assert turn.version.ref == "people-pieces:1" and turn.model.network.config.loss == "crf"
     assert turn.model.encoder("王芳 paid")[0].ids == load("people", home=home).encoder("王芳 paid")[0].ids
     texts = [row["text"] for row in entity_rows(9)]
@@ -111,7 +111,7 @@ def test_a_student_that_reads_pieces_decides_by_a_crf_and_answers_as_it_did_when
 def test_what_does_not_fit_is_said_before_any_work(home, tmp_path, sqlite_workspace):
     for wrong, message in (
         ({"student": "thin", "base": "minilm"}, "name one of them"),
-        ({"student": "gru"}, "expected bilstm, textcnn, pieces, thin"),
+        ({"student": "gru"}, "expected pieces, bilstm, textcnn, thin"),
         ({"layers": 2}, "only the student 'thin'"),
         ({"temperature": 0.0}, "temperature=0: expected 0.1 to 100"),
         ({"share": 1.5}, "share=1.5: expected 0"),

@@ -20,9 +20,9 @@ def distill(
         str | None, typer.Argument(help="Unlabelled text to learn from too: a file, a folder or a hub id.")
     ] = None,
     student: Annotated[
-        Literal["bilstm", "textcnn", "pieces", "thin"] | None,
+        Literal["pieces", "bilstm", "textcnn", "thin"] | None,
         typer.Option(
-            help="pieces: a BiLSTM that reads what the teacher reads; thin: some of its own layers; bilstm by default."
+            help="pieces, by default: a BiLSTM that reads what the teacher reads; thin: some of its own layers."
         ),
     ] = None,
     base: Annotated[str | None, typer.Option(help="Another base in place of --student: a folder or a hub id.")] = None,

