@@ -28,6 +28,7 @@ check: $(BIN)/.installed  ## style, types, import rule, documentation
 	$(BIN)/lint-imports
 	$(BIN)/python tools/check_docs.py
 
+bench: export TUNEWHEEL_BENCH_CELLS ?= runs/cells
 bench: $(BIN)/.installed  ## measure speed and quality: make bench DATA=folder (some hours)
 	$(BIN)/python bench/train_speed.py --data $(DATA)
 	$(BIN)/python bench/predict_speed.py --data $(DATA)

@@ -19,7 +19,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from common import RECORD, ROOT, Cell, Cells, arguments, finish, folder_label, need
+from common import FIGURES, RECORD, Cell, Cells, arguments, finish, folder_label, need
 
 BASES = ("pretrained", "random", "bilstm", "textcnn", "linear")
 FIRST_SEED = 13
@@ -174,13 +174,12 @@ def row_of(data: Data, label: str, epochs: int | None, cells: list[tuple[int, Ce
 
 def settings() -> Namespace:
     """What the command line asks for, checked before anything runs."""
-    parser = arguments(__doc__ or "")
+    parser = arguments(__doc__ or "", FIGURES / "chinese.jsonl")
     parser.add_argument("--base", type=Path, help="folder of a pretrained base, with model.safetensors")
     parser.add_argument("--bases", nargs="+", choices=BASES, help="all that can be had by default")
     parser.add_argument("--only", nargs="+", help="names of data sets, or beginnings of them")
     parser.add_argument("--seeds", type=int, nargs="+", default=[FIRST_SEED + i for i in range(3)])
     parser.add_argument("--epochs", type=int, help="for every network; the defaults otherwise")
-    parser.add_argument("--cells", type=Path, default=ROOT / "runs" / "chinese.jsonl", help="file of finished cells")
     options = parser.parse_args()
     need_base = {"pretrained", "random"}
     options.bases = options.bases or [base for base in BASES if options.base or base not in need_base]
@@ -200,7 +199,7 @@ def main() -> None:
     if not planned:
         raise SystemExit(f"--only {' '.join(options.only)}: the data sets are {', '.join(data.name for data in SETS)}")
     need(options.data, *(file for data, _, seeds in planned for seed in seeds for file in data.paths(seed).values()))
-    known, result = Cells(options.cells), {}
+    known, result = Cells.of(options), {}
     for data, base, seeds in planned:
         label = label_of(base, options.base)
         epochs = None if base == "linear" else options.epochs

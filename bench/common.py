@@ -15,16 +15,24 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 RECORD = ROOT / "docs" / "benchmarks.md"
+FIGURES = Path(os.environ.get("TUNEWHEEL_BENCH_CELLS", ROOT / "bench" / "cells"))
+BULK = ROOT / "runs"
 Cell = dict[str, Any]
 
 
-def arguments(description: str) -> argparse.ArgumentParser:
-    """--data, --quick and --no-record, as every benchmark takes them."""
+def arguments(description: str, cells: Path | None = None) -> argparse.ArgumentParser:
+    """--data, --quick and --no-record, as every benchmark takes them, and --cells where finished ones are kept.
+
+    A file in ``FIGURES`` goes with the project, one in ``BULK`` (rankings, vectors, a bit a row) stays on the machine.
+    """
     parser = argparse.ArgumentParser(description=description)
     data = os.environ.get("TUNEWHEEL_BENCH_DATA", str(ROOT.parent / "shared" / "data"))
     parser.add_argument("--data", type=Path, default=Path(data), help="folder of benchmark data")
     parser.add_argument("--quick", action="store_true", help="under a minute: shows that it runs, proves nothing")
     parser.add_argument("--no-record", action="store_true", help="leave docs/benchmarks.md as it is")
+    if cells:
+        told = "finished cells, which are not measured again; a new file to measure all"
+        parser.add_argument("--cells", type=Path, default=cells, metavar="FILE", help=told)
     return parser
 
 
@@ -38,21 +46,33 @@ def need(folder: Path, *names: str) -> None:
 
 
 class Cells:
-    """Finished cells by data, base, seed and whatever else they were measured under, in a file that only grows."""
+    """Finished cells by data, base, seed and whatever else they were measured under, in a file that only grows.
 
-    def __init__(self, path: Path) -> None:
+    A line that a killed run left unfinished is cut off. Without a path nothing outlives the object.
+    """
+
+    def __init__(self, path: Path | None) -> None:
         self.path = path
-        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-        self.known: dict[str, Cell] = {json.dumps(cell["key"]): cell for cell in map(json.loads, lines)}
+        text = path.read_text(encoding="utf-8") if path and path.exists() else ""
+        whole, _, torn = text.rpartition("\n")
+        if path and torn:
+            path.write_text(whole + "\n" if whole else "", encoding="utf-8")
+        self.known: dict[str, Cell] = {json.dumps(cell["key"]): cell for cell in map(json.loads, whole.splitlines())}
+
+    @classmethod
+    def of(cls, options: argparse.Namespace) -> Cells:
+        """Those of ``--cells``; a quick run proves nothing and leaves none."""
+        return cls(None if options.quick else options.cells)
 
     def get(self, key: list[Any], measure: Callable[[], Cell]) -> Cell:
         """The cell of ``key``, measured and written down where it is not known yet."""
         name = json.dumps(key)
         if name not in self.known:
-            self.known[name] = {"key": key, **measure()}
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(self.known[name], ensure_ascii=False) + "\n")
+            self.known[name] = {"key": key, "date": f"{datetime.now(UTC):%Y-%m-%d}", "machine": machine(), **measure()}
+            if self.path:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                with self.path.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps(self.known[name], ensure_ascii=False) + "\n")
             print(self.known[name], file=sys.stderr, flush=True)
         return self.known[name]
 

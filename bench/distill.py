@@ -3,8 +3,8 @@
 MiniLM learns CoNLL-2003 (entity F1) and BANKING77 (accuracy) with the settings of bench/quality.py; a BiLSTM with a CRF
 over its pieces and a character TextCNN learn from its answers on the train texts, and on --text where a file of raw
 text is given. Both are scored on the test split, and timed in turn. Target: 97 % of the teacher's score at 10 times its
-speed. Teachers, students and finished cells (data, student, seed) stand in a folder; the same call goes on where it
-ended.
+speed. Teachers and students stand in a folder, finished cells (data, student, seed, recipe) in a JSON Lines file; the
+same call goes on where it ended.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from common import ROOT, Cell, Cells, arguments, finish, need
+from common import BULK, FIGURES, Cell, Cells, arguments, finish, need
 
 SEEDS = (13, 14, 15)
 
@@ -49,6 +49,12 @@ PAIRS = (
 )
 
 
+def learned_by(pair: Pair, options: Namespace) -> dict[str, Any]:
+    """What of the student's recipe is no default."""
+    epochs = 1 if options.quick else options.epochs
+    return {**pair.learned, **({"epochs": epochs} if epochs else {})}
+
+
 def measured(pair: Pair, seed: int, options: Namespace) -> Cell:
     """Train the teacher, distil it, time both in turn."""
     import tunewheel as tw
@@ -64,8 +70,7 @@ def measured(pair: Pair, seed: int, options: Namespace) -> Cell:
     recipe = {**pair.recipe, "seed": seed, **({"epochs": 1} if options.quick else {})}
     name = f"{pair.folder}-{seed}"
     tw.train(dataset, name=name, base="minilm", recipe=Recipe(**recipe), home=options.home, **pair.options)
-    epochs = {"epochs": 1 if options.quick else options.epochs} if options.quick or options.epochs else {}
-    learned = Recipe(**{"seed": seed, **pair.learned, **epochs})
+    learned = Recipe(seed=seed, **learned_by(pair, options))
     how = {"temperature": options.temperature, "share": options.share, "recipe": learned, "home": options.home}
     turn = tw.distill(f"{name}@champion", options.text, student=pair.student, **how)
     teacher = load(f"{name}@champion", home=options.home)
@@ -106,24 +111,24 @@ def row_of(pair: Pair, cells: list[tuple[int, Cell]], text: Path | None) -> str:
 
 def main() -> None:
     """Measure what is not known yet, and record a row a pair."""
-    parser = arguments(__doc__ or "")
+    parser = arguments(__doc__ or "", FIGURES / "distill.jsonl")
     parser.add_argument("--only", nargs="+", choices=[pair.folder for pair in PAIRS])
     parser.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS))
     parser.add_argument("--text", type=Path, help="raw text that the students learn from too; no test text in it")
     parser.add_argument("--temperature", type=float, default=2.0)
     parser.add_argument("--share", type=float, default=0.5)
     parser.add_argument("--epochs", type=int, help="of the students; the default otherwise")
-    parser.add_argument("--home", type=Path, default=ROOT / "runs" / "distill", help="folder of models and cells")
+    parser.add_argument("--home", type=Path, default=BULK / "distill", help="folder of teachers and students")
     options = parser.parse_args()
     pairs = [pair for pair in PAIRS if not options.only or pair.folder in options.only]
     need(options.data, *(pair.folder for pair in pairs))
     if options.quick:
         options.home = options.home / "quick"
-    known, result = Cells(options.home / "cells.jsonl"), {}
+    known, result = Cells.of(options), {}
     for pair in pairs:
         cells = []
         for seed in options.seeds[:1] if options.quick else options.seeds:
-            how = [options.temperature, options.share, options.epochs, options.text and str(options.text)]
+            how = [options.temperature, options.share, learned_by(pair, options), options.text and options.text.name]
             cells.append(
                 (seed, known.get([pair.name, pair.student, seed, *how], partial(measured, pair, seed, options)))
             )

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from common import RECORD, ROOT, Cell, Cells, arguments, finish, need
+from common import FIGURES, RECORD, Cell, Cells, arguments, finish, need
 
 METHODS = ("head", "lora", "full")
 PROMISES = (None, 8.0, 1.0)
@@ -77,19 +77,18 @@ def row_of(method: str, promise: float | None, cells: list[Cell]) -> str:
 
 def main() -> None:
     """Every method under every promise."""
-    parser = arguments(__doc__ or "")
+    parser = arguments(__doc__ or "", FIGURES / "dp.jsonl")
     parser.add_argument("--base", default="minilm")
     parser.add_argument("--methods", nargs="+", default=METHODS, choices=METHODS)
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--rate", type=float, help="learning rate; each method's own by default")
     parser.add_argument("--clip", type=float, default=1.0)
     parser.add_argument("--batch", type=int, help="units an update draws on average")
-    parser.add_argument("--cells", type=Path, default=ROOT / "runs" / "dp.jsonl")
     options = parser.parse_args()
     need(options.data, *FILES.values())
     seeds = SEEDS[:1] if options.quick else SEEDS
     methods = options.methods[:1] if options.quick else options.methods
-    known, result = Cells(options.cells), {}
+    known, result = Cells.of(options), {}
     settings = [options.base, options.epochs, options.rate, options.clip, options.batch, options.quick]
     for method in methods:
         for promise in PROMISES:

@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from common import ROOT, Cells, arguments, finish, need
+from common import BULK, Cells, arguments, finish, need
 from drift_streams import READERS, Pool, Stream, read_stream
 
 REFERENCE, ROWS, WINDOWS = 1_500, 250, 12
@@ -143,7 +143,7 @@ def plain(reference: Any, rows: Any) -> tuple[list[int], list[int]]:
 
 def cells(options: Any, kept: Path) -> Iterator[tuple[str, str, float, dict[str, Any]]]:
     """Every trial of every set, measured once."""
-    known = Cells(kept / "trials.jsonl")
+    known = Cells.of(options)
     quiet, trials = (2, 1) if options.quick else (options.quiet, options.trials)
     for name in options.sets or READERS:
         stream = read_stream(name, options.data, kept)
@@ -173,8 +173,8 @@ def interval(delays: list[int]) -> str:
 
 def main() -> None:
     """Measure every trial, print the tables and record a row a set."""
-    parser = arguments(__doc__ or "")
-    parser.add_argument("--kept", type=Path, default=ROOT / "runs" / "drift", help="vectors and finished trials")
+    parser = arguments(__doc__ or "", BULK / "drift" / "trials.jsonl")
+    parser.add_argument("--kept", type=Path, default=BULK / "drift", help="vectors")
     parser.add_argument("--sets", nargs="*", choices=list(READERS), help="only these data sets")
     parser.add_argument("--quiet", type=int, default=QUIET, help="trials of a set without drift, 12 windows each")
     parser.add_argument("--trials", type=int, default=TRIALS, help="trials of a set with each drift")

@@ -26,7 +26,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from common import ROOT, Cells, arguments, finish
+from common import FIGURES, Cells, arguments, finish
 from million_rows import NAME, SIDE, fill, more, train
 from services import asked, ours
 
@@ -286,11 +286,10 @@ def row_of(name: str, found: dict[str, dict[str, Any]]) -> str:
 
 def main() -> None:
     """Fill, measure, and record a row a case."""
-    parser = arguments(__doc__ or "")
+    parser = arguments(__doc__ or "", FIGURES / "million.jsonl")
     parser.add_argument("--on", choices=["sqlite", "postgresql"], help="one of the two")
     parser.add_argument("--only", help="cases with this in their names")
     parser.add_argument("--keep", type=Path, help="where the databases stay for another run")
-    parser.add_argument("--cells", type=Path, help="file of what was measured; with the rows by default")
     options = parser.parse_args()
     server = os.environ.get("TUNEWHEEL_TEST_POSTGRES")
     wanted = [options.on] if options.on else ["sqlite"] if options.quick else ["sqlite", "postgresql"]
@@ -301,7 +300,7 @@ def main() -> None:
     with contextlib.ExitStack() as stack:
         folder = options.keep or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         folder.mkdir(parents=True, exist_ok=True)
-        cells = Cells(options.cells or (folder if options.quick else ROOT / "runs") / "million.jsonl")
+        cells = Cells.of(options)
         found = {}
         for database in wanted:
             url = server if database == "postgresql" else None

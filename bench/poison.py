@@ -34,7 +34,7 @@ from typing import Any
 
 import numpy as np
 
-from common import ROOT, Cell, Cells, arguments, finish, need
+from common import BULK, Cell, Cells, arguments, finish, need
 
 NAME, BAD = "banking", "mallory"
 SPAN, BEGAN = timedelta(days=30), datetime(2026, 1, 5, tzinfo=UTC)
@@ -223,14 +223,13 @@ def row_of(case: str, cells: Sequence[Cell]) -> str:
 
 def main() -> None:
     """Measure the seeds that are not known yet, and record a row a case."""
-    parser = arguments(__doc__ or "")
+    parser = arguments(__doc__ or "", BULK / "poison.jsonl")
     parser.add_argument("--seeds", type=int, nargs="+", default=[13, 14, 15])
-    parser.add_argument("--cells", type=Path, default=ROOT / "runs" / "poison.jsonl", help="file of finished cells")
     options = parser.parse_args()
     need(options.data, "banking77/train.csv", "banking77/test.csv")
     if options.quick:
-        options.seeds, options.cells = options.seeds[:1], Path(tempfile.mkdtemp()) / "poison.jsonl"
-    cells = Cells(options.cells)
+        options.seeds = options.seeds[:1]
+    cells = Cells.of(options)
     found = [cells.get([seed], partial(measured, seed, options)) for seed in options.seeds]
     for case in CASES:
         scores = {arm: bits(found, f"{case} | {arm}") for arm in ARMS}

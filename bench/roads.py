@@ -24,7 +24,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from common import RECORD, ROOT, Cell, Cells, arguments, finish, folder_label, need
+from common import FIGURES, RECORD, Cell, Cells, arguments, finish, folder_label, need
 
 FIRST_SEED = 13
 FOLDS = 5
@@ -149,14 +149,13 @@ def row_of(name: str, base: str, method: str, cells: list[tuple[int, Cell]]) -> 
 
 def settings() -> Namespace:
     """What the command line asks for, checked before anything runs."""
-    parser = arguments(__doc__ or "")
+    parser = arguments(__doc__ or "", FIGURES / "roads.jsonl")
     parser.add_argument("--base", help="a base for the Chinese sets, which are left out without one")
     parser.add_argument("--only", nargs="+", help="names of sets, or beginnings of them")
     parser.add_argument("--methods", nargs="+", help="names of methods, or NAME@N; the usual ones by default")
     parser.add_argument("--without", nargs="+", default=["qlora"], help="left out where none are named")
     parser.add_argument("--seeds", type=int, nargs="+", default=[FIRST_SEED + i for i in range(3)])
     parser.add_argument("--epochs", type=int, help="of the gradient methods; 10 on BANKING77, else the default")
-    parser.add_argument("--cells", type=Path, default=ROOT / "runs" / "roads.jsonl", help="file of finished cells")
     parser.add_argument("--cell", help="measure one cell and print it; used by this script itself")
     options = parser.parse_args()
     if not all(FIRST_SEED <= seed < FIRST_SEED + FOLDS for seed in options.seeds):
@@ -174,7 +173,7 @@ def main() -> None:
     if not planned:
         raise SystemExit("nothing to measure: the sets are BANKING77 and, with --base, " + ", ".join(FEWCLUE))
     need(options.data, *(file for name, _, _, seeds in planned for s in seeds for file in files_of(name, s).values()))
-    known, result = Cells(options.cells), {}
+    known, result = Cells.of(options), {}
     for name, base, method, seeds in planned:
         epochs = 1 if options.quick else options.epochs or (10 if name == "BANKING77" else None)
         called, cells = (folder_label(Path(base)) if Path(base).is_dir() else base), []

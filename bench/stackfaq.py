@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from common import ROOT, Cell, Cells, arguments, finish, need
+from common import BULK, Cell, Cells, arguments, finish, need
 
 FOLDS = 5
 DEPTH = 10
@@ -106,7 +106,7 @@ def stackfaq(options: Any) -> dict[str, Any]:
     from tunewheel.evaluation.retrieval import measure
 
     faq = questions(options.data / "stackfaq" / "stackExchange-FAQ.json", 10 if options.quick else None)
-    known, cells = Cells(options.cells), []
+    known, cells = Cells.of(options), []
     for number, fold in enumerate(cuts(list(faq), 1 if options.quick else options.folds)):
         key = ["StackFAQ", number, "without cross" if options.no_cross else "with cross", options.quick]
         cells.append(known.get(key, partial(searched, faq, fold, options)))
@@ -161,12 +161,11 @@ def bustm(options: Any) -> dict[str, Any]:
 
 def main() -> None:
     """Both data sets, or one."""
-    parser = arguments(__doc__ or "")
+    parser = arguments(__doc__ or "", BULK / "stackfaq.jsonl")
     parser.add_argument("--only", choices=["stackfaq", "bustm"], help="one of the two")
     parser.add_argument("--folds", type=int, default=FOLDS, help="how many of the five folds are tested")
     parser.add_argument("--no-cross", action="store_true", help="leave the cross-encoder out, the dearest part")
     parser.add_argument("--zh", default="bilstm", help="the base for bustm; one of random weights by default")
-    parser.add_argument("--cells", type=Path, default=ROOT / "runs" / "stackfaq.jsonl", help="file of finished folds")
     options = parser.parse_args()
     need(options.data, "stackfaq/stackExchange-FAQ.json", "fewclue/bustm/test_public.json")
     result: dict[str, Any] = {"quick": options.quick}

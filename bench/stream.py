@@ -26,7 +26,7 @@ from random import Random
 from types import MethodType
 from typing import TYPE_CHECKING, Any
 
-from common import ROOT, Cell, Cells, arguments, finish, need
+from common import FIGURES, ROOT, Cell, Cells, arguments, finish, need
 
 if TYPE_CHECKING:
     from tunewheel.models import Model
@@ -288,7 +288,7 @@ def row_of(name: str, cells: Sequence[Cell], joint: float | None) -> str:
 
 
 def settings() -> Namespace:
-    parser = arguments(__doc__ or "")
+    parser = arguments(__doc__ or "", FIGURES / "stream.jsonl")
     parser.add_argument("--base", default="minilm")
     parser.add_argument("--ways", nargs="+", choices=list(WAYS), default=list(WAYS))
     parser.add_argument("--seeds", type=int, nargs="+", default=[13, 14, 15])
@@ -297,7 +297,6 @@ def settings() -> Namespace:
     parser.add_argument(
         "--on", choices=("test", "val"), default="test", help="what is scored; val to choose settings by"
     )
-    parser.add_argument("--cells", type=Path, default=ROOT / "runs" / "stream.jsonl", help="file of finished cells")
     return parser.parse_args()
 
 
@@ -307,8 +306,7 @@ def main() -> None:
     need(options.data, FILE)
     if options.quick:
         options.seeds, options.rows, options.epochs = options.seeds[:1], 6, 1
-        options.cells = Path(tempfile.mkdtemp()) / "stream.jsonl"
-    cells, batches = Cells(options.cells), 2 if options.quick else BATCHES
+    cells, batches = Cells.of(options), 2 if options.quick else BATCHES
     found: dict[str, list[Cell]] = {name: [] for name in options.ways}
     for seed in options.seeds:
         stream = Stream.read(options.data, seed, options.rows, batches, options.on)

@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from common import RECORD, ROOT, Cell, Cells, arguments, finish, need
+from common import BULK, FIGURES, RECORD, Cell, Cells, arguments, finish, need
 
 Way = Literal["defaults", "random", "tpe"]
 WAYS: tuple[Way, ...] = ("defaults", "random", "tpe")
@@ -139,14 +139,13 @@ def row_of(data: Data, way: str, options: Namespace, cells: dict[int, Cell], pla
 
 def settings() -> Namespace:
     """What the command line asks for."""
-    parser = arguments(__doc__ or "")
+    parser = arguments(__doc__ or "", FIGURES / "tuning.jsonl")
     parser.add_argument("--only", nargs="+", help="names of data sets, or beginnings of them")
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
     parser.add_argument("--seeds", type=int, nargs="+", default=[FIRST_SEED + i for i in range(3)])
     parser.add_argument("--trials", type=int, default=20, help="of every search")
     parser.add_argument("--repeats", type=int, default=2, help="fresh seeds at the end of every search")
-    parser.add_argument("--cells", type=Path, default=ROOT / "runs" / "tuning.jsonl", help="file of finished cells")
-    parser.add_argument("--home", type=Path, default=ROOT / "runs" / "tuning", help="workspace of the searches")
+    parser.add_argument("--home", type=Path, default=BULK / "tuning", help="workspace of the searches")
     options = parser.parse_args()
     if options.quick:
         options.seeds, options.trials, options.repeats = options.seeds[:1], 3, 1
@@ -160,7 +159,7 @@ def main() -> None:
     if not wanted:
         raise SystemExit(f"--only {' '.join(options.only)}: the data sets are {', '.join(data.name for data in SETS)}")
     need(options.data, *(file for data in wanted for file in data.files.values()))
-    known, result = Cells(options.cells), {}
+    known, result = Cells.of(options), {}
     for data in wanted:
         plain: dict[int, Cell] = {}
         for way in options.ways:

@@ -22,7 +22,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from common import ROOT, Cell, Cells, arguments, finish
+from common import FIGURES, ROOT, Cell, Cells, arguments, finish
 from traffic_year import BURST, DRIP, QUIET, WEEKS, Asked, Year
 
 NAME = "desk"
@@ -241,15 +241,14 @@ def row_of(name: str, cells: Sequence[Cell]) -> str:
 
 def main() -> None:
     """Measure what is not known yet, record a row a way, and draw the weeks."""
-    parser = arguments(__doc__ or "")
+    parser = arguments(__doc__ or "", FIGURES / "year.jsonl")
     parser.add_argument("--ways", nargs="+", choices=list(WAYS), default=list(WAYS))
     parser.add_argument("--seeds", type=int, nargs="+", default=[13, 14, 15])
-    parser.add_argument("--cells", type=Path, default=ROOT / "runs" / "year.jsonl", help="file of finished cells")
     options = parser.parse_args()
     options.weeks = 3 if options.quick else WEEKS
     if options.quick:
-        options.seeds, options.cells = options.seeds[:1], Path(tempfile.mkdtemp()) / "year.jsonl"
-    cells, curves = Cells(options.cells), {}
+        options.seeds = options.seeds[:1]
+    cells, curves = Cells.of(options), {}
     record = not (options.quick or options.no_record)
     for name in options.ways:
         found = [cells.get([name, seed], partial(measured, name, seed, options)) for seed in options.seeds]
