@@ -46,8 +46,10 @@ def fold(name: str) -> dict[str, str]:
     return {split: f"fewclue/{name}/{file}" for split, file in zip(SPLITS, files, strict=True)}
 
 
+BANKING77 = {"train": "banking77/train.csv", "test": "banking77/test.csv"}
 SETS = (
-    Data("BANKING77", "accuracy", {"train": "banking77/train.csv", "test": "banking77/test.csv"}, "minilm", "head"),
+    Data("BANKING77", "accuracy", BANKING77, "minilm", "head"),
+    Data("BANKING77", "accuracy", BANKING77, "textcnn"),
     Data("Weibo", "f1", {split: f"weibo_ner/weiboNER_2nd_conll.{split}" for split in SPLITS}, "textcnn", rows=400),
     Data("tnews", "accuracy", fold("tnews"), "zh-mini"),
     Data("eprstmt", "accuracy", fold("eprstmt"), "zh-mini"),
@@ -171,7 +173,7 @@ def main() -> None:
             plain = cells if way == "defaults" else plain
             row = row_of(data, way, options, cells, plain)
             told = {"mean": statistics.fmean(cell["value"] for cell in cells.values())}
-            result[f"{data.name}, {way}"] = told
+            result[f"{data.name}, {data.base}, {way}"] = told
             new = f"| {row} |" not in RECORD.read_text(encoding="utf-8")
             finish("tuning", row, told, record=new and not (options.quick or options.no_record))
     finish("tuning", "", {**result, "quick": options.quick}, record=False)
