@@ -89,7 +89,7 @@ def searched(data: Data, way: Way, seed: int, options: Namespace) -> dict[str, A
         recipe=recipe,
         home=options.home,
     )
-    return {**tuned.arguments(), "trials": len(tuned.trials), "verdict": tuned.verdict, "dev": tuned.best.mean}
+    return {**tuned.arguments(), "trials": len(tuned.trials), "verdict": tuned.verdict, "dev": tuned.chosen.mean}
 
 
 def measured(data: Data, way: Way, seed: int, options: Namespace) -> Cell:

@@ -51,7 +51,7 @@ def tune(
         Names, typer.Option("--set", metavar="KEY=VALUE", help="Any other setting that stays; may be repeated.")
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", dir_okay=False, help="The best settings, for train --settings.")
+        Path | None, typer.Option("-o", "--output", dir_okay=False, help="The settings to take, for train --settings.")
     ] = None,
     home: Home = HOME,
     database: Database = None,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from tunewheel.evaluation.intervals import LEVEL, Array, EvaluationError, Sample, distribution, percentiles
+from tunewheel.evaluation.intervals import LEVEL, Array, EvaluationError, Sample, Z, distribution, percentiles
 from tunewheel.evaluation.report import Report
 
 if TYPE_CHECKING:
@@ -33,6 +33,11 @@ class Difference:
     low: float
     high: float
     p: float
+
+    @property
+    def standard_error(self) -> float:
+        """The interval's half width as that of a normal distribution."""
+        return (self.high - self.low) / (2 * Z)
 
     @property
     def verdict(self) -> Verdict:

@@ -25,6 +25,7 @@ Array = npt.NDArray[Any]
 Method = Literal["bootstrap", "document bootstrap", "wilson"]
 
 LEVEL = 0.95
+Z = NormalDist().inv_cdf((1 + LEVEL) / 2)
 SMALL = 30
 """Below so many rows the percentile bootstrap of a proportion is too narrow."""
 
@@ -58,10 +59,9 @@ def wilson(share: float, trials: int) -> tuple[float, float]:
     """
     if trials == 0:
         return 0.0, 1.0
-    z = NormalDist().inv_cdf((1 + LEVEL) / 2)
-    centre = share + z * z / (2 * trials)
-    reach = z * sqrt(share * (1 - share) / trials + (z / (2 * trials)) ** 2)
-    scale = 1 + z * z / trials
+    centre = share + Z * Z / (2 * trials)
+    reach = Z * sqrt(share * (1 - share) / trials + (Z / (2 * trials)) ** 2)
+    scale = 1 + Z * Z / trials
     # The borders are exact in theory and off by one bit in floating point.
     low = 0.0 if share <= 0 else max(0.0, (centre - reach) / scale)
     high = 1.0 if share >= 1 else min(1.0, (centre + reach) / scale)

@@ -80,7 +80,8 @@ def tune(
     searched; ``search`` narrows or extends that, by setting: ``"1e-5..1e-3"``, a list, or one value, which stays
     (`tunewheel.tuning.search.space`). Settings given otherwise stay too; several bases or methods are searched over.
     Trials that are behind the median of the others at the same part of the run are ended (``prune``). At the end the
-    best three and the defaults are trained again under ``repeats`` fresh seeds, which decide.
+    best three and the defaults are trained again under ``repeats`` fresh seeds, which decide: what is no more than a
+    standard error ahead of the defaults is not taken for better, and these stay.
 
     ``trials`` and ``minutes`` of training (all trials and the end together) are budgets over all workers: ``jobs``
     processes here, and whoever runs the same call on the same PostgreSQL. Killed, the same call goes on; with a larger

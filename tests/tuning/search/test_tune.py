@@ -3,6 +3,7 @@
 import importlib.util
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -12,12 +13,14 @@ from searches import FEW, RECIPE, SPACE, noisy, seen
 from tiny import entity_rows, intent_rows
 from tunewheel import Dataset, loop
 from tunewheel.cli import app
+from tunewheel.evaluation.comparison import Comparison, Difference
 from tunewheel.loop import LoopError
 from tunewheel.models import MethodError, Recipe
 from tunewheel.models.methods import Refusal
 from tunewheel.models.methods.head import HeadOnly
 from tunewheel.settings import train_settings
 from tunewheel.tuning.search import objective, study, work
+from tunewheel.tuning.search.messages import verdict_line
 from tunewheel.tuning.search.page import render_page
 from tunewheel.tuning.search.space import SpaceError
 from writers import ROWS, tiny_llama
@@ -64,13 +67,52 @@ def test_the_defaults_come_first_and_the_best_is_not_worse_under_the_same_seeds(
 @pytest.mark.slow
 def test_the_file_trains_by_the_recipe_that_was_found(tuned):
     resolved = train_settings({}, file=tuned.file)
-    values = tuned.best.trial.values
+    values = tuned.chosen.trial.values
     assert (resolved.base, resolved.method) == (values["base"], values["method"])
     assert resolved.recipe == tuned.arguments()["recipe"]
     assert all(getattr(resolved.recipe, key) == values[key] for key in SPACE)
     turn = loop.train(**resolved.arguments(), home=tuned.file.parents[1])
     assert {key: turn.model.origin.settings[key] for key in SPACE} == {key: values[key] for key in SPACE}
-    assert turn.model.origin.dev["accuracy"] == pytest.approx(tuned.best.trial.value)
+    assert turn.model.origin.dev["accuracy"] == pytest.approx(tuned.chosen.trial.value)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("value", "error", "verdict", "stay", "said"),
+    [
+        (0.02, 0.03, "undecided", True, ("no more than a standard error", "不超过一个标准误")),
+        (0.05, 0.03, "undecided", False, ("so it is taken", "故予采用")),
+        (0.09, 0.03, "better", False, ("Measurably better", "可测地优于")),
+        (-0.09, 0.03, "worse", True, ("The defaults stay", "保留默认设置")),
+    ],
+)
+def test_what_is_not_a_standard_error_ahead_leaves_the_defaults(tuned, value, error, verdict, stay, said):
+    low, high = value - 1.96 * error, value + 1.96 * error
+    found = Difference(0.5, 0.5 + value, value, low, high, 0.2 if verdict == "undecided" else 0.001)
+    assert found.standard_error == pytest.approx(error, rel=1e-3)
+    other = next(one for one in tuned.finalists if not one.trial.defaults)
+    rivals = [replace(other, scores={1: 1.0}), replace(tuned.defaults, scores={1: 0.5})]
+    report = SimpleNamespace()
+    comparison = Comparison(report, report, {tuned.metric: found}, 1000, 13)
+    told = replace(tuned, finalists=rivals, comparison=comparison)
+    assert told.verdict == verdict and told.best is rivals[0]
+    assert told.chosen is rivals[1 if stay else 0]
+    assert told.arguments()["recipe"].learning_rate == told.chosen.trial.values["learning_rate"]
+    assert told.as_dict()["chosen"]["number"] == told.chosen.trial.number
+    for lang, words in zip(("en", "zh"), said, strict=True):
+        assert words in verdict_line(told, lang)
+
+
+@pytest.mark.slow
+def test_the_file_holds_what_was_chosen(tiny_base, intents, tmp_path, monkeypatch):
+    arguments = {"base": str(tiny_base), "home": tmp_path, **FEW}
+    first = loop.tune(intents, **arguments)
+    assert first.best is not first.defaults, "nothing to choose between"
+    for error, wanted in ((1.0, first.defaults), (-1.0, first.best)):
+        monkeypatch.setattr(Difference, "standard_error", error)
+        again = loop.tune(intents, **arguments)
+        written = yaml.safe_load(again.file.read_text(encoding="utf-8"))
+        assert {key: written[key] for key in SPACE} == {key: wanted.trial.values[key] for key in SPACE}
 
 
 @pytest.mark.slow

@@ -24,14 +24,21 @@ TEXT: dict[str, tuple[str, str]] = {
         "在开发集上可测地优于默认设置：{after} 对 {before}，差异 {change} [{low}, {high}] 个百分点。",
     ),
     "undecided": (
-        "Not measurably better than the defaults: {after} against {before}, "
-        "difference {change} [{low}, {high}] points.",
-        "未显示出可测的优势：{after} 对默认设置 {before}，差异 {change} [{low}, {high}] 个百分点。",
+        "Not measurably better than the defaults, but more than a standard error ahead of them, so it is taken: "
+        "{after} against {before}, difference {change} [{low}, {high}] points.",
+        "未显示出可测的优势，但领先默认设置超过一个标准误，故予采用：{after} 对 {before}，"
+        "差异 {change} [{low}, {high}] 个百分点。",
+    ),
+    "within": (
+        "The defaults stay: the best is no more than a standard error ahead of them, as the luckiest of several is "
+        "by chance: {after} against {before}, difference {change} [{low}, {high}] points.",
+        "保留默认设置：最佳者领先不超过一个标准误，若干相当者中最幸运的一个也会如此：{after} 对 {before}，"
+        "差异 {change} [{low}, {high}] 个百分点。",
     ),
     "worse": (
-        "Worse than the defaults on the rows taken together: {after} against {before}, "
+        "The defaults stay: on the rows taken together the best is worse: {after} against {before}, "
         "difference {change} [{low}, {high}] points.",
-        "合并样本后劣于默认设置：{after} 对 {before}，差异 {change} [{low}, {high}] 个百分点。",
+        "保留默认设置：合并样本后最佳者更差：{after} 对 {before}，差异 {change} [{low}, {high}] 个百分点。",
     ),
     "defaults": ("Nothing was found that is better than the defaults.", "没有找到优于默认设置的参数。"),
     "unmeasured": (
@@ -89,7 +96,8 @@ def verdict_line(tuned: Tuned, lang: Lang) -> str:
     points = {"change": f"{100 * difference.value:+z.1f}"}
     points |= {key: f"{100 * getattr(difference, key):+z.1f}" for key in ("low", "high")}
     shares = {key: f"{100 * getattr(difference, key):.1f}" for key in ("before", "after")}
-    return message(difference.verdict, lang, **points, **shares)
+    stay = tuned.chosen is tuned.defaults and difference.verdict != "worse"
+    return message("within" if stay else difference.verdict, lang, **points, **shares)
 
 
 def metric(tuned: Tuned, lang: Lang) -> str:

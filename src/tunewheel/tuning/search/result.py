@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -60,8 +60,8 @@ class Tuned:
     """A finished study. Scores are of dev alone: the best was chosen on it, so its score there flatters.
 
     ``comparison`` is defaults against best, the fresh seeds' answers to the same dev rows taken together; None where
-    the defaults are the best. ``importances`` are shares of the dev score's spread (fANOVA), empty where too few
-    trials tell. ``settings`` are what `tunewheel train --settings` reads.
+    the defaults are the best. ``chosen`` is what ``settings`` hold, which are what `tunewheel train --settings` reads.
+    ``importances`` are shares of the dev score's spread (fANOVA), empty where too few trials tell.
     """
 
     name: str
@@ -83,6 +83,16 @@ class Tuned:
         return max(self.finalists, key=lambda one: (one.mean, one.trial.defaults))
 
     @property
+    def chosen(self) -> Finalist:
+        """The best, or the defaults where it is no more than a standard error above them.
+
+        So far ahead is the luckiest of several that are alike, on rows by which it was chosen (the one-standard-error
+        rule: Breiman, Friedman, Olshen & Stone 1984).
+        """
+        found = self.difference
+        return self.defaults if found is not None and found.value <= found.standard_error else self.best
+
+    @property
     def defaults(self) -> Finalist:
         """The defaults under the same seeds."""
         return next(one for one in self.finalists if one.trial.defaults)
@@ -102,7 +112,7 @@ class Tuned:
 
     def arguments(self) -> dict[str, Any]:
         """Keyword arguments for `tunewheel.train`: base, method, options, the task's settings and the recipe."""
-        values = self.best.trial.values
+        values = self.chosen.trial.values
         recipe, options, of_task = self.plan.settled(values)
         of_task |= {"out_of_scope": of_task.get("out_of_scope") or False}  # None would be inferred again
         if self.task.writes:
@@ -120,6 +130,7 @@ class Tuned:
             "difference": self.difference and asdict(self.difference),
             "best": _told(self.best),
             "defaults": _told(self.defaults),
+            "chosen": _told(self.chosen),
             "finalists": [_told(one) for one in self.finalists],
             "trials": [asdict(trial) for trial in self.trials],
             "importances": dict(self.importances),
@@ -154,21 +165,20 @@ def concluded(studies: Studies, dataset: Dataset, name: str, settings: Mapping[s
         settings=settings,
         rows=len(dataset["dev"]),
     )
-    chosen, plain = tuned.best.trial, tuned.defaults.trial
-    comparison = None
-    if chosen is not plain and seeds:
+    best_trial, plain = tuned.best.trial, tuned.defaults.trial
+    if best_trial is not plain and seeds:
         from tunewheel.evaluation import compare
 
         rows = list(dataset["dev"])
         reports = [
             _pooled(task, rows, {seed: scores[one.number][seed] for seed in seeds}, called)
-            for one, called in ((plain, "the defaults"), (chosen, "the best found"))
+            for one, called in ((plain, "the defaults"), (best_trial, "the best found"))
         ]
-        comparison = compare(*reports, seed=plan.recipe.seed)
-    reads = method_class(chosen.values["method"]).unlabelled != "unused"
+        tuned = replace(tuned, comparison=compare(*reports, seed=plan.recipe.seed))
+    values = tuned.chosen.trial.values
+    reads = method_class(values["method"]).unlabelled != "unused"
     kept = {key: value for key, value in settings.items() if reads or key != "unlabelled"}
-    written = {**kept, **_written(chosen.values)}
-    return Tuned(**{**vars(tuned), "comparison": comparison, "settings": written})
+    return replace(tuned, settings={**kept, **_written(values)})
 
 
 def _trial(trial: FrozenTrial) -> Trial:
