@@ -24,6 +24,7 @@ from tunewheel.settings import ServeSettings, TrainSettings
 from tunewheel.tasks import task_class, task_names
 
 ROOT = Path(__file__).resolve().parents[1]
+WIDTH = 128
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "src").rglob("*.md")]
 
 
@@ -147,8 +148,8 @@ MEANING = """
     dp_clip: the norm that a unit's gradient is cut to
     dp_batch: units that an update draws on average; a twentieth of all, at least 64, by default
     dp_compare: train the same without privacy too, so that the report tells what it costs
-    epochs: passes over the training rows; as many as about 600 updates need by default
-    learning_rate: peak rate; 2e-4 up to 400 wide, 5e-5 up to 800, 2e-5 above, 3e-3 without pretraining by default
+    epochs: passes over the training rows; by default what 600 updates need (a pretrained base up to 256 wide: 2,800)
+    learning_rate: peak rate; by the base's width (256, 400, 800, above) 3e-4 (tokens 1e-3), 2e-4, 5e-5, 2e-5; from nothing 3e-3
     batch_tokens: tokens a batch is filled to, padding counted in; 256 to 1,024 by the size of the data by default
     optimizer: `adamw` (fused), `sgd` or `adafactor`
     schedule: `linear`, `cosine`, `constant`, `constant_with_warmup`, `polynomial` or `inverse_sqrt`
@@ -214,6 +215,13 @@ SERVING = """
 """
 
 
+def long_lines(text: str) -> list[int]:
+    """Numbers of the lines that an editor does not show whole; tables, pictures and code cannot be broken."""
+    prose = re.sub(r"^```.*?^```", lambda code: "\n" * code[0].count("\n"), text, flags=re.M | re.S)
+    lines = enumerate(prose.splitlines(), 1)
+    return [at for at, line in lines if len(line) > WIDTH and not line.startswith(("|", "!", "    "))]
+
+
 def problems() -> list[str]:
     """What is wrong with the pages, a line each."""
     found = []
@@ -232,6 +240,8 @@ def problems() -> list[str]:
         found.append("README.md and README.zh-CN.md differ in their sections")
     for page in PAGES:
         text = page.read_text(encoding="utf-8")
+        if ROOT / "src" not in page.parents:  # what a base brings is written by `pretrain`
+            found += [f"{page.relative_to(ROOT)}:{at} is longer than {WIDTH} characters" for at in long_lines(text)]
         for link in re.findall(r"\]\(([^)#\s]+)", text):
             if "://" not in link and not (page.parent / link).exists():
                 found.append(f"{page.relative_to(ROOT)}: the link {link} leads nowhere")
