@@ -148,8 +148,10 @@ MEANING = """
     dp_clip: the norm that a unit's gradient is cut to
     dp_batch: units that an update draws on average; a twentieth of all, at least 64, by default
     dp_compare: train the same without privacy too, so that the report tells what it costs
-    epochs: passes over the training rows; by default what 600 updates need (a pretrained base up to 256 wide: 2,800)
-    learning_rate: peak rate; by the base's width (256, 400, 800, above) 3e-4 (tokens 1e-3), 2e-4, 5e-5, 2e-5; from nothing 3e-3
+    epochs: passes over the training rows; by default what 600 updates need (a pretrained base up to 256 wide:
+        2,800)
+    learning_rate: peak rate; by the base's width (256, 400, 800, above) 3e-4 (tokens 1e-3), 2e-4, 5e-5, 2e-5; from
+        nothing 3e-3
     batch_tokens: tokens a batch is filled to, padding counted in; 256 to 1,024 by the size of the data by default
     optimizer: `adamw` (fused), `sgd` or `adafactor`
     schedule: `linear`, `cosine`, `constant`, `constant_with_warmup`, `polynomial` or `inverse_sqrt`
