@@ -82,8 +82,15 @@ def test_a_killed_command_goes_on(data, sqlite_workspace, quick, monkeypatch):
     assert len(LEARNED) == len(set(LEARNED)) == 8
 
 
-def test_without_dev_it_is_judged_by_cross_fitting(data, sqlite_workspace, quick):
+def test_without_dev_it_is_judged_by_cross_fitting(data, sqlite_workspace, quick, monkeypatch):
+    trained = []
+    monkeypatch.setattr(
+        Bench, "model", lambda self, method, of=Bench.model: trained.append(self.rows) or of(self, method)
+    )
     found = climbed(data, sqlite_workspace, ["bad", "good"], dev=0.0, register="helper")
+    assert trained == [list(tw.Dataset.read(data, dev=0.0)["train"])], (
+        "in another order it is another model than train's"
+    )
     assert found.climb.crossed and found.climb.rows == 360
     assert ("good", 360) in LEARNED and ("bad", 360) not in LEARNED
     assert looks_at_test(data, dev=0.0) == {1}

@@ -1,11 +1,13 @@
 """`distill`: from a registered model and raw text to a registered student that is compared with it."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 import tunewheel as tw
 from test_cli import run
+from test_matching import rows as pairs
 from tiny import entity_rows, intent_rows
 from tunewheel.lineage.holdings import find_holdings, users
 from tunewheel.loop import LoopError, load
@@ -65,6 +67,34 @@ def test_who_asks_for_a_raw_text_finds_the_student_that_learned_from_it(home, sq
     assert (found["ref"], found["parts"]) == ("intents-thin:1", {"learned": 1})
     report = tw.Report.load(Registry(sqlite_workspace).resolve("intents-thin").report)
     assert "倍" in report.facts["单核速度"]
+
+
+def test_another_text_makes_another_student(home, tmp_path):
+    texts = [tmp_path / "a.txt", tmp_path / "b.txt"]
+    for path, line in zip(texts, ("my card went away", "余额呢"), strict=True):
+        path.write_text(line, encoding="utf-8")
+    recipe = replace(RECIPE, epochs=1)
+    made = [
+        tw.distill("intents", text, student="textcnn", recipe=recipe, home=home) for text in (None, *texts, texts[0])
+    ]
+    refs = [turn.version.ref for turn in made]
+    assert refs == ["intents-textcnn:1", "intents-textcnn:2", "intents-textcnn:3", "intents-textcnn:2"]
+
+
+def test_a_teacher_that_gives_vectors_is_refused(home, tiny_base, tmp_path):
+    data = put(tmp_path / "pairs.jsonl", pairs(60))
+    tw.train(
+        data,
+        task="matching",
+        text="query,answer",
+        label="ok",
+        base=str(tiny_base),
+        method="bi-encoder",
+        recipe=RECIPE,
+        home=home,
+    )
+    with pytest.raises(tw.models.ModelError, match="a bi-encoder gives vectors"):
+        tw.distill("pairs", student="textcnn", home=home)
 
 
 def test_a_killed_run_keeps_its_answers_and_goes_on(home, monkeypatch, sqlite_workspace):

@@ -18,6 +18,7 @@ from tunewheel.feedback.exchanges import Exchange
 from tunewheel.feedback.given import count_feedback, give, list_feedback
 from tunewheel.feedback.recorder import Recorder
 from tunewheel.feedback.review import Conflict, Queue
+from tunewheel.feedback.settling import Policy
 from tunewheel.feedback.turns import list_turns
 from tunewheel.loop import LoopError
 from tunewheel.loop.update import When, update
@@ -286,6 +287,45 @@ def test_a_champion_that_remembers_learns_on_from_the_new_rows_alone(workspace: 
     ).train(list(learned["train"]), [], workspace.home / "at once")
     asked = [row["text"] for row in learned["test"]]
     assert [p["label"] for p in model.predict(asked)] == [p["label"] for p in at_once.predict(asked)]
+
+
+def test_a_later_word_on_an_exchange_takes_the_place_of_the_one_before(workspace: Workspace, tiny_base: Path) -> None:
+    data = tw.Dataset.from_rows({"train": rows(["card", "loan"], 120), "test": rows(["card", "loan"], 400, seed=1)})
+    place = {"home": workspace.home, "database": workspace.database}
+    tw.train(data, name="tickets", base=str(tiny_base), method="ranpac", options={"features": 512}, **place)
+    answer = {
+        "name": "tickets",
+        "number": 1,
+        "variant": "torch-fp32",
+        "prediction": {"label": "loan", "confidence": 0.4},
+    }
+    asked = {f"e{i}": f"a zebra question {i}" for i in range(12)}
+    with Recorder(workspace) as recorder:
+        recorder.record([Exchange(e, row={"text": text}, seconds=0.1, **answer) for e, text in asked.items()])
+    give(workspace, "tickets", [{"exchange": e, "label": "app"} for e in asked], source="desk", vouched=True)
+    told(workspace)
+    wide = {**place, "margins": Margins(test=0.9, slices=0.9)}
+    before = update("tickets", **wide)
+    assert before.status == "promoted"
+    first = kept_dataset(workspace, before.version.dataset)
+    give(workspace, "tickets", [{"exchange": e, "label": "card"} for e in asked], source="chief", vouched=True)
+    heard = []
+    latest = Policy(disagree="latest")
+    updated = update("tickets", **wide, replay=0.1, policy=latest, say=lambda *told: heard.append(told))
+    learned = kept_dataset(workspace, updated.version.dataset)
+
+    def zebras(dataset, split):
+        return {row["id"]: row["label"] for row in dataset[split] if "zebra" in row["text"]}
+
+    assert zebras(first, "test"), "one of them is tested on"
+    for split in ("train", "test"):
+        assert len(learned[split]) == len(first[split])
+        assert sorted(learned[split]["id"]) == sorted(first[split]["id"])
+        assert zebras(learned, split) == dict.fromkeys(zebras(first, split), "card")
+    again = len(zebras(learned, "train"))
+    remembered = len(learned["train"]) - again
+    line = f"{again} new; what {remembered} old ones came to is remembered, {again} taken back"
+    assert [told for heading, told in heard if heading == "rows"] == [line]
 
 
 def test_a_share_that_is_none_and_a_champion_that_cannot_go_on_are_told(workspace: Workspace) -> None:

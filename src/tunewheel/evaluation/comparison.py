@@ -8,7 +8,7 @@ are no means over rows).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -84,13 +84,15 @@ class Comparison:
         return plain(comparison_view(self))
 
 
-def compare(before: Report, after: Report, *, resamples: int = 1000, seed: int = 13) -> Comparison:
+def compare(
+    before: Report, after: Report, *, metrics: Sequence[str] = (), resamples: int = 1000, seed: int = 13
+) -> Comparison:
     """Compare two reports on the same rows, in whatever order these were scored.
 
     Both models are seen on each resample, so that rows hard for both cancel out. The permutation test swaps
     the two models' scores of a row (of a document, when rows carry one) on the toss of a coin: were the
     models alike, the difference seen would be an ordinary one among these (two-sided; (1 + as large) / (1 +
-    permutations)).
+    permutations)). The task's headline metrics are compared, and ``metrics`` where the answers give them.
 
     Raises:
         EvaluationError: rows, labels or gold answers differ.
@@ -129,7 +131,8 @@ def compare(before: Report, after: Report, *, resamples: int = 1000, seed: int =
             swapped[1][name] - swapped[0][name],
             sample.units,
         )
-        for name in task.headline
+        for name in dict.fromkeys((*task.headline, *metrics))
+        if all(name in one for one in values)
     }
     return Comparison(before, after, differences, resamples, seed)
 

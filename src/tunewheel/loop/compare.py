@@ -17,7 +17,7 @@ from tunewheel.loop.learn import NO_BASE, planned
 from tunewheel.loop.private import refuse_private
 from tunewheel.loop.reading import LoopError, default_name, read_revision
 from tunewheel.loop.unlabelled import content_hash, texts_beside
-from tunewheel.models.methods import method_class
+from tunewheel.models.methods import idle_settings, method_class
 from tunewheel.training import Say, Training
 
 if TYPE_CHECKING:
@@ -151,6 +151,7 @@ class Comparing:
                 folder,
                 seed=training.recipe.seed,
                 clock=time.perf_counter,
+                rows=list(training.dataset["train"]),
                 progress=progress,
             )
             found = Ladder(bench, methods, left, minutes, training.say).climb()
@@ -247,7 +248,8 @@ class Comparing:
         usual = {name: parameter.default for name, parameter in signature(planned).parameters.items()}
         changed = {key: value for key, value in {**self.options, "method": method}.items() if value != usual[key]}
         unread = {*(() if road.based else ("base",)), *(() if road.unlabelled != "unused" else ("unlabelled",))}
-        changed |= {key: value for key, value in asdict(recipe).items() if value != getattr(Recipe(), key)}
+        set_otherwise = {key: value for key, value in asdict(recipe).items() if value != getattr(Recipe(), key)}
+        changed |= {key: value for key, value in set_otherwise.items() if key not in idle_settings(method)}
         words = ["tunewheel", "train", data]
         for key in [key for key in changed if key not in unread]:
             flag, value = key in (*_FLAGS, "name", "seed", "method", "unlabelled"), changed[key]

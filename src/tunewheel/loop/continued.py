@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -51,9 +52,9 @@ class ContinuedTraining(Training):
         from tunewheel.data.coverage import covering
         from tunewheel.models.model import ModelError
 
-        known = {row["id"] for row in self._learned}
+        known = {_said(row) for row in self._learned}
         rows = list(self.dataset["train"])
-        fresh, old = [r for r in rows if r["id"] not in known], [r for r in rows if r["id"] in known]
+        fresh, old = [r for r in rows if _said(r) not in known], [r for r in rows if _said(r) in known]
         if self._remembers:
             gone = f", {len(self._gone):,} taken back" if self._gone else ""
             self.say("rows", f"{len(fresh):,} new; what {len(old):,} old ones came to is remembered{gone}")
@@ -80,8 +81,8 @@ class ContinuedTraining(Training):
     @cached_property
     def _gone(self) -> list[Row]:
         """Rows that ``start`` learned from and that are no more, or say something else now."""
-        left = {row["id"] for row in self.dataset["train"]}
-        return [row for row in self._learned if row["id"] not in left]
+        left = {_said(row) for row in self.dataset["train"]}
+        return [row for row in self._learned if _said(row) not in left]
 
     @cached_property
     def _begun(self) -> Model:
@@ -91,6 +92,18 @@ class ContinuedTraining(Training):
 
     def _declared(self) -> dict[str, Any]:
         return {**super()._declared(), "start": self._begun, "gone": self._gone if self._remembers else []}
+
+
+def _said(row: Row) -> str:
+    """A row by all that it says: a later word on an exchange has the id of the one before."""
+    return json.dumps(_filled(row), sort_keys=True, ensure_ascii=False, default=str)
+
+
+def _filled(value: Any) -> Any:
+    """A value without what is None in it: a column that newer rows brought says nothing of an older one."""
+    if isinstance(value, Mapping):
+        return {key: _filled(inner) for key, inner in value.items() if inner is not None}
+    return [_filled(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def _keys(rows: list[Row]) -> list[str]:

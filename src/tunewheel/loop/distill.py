@@ -84,6 +84,7 @@ def distill(
         **{"data": found.called, "name": called, "task": dataset.task, "base": chosen, "method": "distill"},
         **{"teacher": found.called, "teacher_sha256": sha256(found.folder / "tunewheel.json")},
         **{"unlabelled": plain.fingerprint if plain else None, "layers": layers},
+        **({"unlabelled_sha256": plain.fingerprint} if plain else {}),  # which the run's key holds
         **{"temperature": temperature, "share": share, **asdict(recipe)},
     }
     work = Distilling(

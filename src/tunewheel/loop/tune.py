@@ -13,7 +13,7 @@ from tunewheel.loop.learn import NO_BASE, check_wanted, default_base, task_optio
 from tunewheel.loop.private import refuse_private
 from tunewheel.loop.reading import LoopError, default_name, read_revision
 from tunewheel.loop.unlabelled import content_hash, texts_beside
-from tunewheel.models.methods import check_unlabelled, method_class
+from tunewheel.models.methods import check_recipe, check_unlabelled, method_class
 from tunewheel.models.recipe import Recipe
 from tunewheel.training import Say
 
@@ -119,6 +119,8 @@ def tune(
     for each in methods:
         if unlabelled is None or all(method_class(other).unlabelled == "unused" for other in methods):
             check_unlabelled(each, unlabelled is not None)
+    if len(methods) == 1:
+        check_recipe(methods[0], recipe)
     workspace = Workspace.open(home, database)
     reading: dict[str, Any] = {
         **{"task": task, "text": text, "label": label, "format": format, "ends": ends, "dev": dev, "test": test},

@@ -338,7 +338,15 @@ class _Turn:
 
 
 def _revised(old: Dataset, rows: list[dict[str, Any]], workspace: Workspace) -> Dataset:
-    """The next revision of a dataset with these rows, one of which takes the place of an old row with its text."""
-    corrected = {row["text"] for row in rows if "text" in row}
-    standing = (row for split in old.splits for row in old[split] if row["text"] not in corrected or split != "train")
+    """The next revision of a dataset with these rows, one of which takes the place of an old row with its text.
+
+    A row with its id, an earlier word on the same exchange, goes in whatever split it is; the new one inherits that.
+    """
+    corrected, again = {row["text"] for row in rows if "text" in row}, {row["id"] for row in rows if "id" in row}
+    standing = (
+        row
+        for split in old.splits
+        for row in old[split]
+        if row["id"] not in again and (row["text"] not in corrected or split != "train")
+    )
     return old.revise([*standing, *rows], cache=workspace.cache_dir)

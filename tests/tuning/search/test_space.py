@@ -66,6 +66,13 @@ def test_a_file_of_a_space_gives_way_to_the_command_line_and_its_ends_must_be_in
         search_space(None, ["drop_out=0..0.1"])
 
 
+def test_a_list_is_written_with_brackets_or_without():
+    assert read_space({"epochs": "[2, 4,8]"}) == read_space({"epochs": "2,4,8"}) == {"epochs": Choice((2, 4, 8))}
+    for broken in ("[2,4", "2,{"):
+        with pytest.raises(SpaceError, match=r"epochs: expected LOW\.\.HIGH, a,b,c"):
+            read_space({"epochs": broken})
+
+
 def test_true_is_no_number_among_choices():
     assert True not in Choice((1, 2)) and True not in Range(0, 2)
     assert 1 in Choice((1, 2)) and 1.5 in Range(1, 2)

@@ -2,7 +2,8 @@
 
 import importlib.util
 import json
-from dataclasses import replace
+import random
+from dataclasses import asdict, replace
 from types import SimpleNamespace
 
 import pytest
@@ -10,6 +11,7 @@ import yaml
 from typer.testing import CliRunner
 
 from searches import FEW, RECIPE, SPACE, noisy, seen
+from test_matching import rows as pairs
 from tiny import entity_rows, intent_rows
 from tunewheel import Dataset, loop
 from tunewheel.cli import app
@@ -22,6 +24,8 @@ from tunewheel.settings import train_settings
 from tunewheel.tuning.search import objective, study, work
 from tunewheel.tuning.search.messages import verdict_line
 from tunewheel.tuning.search.page import render_page
+from tunewheel.tuning.search.plan import Plan
+from tunewheel.tuning.search.roads import survey
 from tunewheel.tuning.search.space import SpaceError
 from writers import ROWS, tiny_llama
 
@@ -187,8 +191,100 @@ def test_an_option_that_no_method_has_and_a_head_fitted_first_for_tokens_are_ref
     with pytest.raises(SpaceError, match=r"options\.r: no such option; no method here has options"):
         loop.tune(intents, base=str(tiny_base), home=tmp_path, search={"options.r": [4, 8]})
     people = Dataset.from_rows({"train": entity_rows(16), "dev": entity_rows(8)})
-    with pytest.raises(SpaceError, match="head_first: for tasks that label whole texts"):
+    with pytest.raises(SpaceError, match="head_first: for a head that labels whole texts, which full has not here"):
         loop.tune(people, base=str(tiny_base), home=tmp_path, search={"head_first": [True, False]})
+
+
+def test_what_a_method_does_not_go_by_is_not_searched_and_a_search_of_it_is_refused(tiny_base, intents, tmp_path):
+    with pytest.raises(SpaceError, match="epochs: tfidf go by nothing of that"):
+        loop.tune(intents, method="tfidf", home=tmp_path, search={"epochs": "2..8"})
+    with pytest.raises(MethodError, match="'tfidf' has no use for epochs"):
+        loop.tune(intents, method="tfidf", home=tmp_path, recipe=Recipe(epochs=3))
+    plan = Plan("tune-0", replace(RECIPE, epochs=None))
+    (road,) = survey(plan, intents, [str(tiny_base)], ["setfit"], {}, lambda *told: None)
+    assert {"learning_rate", "epochs"} <= road.dimensions.keys() and "head_first" not in road.dimensions
+
+
+@pytest.mark.slow
+def test_settings_of_one_method_do_not_go_with_another(tiny_base, intents, tmp_path):
+    few = {"trials": 2, "repeats": 1, "recipe": RECIPE}
+    tuned = loop.tune(intents, base=str(tiny_base), method=["tfidf", "full"], home=tmp_path, **few)
+    for one in tuned.finalists:
+        told = replace(tuned, finalists=[replace(one, scores={1: 1.0})], comparison=None)
+        recipe, plain = asdict(told.arguments()["recipe"]), asdict(Recipe())
+        changed = {key for key, value in recipe.items() if value != plain[key]}
+        assert bool(changed - {"seed"}) == (one.trial.values["method"] == "full")
+
+
+def test_where_there_is_nothing_to_choose_the_defaults_alone_are_measured(intents, tmp_path):
+    told = []
+    tuned = loop.tune(
+        intents, method="tfidf", home=tmp_path, trials=5, repeats=1, say=lambda heading, line: told.append(line)
+    )
+    assert len(tuned.trials) == 1 and tuned.verdict == "defaults"
+    assert any("nothing to choose between" in line for line in told)
+
+
+@pytest.mark.slow
+def test_the_rank_of_an_adapter_is_searched(tiny_base, intents, tmp_path):
+    few = {"trials": 3, "repeats": 1, "recipe": RECIPE, "base": str(tiny_base), "method": "lora", "home": tmp_path}
+    tuned = loop.tune(intents, **few, search={"options.lora_alpha": [8, 16]})
+    assert tuned.trials[0].values["options.r"] == 8
+    assert all(trial.values["options.r"] in (4, 8, 16, 32) for trial in tuned.trials)
+    assert {trial.values["options.lora_alpha"] for trial in tuned.trials} <= {8, 16}
+    assert tuned.arguments()["options"].keys() == {"r", "lora_alpha"}
+    with pytest.raises(SpaceError, match=r"options\.rank: no such option; the options here are .*options\.r\b"):
+        loop.tune(intents, **few, search={"options.rank": [4, 8]})
+
+
+@pytest.mark.slow
+def test_pairs_are_decided_by_the_metric_that_they_are_searched_by(tiny_base, tmp_path):
+    draw = random.Random(1)
+    path, columns = tmp_path / "pairs.jsonl", {"task": "matching", "text": "query,answer", "label": "ok", "dev": 0.4}
+    rows = [{**row, "ok": draw.choice("是否")} for row in pairs(60)]
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
+    few = {
+        **FEW,
+        "trials": 6,
+        "base": str(tiny_base),
+        "method": "bi-encoder",
+        "recipe": replace(RECIPE, learning_rate=1e-6),
+    }
+    tuned = loop.tune(path, home=tmp_path / "home", **columns, **few)
+    assert tuned.metric == "average_precision" and "head_first" not in tuned.trials[1].values
+    assert tuned.best is not tuned.defaults, "nothing to choose between"
+    assert tuned.difference.after == pytest.approx(tuned.best.mean)
+    assert tuned.difference.before == pytest.approx(tuned.defaults.mean)
+
+
+def test_a_score_of_another_kind_ends_no_trial():
+    def hopeless(value, part):
+        raise AssertionError("asked")
+
+    watch = objective.Watch("gold_probability", hopeless, None)
+    watch.start(10, 5)
+    watch.evaluated(1, {"preference": 0.5})
+    with pytest.raises(AssertionError, match="asked"):
+        watch.evaluated(1, {"gold_probability": 0.5})
+
+
+@pytest.mark.slow
+def test_a_best_that_fails_under_fresh_seeds_is_left_out_until_it_does_not(tiny_base, intents, tmp_path, monkeypatch):
+    arguments = {"base": str(tiny_base), "home": tmp_path, **FEW}
+    train, failing = work.trained, []
+
+    def out_of_memory(plan, dataset, values, folder, **named):
+        if named.get("seed") is not None and values["learning_rate"] != 3e-4 and values in (failing or [values]):
+            failing[:] = [values]
+            raise MemoryError("too large")
+        return train(plan, dataset, values, folder, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(work, "trained", out_of_memory)
+        first = loop.tune(intents, **arguments)
+    assert all(one.scores for one in first.finalists) and failing[0] not in [o.trial.values for o in first.finalists]
+    again = loop.tune(intents, **arguments)
+    assert len(again.finalists) == len(first.finalists) + 1 and all(one.scores for one in again.finalists)
 
 
 @pytest.mark.slow

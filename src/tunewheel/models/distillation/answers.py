@@ -9,7 +9,7 @@ from typing import Any, overload
 import numpy as np
 import numpy.typing as npt
 
-from tunewheel.models.model import Model
+from tunewheel.models.model import Model, ModelError
 from tunewheel.models.predictor import Predictor
 from tunewheel.store.files import write_whole
 from tunewheel.tasks import Row
@@ -39,8 +39,10 @@ class Answers(Sequence[Array]):
     def of(cls, teacher: Model, rows: Sequence[Row], folder: Path, told: Told = lambda done, total: None) -> Answers:
         """Ask the teacher about ``rows``, or for what an earlier call left to ask; ``folder`` is theirs alone.
 
-        Raises `tunewheel.models.ModelError` for a teacher that is no network.
+        Raises `tunewheel.models.ModelError` for a teacher that is no network, and for one whose vectors alone are read.
         """
+        if teacher.network.config.level == "vector":
+            raise ModelError("a bi-encoder gives vectors, no answers to learn from; distil a model of --method full")
         folder.mkdir(parents=True, exist_ok=True)
         predictor = Predictor(teacher.network, teacher.task, teacher.encoder)
         files, done = [], 0

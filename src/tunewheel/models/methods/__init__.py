@@ -20,6 +20,7 @@ __all__ = [
     "check_pair",
     "check_recipe",
     "check_unlabelled",
+    "idle_settings",
     "method_class",
     "method_names",
     "refusal",
@@ -105,11 +106,21 @@ def check_unlabelled(method: str, given: bool) -> None:
         raise MethodError(f"method {method!r} makes no use of texts without labels; {', '.join(readers)} do")
 
 
+def idle_settings(method: str) -> frozenset[str]:
+    """The fields of `Recipe` that a method does not go by.
+
+    >>> "epochs" in idle_settings("tfidf"), "epochs" in idle_settings("full")
+    (True, False)
+    """
+    used = method_class(method).settings
+    return frozenset() if used is None else frozenset(key.name for key in fields(Recipe)) - used
+
+
 def check_recipe(method: str, recipe: Recipe) -> None:
     """Raise `MethodError`, before any work, for settings that differ from the defaults and that nothing would go by."""
-    used, plain = method_class(method).settings, Recipe()
-    changed = [field.name for field in fields(Recipe) if getattr(recipe, field.name) != getattr(plain, field.name)]
-    idle = [name for name in changed if used is not None and name not in used]
+    plain, unused = Recipe(), idle_settings(method)
+    idle = [key.name for key in fields(Recipe) if key.name in unused]
+    idle = [name for name in idle if getattr(recipe, name) != getattr(plain, name)]
     if idle:
         names = ", ".join(idle)
         raise MethodError(f"method {method!r} has no use for {names}; leave {'it' if len(idle) == 1 else 'them'} out")

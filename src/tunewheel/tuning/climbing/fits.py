@@ -96,7 +96,8 @@ class Bench:
     """Carries out fits on ``folds`` and keeps their records in ``folder``.
 
     With one fold (a dev split) the model of a whole fit is kept and its method may look at the held-out rows to choose
-    and calibrate, as in training; with several (cross-fitting) it sees none of them, and `model` learns from all rows.
+    and calibrate, as in training; with several (cross-fitting) it sees none of them, and `model` learns from all
+    ``rows``, in the order in which `train` would take them.
     """
 
     def __init__(
@@ -108,9 +109,12 @@ class Bench:
         *,
         seed: int,
         clock: Clock,
+        rows: Sequence[Row] | None = None,
         progress: Progress | None = None,
     ) -> None:
         self.prepare, self.task, self.folds, self.folder = prepare, task, folds, folder
+        given = rows or (self.held if len(folds) > 1 else folds[0].train)
+        self.rows: list[Row] = list(given)
         self.seed, self.clock, self.progress = seed, clock, progress
 
     @property
@@ -179,11 +183,6 @@ class Bench:
         model, _ = ready.train(self.rows, [], final / "checkpoints", progress=self.progress)
         _saved(model, final / _MODEL)
         return model
-
-    @property
-    def rows(self) -> list[Row]:
-        """All rows that a finished model learns from: of several folds those that are held out in turn."""
-        return self.held if self.crossed else self.folds[0].train
 
     @property
     def held(self) -> list[Row]:

@@ -35,6 +35,11 @@ class Drawing:
             self._road(trial)
         return values
 
+    @property
+    def varied(self) -> bool:
+        """Whether there is anything to choose on any road: a trial beside the defaults can differ from them."""
+        return any(not _fixed(dimension) for road in self.roads for dimension in road.dimensions.values())
+
     def defaults(self, road: Road) -> dict[str, Value]:
         """The parameters of a road's defaults, as far as they lie in the space."""
         inside = {

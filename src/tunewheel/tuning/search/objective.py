@@ -57,7 +57,9 @@ class Watch:
     def evaluated(self, epoch: float, metrics: dict[str, float]) -> None:
         """Report the first score in each part of the run; the end needs none."""
         part = STEPS * self.done // self.total
-        if not self.told < part < STEPS:
+        if (
+            self.metric not in metrics or not self.told < part < STEPS
+        ):  # preferences are scored by a metric of their own
             return
         self.told = part
         if self.hopeless(metrics[self.metric], part):
@@ -105,7 +107,7 @@ def trained(
     model, _ = ready.train(list(dataset["train"]), dev, folder, progress=watch)
     predictions = model.predict(dev)
     metrics = model.task.metrics(model.task.score(dev, predictions))
-    answers = [_answer(model.task, prediction) for prediction in predictions]
+    answers = [_answer(prediction) for prediction in predictions]
     return Outcome(float(metrics[metric]), metrics, answers, time.perf_counter() - started)
 
 
@@ -116,10 +118,9 @@ def _task(dataset: Dataset, base: str, options: Mapping[str, Any]) -> Task:
     return task_class(dataset.task).from_dataset(dataset, **{**options, "crf": crf})
 
 
-def _answer(task: Task, prediction: Prediction) -> dict[str, Any]:
-    """What of a prediction is scored, without the probabilities of every label."""
-    named: dict[str, Any] = {target: prediction[target] for target in task.targets() if target in prediction}
-    return named or dict(prediction)
+def _answer(prediction: Prediction) -> dict[str, Any]:
+    """What of a prediction is scored: all but the probabilities of every label."""
+    return {key: value for key, value in prediction.items() if key != "probabilities"}
 
 
 def numbered(rows: list[Row], seed: int) -> list[Row]:

@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from tunewheel.models.methods import method_class
+from tunewheel.models.methods import idle_settings, method_class
+from tunewheel.models.recipe import Recipe
 from tunewheel.tuning.search.objective import numbered
 from tunewheel.tuning.search.plan import Plan
 from tunewheel.tuning.search.study import seconds
@@ -100,10 +101,7 @@ class Tuned:
     @property
     def difference(self) -> Difference | None:
         """Defaults against best in the metric that was searched by; None where the defaults are the best."""
-        if self.comparison is None:
-            return None
-        found = self.comparison.differences
-        return found.get(self.metric) or next(iter(found.values()))
+        return None if self.comparison is None else self.comparison.differences[self.metric]
 
     @property
     def verdict(self) -> Verdict:
@@ -114,6 +112,8 @@ class Tuned:
         """Keyword arguments for `tunewheel.train`: base, method, options, the task's settings and the recipe."""
         values = self.chosen.trial.values
         recipe, options, of_task = self.plan.settled(values)
+        idle = {key: getattr(Recipe(), key) for key in idle_settings(values["method"])}
+        recipe = replace(recipe, **idle)
         of_task |= {"out_of_scope": of_task.get("out_of_scope") or False}  # None would be inferred again
         if self.task.writes:
             del of_task["out_of_scope"], of_task["seed"]
@@ -154,8 +154,12 @@ def concluded(studies: Studies, dataset: Dataset, name: str, settings: Mapping[s
     made = {trial.number: _trial(trial) for trial in studies.search.trials() if trial.state.is_finished()}
     runs = completed(studies.finals.trials())
     best = [made[trial.number] for trial in candidates(studies)]
-    # A seed under which one of them failed compares nothing.
     scores = {trial.number: {run.user_attrs["seed"]: run for run in _runs(runs, trial.number)} for trial in best}
+    plain_scores = next(scores[one.number] for one in best if one.defaults)
+    # One that failed where the defaults did not is no finalist; a seed under which one of the others failed compares
+    # nothing.
+    best = [one for one in best if one.defaults or not plain_scores or plain_scores.keys() & scores[one.number].keys()]
+    scores = {one.number: scores[one.number] for one in best}
     seeds = [seed for seed in plan.seeds if all(seed in by_seed for by_seed in scores.values())]
     finalists = [Finalist(one, {seed: scores[one.number][seed].values[0] for seed in seeds}) for one in best]
     task = task_class(dataset.task).from_dataset(dataset, **plan.of_task)
@@ -174,10 +178,11 @@ def concluded(studies: Studies, dataset: Dataset, name: str, settings: Mapping[s
             _pooled(task, rows, {seed: scores[one.number][seed] for seed in seeds}, called)
             for one, called in ((plain, "the defaults"), (best_trial, "the best found"))
         ]
-        tuned = replace(tuned, comparison=compare(*reports, seed=plan.recipe.seed))
+        tuned = replace(tuned, comparison=compare(*reports, metrics=(task.selection,), seed=plan.recipe.seed))
     values = tuned.chosen.trial.values
     reads = method_class(values["method"]).unlabelled != "unused"
-    kept = {key: value for key, value in settings.items() if reads or key != "unlabelled"}
+    idle = idle_settings(values["method"])
+    kept = {key: value for key, value in settings.items() if key not in idle and (reads or key != "unlabelled")}
     return replace(tuned, settings={**kept, **_written(values)})
 
 

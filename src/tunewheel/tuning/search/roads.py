@@ -7,7 +7,7 @@ from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
 from tunewheel.models.backbones import FROM_NOTHING, BackboneError
-from tunewheel.models.methods import MethodError, check_pair, method_class
+from tunewheel.models.methods import Method, MethodError, check_pair, idle_settings, method_class
 from tunewheel.models.recipe import Recipe
 from tunewheel.tuning.search.space import KEYS, OF_TASK, OPTION, Choice, Dimension, Range, Road, SpaceError
 
@@ -45,6 +45,8 @@ def survey(
                 raise
             tell("space", f"without {method} on {base}: {error}")
     strange = [key for key in search if not any(key in road.defaults for road in found)]
+    if strange and strange[0] in Recipe.__dataclass_fields__:
+        raise SpaceError(f"{', '.join(strange)}: {' and '.join(methods)} go by nothing of that; leave it out")
     if strange:
         there = sorted({key for road in found for key in road.defaults if key.startswith(OPTION)})
         known = f"the options here are {', '.join(there)}" if there else "no method here has options"
@@ -61,18 +63,18 @@ def _road(plan: Plan, dataset: Dataset, base: str, method: str, search: Mapping[
     if isinstance(ready, Solved) and (told := {key: each.ends[0] for key, each in search.items() if key in KEYS}):
         # What says how updates are made has them made, so that nothing is left to solve.
         ready = made_ready(plan, dataset, base, method, told)
-    own: list[Any] = [f for f in fields(built) if f.init]  # type: ignore[arg-type]
-    chosen = built.from_options(plan.options)
-    options = {OPTION + f.name: getattr(chosen, f.name) for f in own}
+    options = {OPTION + name: value for name, value in _options(built.from_options(plan.options)).items()}
     task = {key: plan.of_task[key] for key in OF_TASK if key in plan.of_task}
     if task.get("crf", False) is None:
         task["crf"] = base in FROM_NOTHING
-    defaults = {**{key: value for key, value in asdict(ready.recipe).items() if key in KEYS}, **task, **options}
-    usual = _usual(plan, ready, dataset, base, method)
+    idle = idle_settings(method)
+    settings = {key: value for key, value in asdict(ready.recipe).items() if key in KEYS and key not in idle}
+    defaults = {**settings, **task, **options}
+    usual = {key: each for key, each in _usual(plan, ready, dataset, base, method).items() if key not in idle}
     asked = {key: dimension for key, dimension in search.items() if key in defaults}
     dimensions = {**usual, **asked}
-    if "head_first" in asked and True in asked["head_first"].ends and not _labels_texts(dataset, plan):
-        raise SpaceError(f"head_first: for tasks that label whole texts, {dataset.task} labels tokens; leave it out")
+    if "head_first" in asked and True in asked["head_first"].ends and not _labels_texts(ready, dataset, plan):
+        raise SpaceError(f"head_first: for a head that labels whole texts, which {method} has not here; leave it out")
     return Road(base, method, defaults, dimensions)
 
 
@@ -100,13 +102,25 @@ def _usual(plan: Plan, ready: Adaptation, dataset: Dataset, base: str, method: s
         }
         if _learns_below(ready):
             found["layer_decay"] = Range(0.6, 1.0)
-            if base not in FROM_NOTHING and _labels_texts(dataset, plan):
+            if base not in FROM_NOTHING and _labels_texts(ready, dataset, plan):
                 found["head_first"] = Choice((False, True))
         plain = Recipe()
         found = {key: value for key, value in found.items() if getattr(plan.recipe, key) == getattr(plain, key)}
-    if any(field.name == "r" for field in fields(built)) and "r" not in plan.options:  # type: ignore[arg-type]
+    if "r" in _options(built.from_options(plan.options)) and "r" not in plan.options:
         found[f"{OPTION}r"] = RANKS
     return found
+
+
+def _options(method: Method) -> dict[str, Any]:
+    """A method's options with what stands for each; of the peft library's keys those that are plain values."""
+    from tunewheel.models.methods.peft import Peft
+
+    if not isinstance(method, Peft):
+        own: list[Any] = [field for field in fields(method) if field.init]  # type: ignore[arg-type]
+        return {field.name: getattr(method, field.name) for field in own}
+    stands, keys = method.configured(), method.keys()
+    told = {key: getattr(stands, key) for key in keys}
+    return {key: value for key, value in told.items() if isinstance(value, str | int | float | None)}
 
 
 def _learns_below(ready: Adaptation) -> bool:
@@ -119,9 +133,12 @@ def _learns_below(ready: Adaptation) -> bool:
     return any(weight.requires_grad for weight in model.network.backbone.parameters())
 
 
-def _labels_texts(dataset: Dataset, plan: Plan) -> bool:
+def _labels_texts(ready: Adaptation, dataset: Dataset, plan: Plan) -> bool:
+    from tunewheel.models.neural import Neural
     from tunewheel.tasks import task_class
 
+    if ready.untrained is not None and isinstance(ready.untrained.body, Neural):
+        return bool(ready.untrained.network.config.level == "sequence")
     if task_class(dataset.task).writes:
         return False
     return task_class(dataset.task).from_dataset(dataset, **plan.of_task).head().level == "sequence"

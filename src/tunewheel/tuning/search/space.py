@@ -128,12 +128,12 @@ def parse_search(text: str) -> tuple[str, str]:
 
 
 def dimension(key: str, value: Any) -> Dimension:
-    """A dimension from ``LOW..HIGH``, ``a,b,c``, a list, ``{low: …, high: …}`` or one value, which stays."""
+    """A dimension from ``LOW..HIGH``, ``a,b,c``, ``[a, b, c]``, a list, ``{low: …, high: …}`` or one value, which stays."""
     if isinstance(value, str):
         low, dots, high = value.partition("..")
         if dots:
-            return _range(key, _scalar(low), _scalar(high))
-        value = [_scalar(part) for part in value.split(",")]
+            return _range(key, _scalar(key, low), _scalar(key, high))
+        value = _loaded(key, value) if value.startswith("[") else [_scalar(key, part) for part in value.split(",")]
     elif isinstance(value, Mapping):
         if set(value) != {"low", "high"}:
             raise SpaceError(f"{key}: expected low and high, found {', '.join(map(str, value)) or 'nothing'}")
@@ -164,8 +164,15 @@ def _range(key: str, low: Any, high: Any) -> Range:
     return Range(int(low), int(high), whole=True) if whole else Range(float(low), float(high))
 
 
-def _scalar(text: str) -> Any:
-    value = yaml.safe_load(text)
+def _loaded(key: str, text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise SpaceError(f"{key}: expected LOW..HIGH, a,b,c or [a, b, c], found {text!r}") from None
+
+
+def _scalar(key: str, text: str) -> Any:
+    value = _loaded(key, text)
     if isinstance(value, str):
         try:
             return float(value)  # YAML 1.1 takes 1e-4 for a string

@@ -73,7 +73,9 @@ def work(studies: Studies, roads: Sequence[Road], dataset: Dataset, progress: Pr
 def _search(studies: Studies, drawing: Drawing, dataset: Dataset, progress: Progress | None, tell: Tell) -> None:
     search, plan = studies.search, studies.plan
     search.queue(lambda trials: _lacking_defaults(drawing, trials, plan))
-    with closing(_each(search, drawing, lambda trials: _within(plan, trials))) as items:
+    if not drawing.varied:
+        tell("space", "nothing to choose between: the defaults are measured, and no more")
+    with closing(_each(search, drawing, lambda trials: drawing.varied and _within(plan, trials))) as items:
         for item in items:
             watched = partial(_hopeless, plan, item)
             train = partial(trained, plan, dataset, item.values, item.folder, hopeless=watched, progress=progress)
@@ -170,7 +172,9 @@ def _lacking_defaults(
 def _lacking_finals(
     plan: Plan, numbers: Sequence[int], trials: Sequence[FrozenTrial]
 ) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-    there = {(trial.user_attrs["candidate"], trial.user_attrs["seed"]) for trial in trials}
+    from optuna.trial import TrialState
+
+    there = {(t.user_attrs["candidate"], t.user_attrs["seed"]) for t in trials if t.state != TrialState.FAIL}
     wanted = [(number, seed) for seed in plan.seeds for number in numbers]
     return [({}, {"candidate": number, "seed": seed}) for number, seed in wanted if (number, seed) not in there]
 
