@@ -128,7 +128,7 @@ def parse_search(text: str) -> tuple[str, str]:
 
 
 def dimension(key: str, value: Any) -> Dimension:
-    """A dimension from ``LOW..HIGH``, ``a,b,c``, a list (bracketed too), ``{low: …, high: …}`` or one value, which stays."""
+    """A dimension from ``LOW..HIGH``, ``a,b,c``, a list, ``{low: …, high: …}`` or one value, which stays."""
     if isinstance(value, str):
         low, dots, high = value.partition("..")
         if dots:
