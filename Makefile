@@ -19,7 +19,8 @@ demo: $(BIN)/.installed  ## install, then turn the wheel once on the bundled sam
 	$(BIN)/tunewheel demo
 
 test: $(BIN)/.installed  ## install, then run the whole test suite
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --ignore tests/serving
+	$(BIN)/python -m pytest tests/serving  # answers are timed: they have the machine to themselves
 
 check: $(BIN)/.installed  ## style, types, import rule, documentation
 	$(BIN)/ruff format --check src tests bench tools examples
