@@ -154,6 +154,21 @@ def test_held_out_text_is_never_learned_from(tmp_path, corpus, recipe):
     assert read_shards(tmp_path / "s") is None
 
 
+def test_what_a_tokenizer_cuts_or_pads_to_is_no_text(tmp_path, corpus):
+    from tunewheel.models.pretraining.shards import read_shards, write_shards
+    from tunewheel.models.pretraining.text import paragraphs
+    from tunewheel.models.pretraining.vocabulary import train_tokenizer
+
+    texts = list(paragraphs(corpus))
+    tokenizer = train_tokenizer(texts, "wordpiece", 4400, 64)
+    write_shards(texts, tokenizer, tmp_path / "as they are")
+    tokenizer.backend_tokenizer.enable_padding(length=32)  # as MiniLM's has it
+    tokenizer.backend_tokenizer.enable_truncation(8)
+    write_shards(texts, tokenizer, tmp_path / "the same")
+    whole, same = (read_shards(tmp_path / name) for name in ("as they are", "the same"))
+    assert whole.counts == same.counts and (whole.train == same.train).all()
+
+
 def test_muon_takes_matrices_and_adam_the_rest(recipe):
     from tunewheel.models.pretraining.build import new_network
 

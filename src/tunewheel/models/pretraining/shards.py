@@ -104,9 +104,12 @@ def is_held_out(text: str) -> bool:
 
 def _tokenized(texts: Iterable[str], tokenizer: Any) -> Iterator[tuple[str, Tokens, Flags]]:
     end = tokenizer.sep_token_id if tokenizer.sep_token_id is not None else tokenizer.eos_token_id
-    source = iter(texts)
+    source, backend = iter(texts), tokenizer.backend_tokenizer
+    # MiniLM's brings both, for sentences: padding would be learned, and what is longer lost.
+    backend.no_padding()
+    backend.no_truncation()
     while chunk := list(islice(source, _CHUNK)):
-        encodings = tokenizer.backend_tokenizer.encode_batch(chunk, add_special_tokens=False)
+        encodings = backend.encode_batch(chunk, add_special_tokens=False)
         for text, encoding in zip(chunk, encodings, strict=True):
             ids = np.array([*encoding.ids, end], np.uint16)
             starts = np.array([offset[0] for offset in encoding.offsets], np.int64)
