@@ -9,12 +9,15 @@ import sqlite3
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 from typer.testing import CliRunner
 
 from tiny import entity_rows, intent_rows
 from tunewheel.cli import app, main
+from tunewheel.loop import LoopError
+from tunewheel.loop.score import evaluate
 
 FAST = ["--set", "batch_tokens=128", "--set", "window=48", "--learning-rate", "0.005", "--epochs", "4"]
 
@@ -394,3 +397,10 @@ def test_nothing_is_sent_anywhere(workplace, tiny_base, monkeypatch):
     monkeypatch.setattr(socket.socket, "connect", refuse)
     arguments = ["train", str(workplace / "people.jsonl"), "--base", str(tiny_base), *FAST, "--seed", "99"]
     assert run(workplace, *arguments).exit_code == 0
+
+
+def test_models_of_several_tasks_are_not_scored_on_the_same_rows(tmp_path, monkeypatch):
+    tasks = {"tickets": SimpleNamespace(name="classification"), "people": SimpleNamespace(name="ner")}
+    monkeypatch.setattr("tunewheel.loop.score.load", lambda name, **_: SimpleNamespace(task=tasks[name]))
+    with pytest.raises(LoopError, match=r"tickets of classification, people of ner\); evaluate them apart"):
+        evaluate("rows.jsonl", ["tickets", "people"], home=tmp_path)

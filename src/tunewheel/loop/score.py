@@ -41,6 +41,9 @@ def evaluate(
     from tunewheel.store import Workspace
 
     loaded = [load(name, home=home, database=database) for name in models]
+    if len({model.task.name for model in loaded}) > 1:
+        told = ", ".join(f"{name} of {model.task.name}" for name, model in zip(models, loaded, strict=True))
+        raise LoopError(f"models of several tasks cannot answer the same rows ({told}); evaluate them apart")
     given = {"task": loaded[0].task.name, **_given(options)}
     workspace = Workspace.open(home, database)
     dataset, chosen = _scored_rows(data, split, given, workspace)
