@@ -57,9 +57,8 @@ class Watch:
     def evaluated(self, epoch: float, metrics: dict[str, float]) -> None:
         """Report the first score in each part of the run; the end needs none."""
         part = STEPS * self.done // self.total
-        if (
-            self.metric not in metrics or not self.told < part < STEPS
-        ):  # preferences are scored by a metric of their own
+        # Preferences are scored by metrics of their own on the way: nothing to compare trials by.
+        if self.metric not in metrics or not self.told < part < STEPS:
             return
         self.told = part
         if self.hopeless(metrics[self.metric], part):
