@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 import tunewheel as tw
 from sites import article, serving
 from tunewheel.cli import app
+from tunewheel.data.gather import text_key
 from tunewheel.store import Workspace, record_erasure
 
 
@@ -88,7 +89,7 @@ def test_a_row_that_was_erased_is_not_collected_again(notes: Path, tmp_path: Pat
     rows = output.read_text("utf-8").splitlines()
     gone = next(json.loads(row)["id"] for row in rows if json.loads(row)["text"] == said)
     with Workspace.open(home) as workspace:
-        record_erasure(workspace, [gone], {}, why="asked", by="ann")
+        record_erasure(workspace, [gone], [text_key(said)], {}, why="asked", by="ann")
     output.write_text("".join(row + "\n" for row in rows if gone not in row), encoding="utf-8")
     for note in notes.iterdir():  # longer, so both are read again
         note.write_text(note.read_text("utf-8") + "\n\nMore.", encoding="utf-8")

@@ -9,12 +9,13 @@ import pytest
 from test_cli import FAST, run, told
 from tiny import intent_rows
 from tunewheel import loop
-from tunewheel.data import Dataset
+from tunewheel.data import DataError, Dataset
 from tunewheel.evaluation import Report, compare
 from tunewheel.feedback.exchanges import Exchange, count_exchanges, exchange_id, list_exchanges
 from tunewheel.feedback.recorder import Recorder
 from tunewheel.lineage import TraceError
 from tunewheel.loop.again import recorded_settings
+from tunewheel.loop.update import _revised
 from tunewheel.models.model import Model, Origin
 from tunewheel.models.prompted import Plan, Prompted, Server
 from tunewheel.registry import Registry, keep_dataset, kept_dataset
@@ -198,11 +199,71 @@ def test_a_retrained_champion_keeps_its_text_column_and_how_it_writes():
     assert {key: again.get(key) for key in wanted} == wanted
 
 
-def test_data_with_erased_rows_is_not_read_again_in_silence(workplace, made, tiny_base, capfd, monkeypatch):
-    forgotten(workplace, "test-en", "--purge")
-    command = ["train", made / "cards", "--base", tiny_base, *FAST, "--on-error", "skip", "--seed", "9"]
-    code, error = told(capfd, monkeypatch, *command, "--parent", "none", "--home", workplace / "home")
-    assert (code, "were erased on" in error) == (2, True)
+@pytest.fixture
+def desk(tmp_path):
+    """A linear classifier whose train and test rows, in two splits of one file, hold what two people said."""
+    said = [{"text": text, "label": "lost", "topic": text[:9]} for text in SAID.values()]
+    put(tmp_path / "desk.jsonl", [*said, *intent_rows(60)])
+    result = run(tmp_path, "train", str(tmp_path / "desk.jsonl"), "--method", "tfidf")
+    assert result.exit_code == 0, result.output
+    return tmp_path
+
+
+def texts_of(workplace, version):
+    registry = Registry(Workspace.open(workplace / "home"))
+    learned = kept_dataset(registry.workspace, registry.resolve(version).dataset)
+    return {row["text"] for split in learned.splits for row in learned[split]}
+
+
+@pytest.mark.parametrize("purge", [[], ["--purge"]])
+def test_an_erased_text_is_left_out_of_all_that_is_read_later(desk, purge):
+    forgotten(desk, SAID["zh"], *purge)
+    for settings in (["--seed", "9"], ["--group", "topic", "--parent", "none"], []):
+        result = run(desk, "train", str(desk / "desk.jsonl"), "--method", "tfidf", *settings)
+        assert result.exit_code == 0, result.output
+        assert "1 left out: the text was erased from this workspace" in " ".join(result.output.split())
+        made = Registry(Workspace.open(desk / "home")).versions("desk")[-1]
+        assert made.number > 1 and SAID["zh"] not in texts_of(desk, made.ref) and SAID["en"] in texts_of(desk, made.ref)
+    saved = Dataset.read(desk / "desk.jsonl").save(desk / "saved")
+    assert run(desk, "clean", str(saved), "-o", str(desk / "clean"), "--drop-empty").exit_code == 0
+    assert len(Dataset.load(desk / "clean")) == 61
+    put(desk / "only.jsonl", [{"text": SAID["zh"] + " ", "label": "lost"}])
+    with pytest.raises(DataError, match="1 left out"):
+        run(desk, "train", str(desk / "only.jsonl"), "--method", "tfidf")
+
+
+def test_after_a_purge_later_erasures_still_find_who_learned(desk):
+    forgotten(desk, SAID["zh"], "--purge")
+    found = forgotten(desk, SAID["en"], "--dry-run")
+    assert [version["ref"] for version in found["versions"]] == ["desk:1"]
+    found = forgotten(desk, SAID["en"], "--retrain")
+    assert found["retrained"] == ["desk:2"]
+    assert not texts_of(desk, "desk:2").intersection(SAID.values())
+
+
+def test_what_was_forgotten_and_not_purged_is_not_learned_with_the_next(desk):
+    forgotten(desk, SAID["zh"])
+    assert forgotten(desk, SAID["en"], "--retrain")["retrained"] == ["desk:2"]
+    assert not texts_of(desk, "desk:2").intersection(SAID.values())
+    assert texts_of(desk, "desk:1").issuperset(SAID.values())
+
+
+def test_a_purge_takes_along_what_was_forgotten_before(desk):
+    """The dataset that it removes is the last that could tell of it."""
+    forgotten(desk, SAID["zh"])
+    (desk / "home" / "reports" / "check.html").write_text(f"<p>{escape(SAID['zh'])}</p>", encoding="utf-8")
+    forgotten(desk, SAID["en"], "--purge")
+    assert [holding(desk / "home", text) for text in SAID.values()] == [[], []]
+
+
+def test_a_turn_does_not_learn_again_what_was_forgotten(desk):
+    forgotten(desk, SAID["zh"])
+    with Workspace.open(desk / "home") as workspace:
+        version = Registry(workspace).resolve("desk")
+        again = [{"id": "e1", "text": SAID["zh"], "label": "lost"}, {"id": "e2", "text": "another", "label": "lost"}]
+        revised = _revised(kept_dataset(workspace, version.dataset), again, workspace)
+    texts = {row["text"] for split in revised.splits for row in revised[split]}
+    assert SAID["zh"] not in texts and texts.issuperset({SAID["en"], "another"})
 
 
 @pytest.mark.parametrize("lang", SAID)

@@ -18,8 +18,9 @@ from tunewheel.data.annotations import Ends, Evidence, check_ends, entities_of
 from tunewheel.data.columns import Columns
 from tunewheel.data.deal import Dealer
 from tunewheel.data.divide import UNLABELLED, Divider, oddities
+from tunewheel.data.erased import left_out
 from tunewheel.data.exchanges import Exchanges, exchanges
-from tunewheel.data.gather import Seen
+from tunewheel.data.gather import Seen, text_key
 from tunewheel.data.infer import PLAIN, Schema, Target, infer
 from tunewheel.data.inherit import Heritage
 from tunewheel.data.manifest import Manifest, Source
@@ -54,7 +55,7 @@ class Plan:
     """What the caller asked for.
 
     ``heritage`` is what a revision inherits of its splits; ``rejected`` names the file that bad rows go to, without
-    it they raise.
+    it they raise. Rows whose text has a key in ``erased`` (`text_key`) are passed over.
     """
 
     task: str | None = None
@@ -70,6 +71,7 @@ class Plan:
     time: str | None = None
     heritage: Heritage | None = None
     rejected: Path | None = None
+    erased: frozenset[int] = frozenset()
 
     def __post_init__(self) -> None:
         check_ends(self.ends)
@@ -98,7 +100,7 @@ def _build(inputs: list[Input], plan: Plan, folder: Path, notes: list[str], prob
     ends, about_ends = _ends([item for item, has in zip(inputs, labelled, strict=True) if has], schema, plan.ends)
     listed_names = [item.classes if schema.shape in ("label", "labels") else None for item in inputs]
     named = classes.fitting(listed_names, samples, schema.label)
-    first_pass = _FirstPass(schema, folder, problems, ends)
+    first_pass = _FirstPass(schema, folder, problems, ends, plan.erased)
     sources = [first_pass.read(*each) for each in zip(inputs, names, samples, named, strict=True)]
     problems.raise_any()
     seen = first_pass.seen
@@ -204,8 +206,10 @@ def _no_rows(item: Input) -> DataError:
 class _FirstPass:
     """Checks rows, takes them down in ``seen`` and writes them to ``parts``, one an input."""
 
-    def __init__(self, schema: Schema, folder: Path, problems: Problems, ends: Ends) -> None:
-        self.schema, self.folder, self.problems, self.ends = schema, folder, problems, ends
+    def __init__(
+        self, schema: Schema, folder: Path, problems: Problems, ends: Ends, erased: frozenset[int] = frozenset()
+    ) -> None:
+        self.schema, self.folder, self.problems, self.ends, self.erased = schema, folder, problems, ends, erased
         self.seen, self.extras = Seen(timed=schema.time is not None), arrow.ExtraTypes()
         self.parts: list[Path] = []
         self.notes: list[str] = []
@@ -233,21 +237,23 @@ class _FirstPass:
             clock=clock,
         )
         self.parts.append(self.folder / f"part-{len(self.parts)}.arrow")
-        rows, bad = 0, _rejected(self.problems)
+        rows, gone, bad = 0, 0, _rejected(self.problems)
         with arrow.PartWriter(self.parts[-1], self.extras) as writer:
             for record in item.records:
                 row = shape(record)
+                if row is not None and self.erased and text_key(row.text) in self.erased:
+                    gone += 1
+                    continue
                 # Once anything is wrong nothing will be built; reading on only finds what else is.
                 if row is not None and not self.problems.fatal:
                     self.seen.add(row, len(self.parts) - 1)
                     writer.add(row)
                     rows += 1
-        self.notes += shape.notes
+        self.notes += [*shape.notes, *([f"{item.name}: {left_out(gone)}"] if gone else [])]
         if not rows and not self.problems.fatal:
             fix = "write the rows into it or remove it" if not self.problems.total else "mend the rows of this file"
-            problem = Problem(
-                item.name, None, "", "rows", "none that can be used" if self.problems.total else "none", fix
-            )
+            found = "none that can be used" if self.problems.total else left_out(gone) if gone else "none"
+            problem = Problem(item.name, None, "", "rows", found, fix)
             raise DataError([*self.problems.first, problem], self.problems.total + 1)
         return Source(item.name, item.sha256 or "", rows, item.format, split, _rejected(self.problems) - bad)
 

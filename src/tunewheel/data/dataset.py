@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -17,6 +17,7 @@ from tunewheel.data import arrow, sources
 from tunewheel.data.annotations import Ends
 from tunewheel.data.build import Input, Plan, build
 from tunewheel.data.edit import Change, Edit
+from tunewheel.data.erased import without_erased
 from tunewheel.data.gather import near_key, text_key
 from tunewheel.data.infer import Target
 from tunewheel.data.inherit import HELD, Heritage
@@ -66,6 +67,7 @@ class Dataset:
         rejected: str | Path = "rejected.jsonl",
         cache: str | Path | None = None,
         targets: Sequence[Target] | None = None,
+        erased: Collection[int] = (),
     ) -> Self:
         """Read a file, a folder of splits, or a mapping of split names to files; a saved dataset is loaded.
 
@@ -85,6 +87,7 @@ class Dataset:
         With a ``parent`` the dataset is its revision: rows that stood there (by id, else by text) keep their split
         whatever the files say now, new rows follow their group or an identical text, else they go by the hash of
         these, in the parent's shares; ``dev``, ``test``, ``seed`` and ``time`` then settle nothing.
+        Rows are left out whose text has a key among ``erased`` (`tunewheel.data.gather.text_key`).
 
         Raises `DataError` for rows that cannot be used, the first 20 with place and remedy; with
         ``on_error="skip"`` they are left out and written to ``rejected``, as JSON Lines, and only a file of which
@@ -93,9 +96,10 @@ class Dataset:
         heritage = parent.heritage() if parent is not None else None
         skipped = Path(rejected) if _skips(on_error) else None
         held = _tupled(targets)
-        plan = Plan(task, text, label, dev, test, seed, None, held, ends, group, time, heritage, skipped)
+        gone = frozenset(erased)
+        plan = Plan(task, text, label, dev, test, seed, None, held, ends, group, time, heritage, skipped, gone)
         if (stored := sources.stored(path)) is not None:
-            whole = cls.load(stored)
+            whole = without_erased(cls.load(stored), gone, cache)
             return whole if parent is None else parent._revised(whole, plan, cache)
         wanted = tuple(name for name in (text, label) if name)
         inputs, notes = sources.open_inputs(path, format, wanted)
@@ -201,7 +205,7 @@ class Dataset:
         """Everything that a revision inherits: which rows, texts and groups stand in which split."""
         return Heritage.of(self._manifest, self._folder)
 
-    def edited(self, change: Change, *, note: str, cache: str | Path | None = None) -> Dataset:
+    def edited(self, change: Change, *, note: str, cache: str | Path | None = None) -> Self:
         """Make the revision that ``change`` leaves of the rows; splits, ids, sources and columns stay as they are.
 
         ``change`` takes split, number in the split (from 0) and row, and gives the row as it shall be or None to leave
@@ -372,6 +376,10 @@ class Dataset:
         """
         key = near_key if near else text_key
         return np.isin(self._keys(test, key), (of or self)._keys(train, key))
+
+    def holds(self, split: str, keys: Collection[int]) -> npt.NDArray[np.bool_]:
+        """Say of each row of a split whether its text has one of these keys (`tunewheel.data.gather.text_key`)."""
+        return np.isin(self._keys(split, text_key), np.fromiter(keys, np.uint64))
 
     def _keys(self, split: str, key: Callable[[str], int]) -> npt.NDArray[np.uint64]:
         keys = (key(text) for batch in self.batches(split) for text in batch["text"].to_pylist())

@@ -3,9 +3,43 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 from functools import cached_property
 from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from tunewheel.data.gather import text_key
+
+if TYPE_CHECKING:
+    from tunewheel.data.dataset import Dataset
+
+D = TypeVar("D", bound="Dataset")
+
+
+def without_erased(dataset: D, keys: Collection[int], cache: str | Path | None = None) -> D:
+    """The revision of a dataset without the texts of these keys (`text_key`); itself where none of them stands in it.
+
+    Raises `DataError` where no row is left.
+
+    >>> from tunewheel.data import Dataset
+    >>> data = Dataset.from_rows({"train": [{"text": "my  card", "label": "a"}, {"text": "stays", "label": "a"}]})
+    >>> without_erased(data, {text_key("my card")})["train"]["text"][:]
+    ['stays']
+    """
+    if not keys:
+        return dataset
+    places = {split: dataset.holds(split, keys) for split in dataset.splits}
+    count = sum(int(held.sum()) for held in places.values())
+    if not count:
+        return dataset
+    note = left_out(count)
+    return dataset.edited(lambda split, at, row: None if places[split][at] else row, note=note, cache=cache)
+
+
+def left_out(count: int) -> str:
+    """What is said of rows that a reading does not let in again."""
+    return f"{count:,} left out: the text was erased from this workspace"
 
 
 class Erased:
@@ -19,6 +53,16 @@ class Erased:
     def __init__(self, texts: Collection[str], ids: Collection[str]) -> None:
         self.texts, self.ids = frozenset(texts), frozenset(ids)
         self._bare = {" ".join(text.split()) for text in texts}
+
+    def joined(self, rows: Iterable[Mapping[str, Any]]) -> Erased:
+        """These and further rows, with ``id`` and ``text``."""
+        told = [(row["text"], row["id"]) for row in rows]
+        return Erased(self.texts.union(text for text, _ in told), self.ids.union(own for _, own in told))
+
+    @property
+    def keys(self) -> frozenset[int]:
+        """What a record of the erasure knows the texts by (`text_key`)."""
+        return frozenset(map(text_key, self.texts))
 
     def is_text(self, text: str) -> bool:
         """Whether this is one of the texts, white space aside."""

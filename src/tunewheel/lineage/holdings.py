@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from tunewheel.lineage.find import TraceError
 from tunewheel.lineage.nearest import duplicate_of
 from tunewheel.lineage.rows import Held, Places, any_of, containing, held, part_of, where, with_ids, with_text
 from tunewheel.registry import Registry, Version
+from tunewheel.registry.parents import what_was_left
 from tunewheel.registry.purge import dataset_folders
 from tunewheel.store import DatasetRecord, Workspace, get_run, list_datasets
 
@@ -102,23 +103,28 @@ def near_copies(holdings: Sequence[Holding], gone: Erased) -> list[dict[str, Any
 def users(workspace: Workspace, holdings: Sequence[Holding]) -> list[dict[str, Any]]:
     """Every version whose dataset holds the rows, and how many of them it ``learned`` from or was ``tested`` on.
 
-    A student has learned from its unlabelled text too.
-    Parts are those of `part_of`; ready for JSON.
+    Where an earlier erasure was purged, what it left stands for the dataset. A student has learned from its unlabelled
+    text too. Parts are those of `part_of`; ready for JSON.
     """
     splits = {h.dataset.fingerprint: Counter(row.split for row in h.rows) for h in holdings}
     found = []
     for version in Registry(workspace).versions():
         parts = Counter[str]()
-        for split, count in splits.get(version.dataset or "", {}).items():
+        for split, count in _first(workspace, version.dataset, splits).items():
             for part in part_of(split, version.report).split(" and "):
                 parts[part] += count
-        if raw := splits.get(_unlabelled(workspace, version) or ""):
-            parts["learned"] += raw.total()
-        if not parts:
+        parts["learned"] += _first(workspace, _unlabelled(workspace, version), splits).total()
+        if not parts.total():
             continue
         ref = {"ref": version.ref, "aliases": list(version.aliases), "dataset": version.dataset}
-        found.append({**ref, "parts": dict(parts)})
+        found.append({**ref, "parts": dict(+parts)})
     return found
+
+
+def _first(workspace: Workspace, fingerprint: str | None, counts: Mapping[str, Counter[str]]) -> Counter[str]:
+    """The counts of a dataset, or of what purges have left of it."""
+    left = (record.fingerprint for record in what_was_left(workspace, fingerprint or ""))
+    return next((counts[each] for each in left if each in counts), Counter())
 
 
 def _unlabelled(workspace: Workspace, version: Version) -> str | None:

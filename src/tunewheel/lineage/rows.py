@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -93,6 +93,13 @@ def with_text(*texts: str) -> Places:
         ]
 
     return places
+
+
+def with_keys(keys: Collection[int]) -> Places:
+    """Rows by the keys of their texts (`tunewheel.data.gather.text_key`)."""
+    from tunewheel.data.gather import text_key
+
+    return lambda batch: [place for place, text in enumerate(batch["text"].to_pylist()) if text_key(text) in keys]
 
 
 def containing(part: str) -> Places:

@@ -94,7 +94,7 @@ def clean(
 
     def read(task: str | None) -> Dataset:
         whole = rows_only or task == PLAIN
-        shares = {"dev": 0.0, "test": 0.0} if whole else {"dev": dev, "test": test}
+        shares: dict[str, Any] = {"dev": 0.0, "test": 0.0} if whole else {"dev": dev, "test": test}
         return read_dataset(data, workspace, seed=seed, **shares, **{**options, "task": task})
 
     dataset = or_plain(read, options.get("task"))

@@ -71,18 +71,18 @@ def _redacting() -> Callable[[str], str]:
 
 
 def _erased(home: str | Path, database: str | None) -> Callable[[str], bool]:
-    """Says of a row's id whether it was erased; where there is no workspace, none was."""
+    """Says of a text whether it was erased; where there is no workspace, none was."""
     from tunewheel.store import Workspace
 
     workspace = Workspace(home, database)
     if database is None and not workspace.exists:
-        return lambda own: False
-    from tunewheel.store import list_erasures
-    from tunewheel.store.erasures import hashed
+        return lambda text: False
+    from tunewheel.data.gather import text_key
+    from tunewheel.store.erasures import erased_texts
 
     with workspace:
-        gone = {row for erasure in list_erasures(workspace) for row in erasure.rows}
-    return lambda own: hashed(own) in gone
+        gone = erased_texts(workspace)
+    return lambda text: text_key(text) in gone
 
 
 def _told(tally: Tally) -> str:

@@ -109,7 +109,8 @@ def climb(
         raise LoopError(f"{', '.join(wrong)}: not for compare, which tries every method with its own options")
     recipe, called = recipe or Usual(), register or name or default_name(data)
     reading = {key: options[key] for key in _READING if key in options}
-    dataset = read_revision(data, Workspace.open(home, database), called, parent, say, seed=recipe.seed, **reading)
+    workspace = Workspace.open(home, database)
+    dataset = read_revision(data, workspace, called, parent, say, seed=recipe.seed, **reading)
     plain = dataset.task == PLAIN  # which `planned` refuses, saying what to do
     chosen, left = ([], []) if plain else usable(methods, dataset.task, beside=unlabelled is not None)
     if not (plain or chosen):
@@ -120,7 +121,7 @@ def climb(
     given = {**options, "recipe": recipe, "home": home, "database": database, "lang": lang, "say": say}
     training = planned(dataset, name=called, **given)
     training = replace(training, settings={**training.settings, "data": _told(data), "parent": parent})
-    beside = () if unlabelled is None else texts_beside(dataset, unlabelled, options.get("text"), say)
+    beside = () if unlabelled is None else texts_beside(workspace, dataset, unlabelled, options.get("text"), say)
     told = {**options, "parent": parent, "name": called, "unlabelled": unlabelled}
     work = Comparing(training, beside, told, lang)
     return work.run(chosen, left, minutes, register=register is not None, progress=progress)

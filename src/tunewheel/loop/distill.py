@@ -204,7 +204,9 @@ def _check_blend(temperature: float, share: float) -> None:
 
 
 def _learned_from(workspace: Workspace, found: Located, teacher: Model) -> Dataset:
+    from tunewheel.data.erased import without_erased
     from tunewheel.registry import kept_dataset
+    from tunewheel.store.erasures import erased_texts
 
     dataset = kept_dataset(workspace, teacher.origin.dataset)
     if dataset is None:
@@ -212,7 +214,7 @@ def _learned_from(workspace: Workspace, found: Located, teacher: Model) -> Datas
             f"the rows that {found.called} learned from are not kept in {workspace.home}: distil it in the workspace "
             "where it was trained (--home), or train it here first"
         )
-    return dataset
+    return without_erased(dataset, erased_texts(workspace), workspace.cache_dir)
 
 
 def _unlabelled(
@@ -245,7 +247,7 @@ def _read_raw(text: str | Path, column: str | None, workspace: Workspace) -> Dat
 
     if {".txt", ".md"} & set(Path(text).suffixes):
         lines = [{"text": line} for line in paragraphs(text)]
-        return Dataset.from_rows({"train": lines}, PLAIN, cache=workspace.cache_dir)
+        return read_dataset(Dataset.from_rows({"train": lines}, PLAIN), workspace)
     return read_dataset(text, workspace, task=PLAIN, text=column, dev=0.0, test=0.0)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -28,7 +28,7 @@ class Forgotten:
 
     ``rows`` are id, split and dataset of each; ``near`` rows that stay although their text is nearly one of theirs.
     ``datasets`` has the revision made of each dataset that held them (None: it was not its line's newest, and no
-    version with an alias learned from it). ``versions`` are those that learned from the rows or were measured on them,
+    version learned from it). ``versions`` are those that learned from the rows or were measured on them,
     ``files`` what they were read from outside this record, ``exchanges`` how many exchanges and pieces of feedback show
     the texts, which go with the rows; ``retrained`` the versions that learned without them and
     ``purged`` the files and folders that went or were written anew.
@@ -68,8 +68,9 @@ def forget(
     """Take rows, named by id or whole text, out of every dataset the workspace keeps, and say who learned from them.
 
     Rows of the same text go too, white space aside, and so do recorded exchanges and feedback that show it: the next
-    turn would learn from them again. A new revision without them is made of each dataset that is the
-    newest of its line or that a version with an alias learned from. ``retrain`` trains the champions among the
+    turn would learn from them again. What is read into the workspace later is passed through the record of erasures:
+    such a text is left out. A new revision without them is made of each dataset that is the newest of its line or that
+    a version learned from. ``retrain`` trains the champions among the
     versions that learned from the rows anew, by the settings of their runs; ``purge`` then removes the old datasets,
     cached files and whatever else in the workspace shows the text. Weights that learned from a row may still know it:
     only ``retrain`` answers that. Killed anywhere, the same call finishes.
@@ -206,7 +207,7 @@ class _Found:
 
         left = self._left()
         made = {old: None if rows is None else rows.fingerprint for old, (_, rows) in left.items()}
-        erasure = record_erasure(self.workspace, self.gone.ids, made, why=why, by=by)
+        erasure = record_erasure(self.workspace, self.gone.ids, self.gone.keys, made, why=why, by=by)
         for name, rows in left.values():
             if rows is not None:
                 keep_dataset(self.workspace, rows, name)
@@ -217,22 +218,42 @@ class _Found:
         """What is left of each dataset, and its name; None where nobody will go on from it."""
         from tunewheel.lineage.holdings import Families
         from tunewheel.registry import Registry
+        from tunewheel.registry.parents import what_was_left
         from tunewheel.store import list_datasets
+        from tunewheel.store.erasures import erased_texts
 
         families = Families(list_datasets(self.workspace))
-        standing = {version.dataset for version in Registry(self.workspace).versions() if version.aliases}
+        standing = {
+            record.fingerprint
+            for version in Registry(self.workspace).versions()
+            for record in what_was_left(self.workspace, version.dataset or "")
+        }
+        erased = erased_texts(self.workspace) | self.gone.keys
         left = {}
         for old, holding in {h.dataset.fingerprint: h for h in self.holdings}.items():
             record = families.records.get(old)
             wanted = families.newest(old) or old in standing
-            left[old] = (record.name if record else old, _without(holding) if record and wanted else None)
+            left[old] = (record.name if record else old, _without(holding, erased) if record and wanted else None)
         return left
 
     def purge(self, erasure: Erasure) -> list[Path]:
-        """Remove whatever in the workspace still shows the rows."""
+        """Remove whatever in the workspace still shows the rows.
+
+        The datasets that go tell of earlier erasures too: those rows go with these, else nothing could find them later.
+        """
         from tunewheel.registry.purge import Purge
 
-        return Purge(self.workspace, erasure, self.gone, tuple(holding.folder for holding in self.holdings)).run()
+        gone = self.gone.joined(self._owed())
+        return Purge(self.workspace, erasure, gone, tuple(holding.folder for holding in self.holdings)).run()
+
+    def _owed(self) -> Iterator[Mapping[str, Any]]:
+        """Rows in these datasets that were erased before and never purged."""
+        from tunewheel.lineage.rows import held, with_keys
+        from tunewheel.store.erasures import erased_texts
+
+        keys = erased_texts(self.workspace, purged=False)
+        for holding in self.holdings if keys else ():
+            yield from (row.row for row in held(holding.dataset, with_keys(keys)))
 
 
 @dataclass(frozen=True)
@@ -254,12 +275,19 @@ class _Retraining:
         champions = [version for version in registry.versions() if CHAMPION in version.aliases]
         made = []
         for version in champions:
-            left = self.erasure.datasets.get(version.dataset or "")
+            left = self._left(version.dataset)
             if left is not None and version.method == "distill":
                 self.say("retrain", f"{version.ref} is a student: distil it again once its teacher has forgotten")
             elif left is not None:
                 made.append(self._again(registry, version.name, version.run, left))
         return made
+
+    def _left(self, dataset: str | None) -> str | None:
+        """What this erasure left of a version's rows; of those that purges before it had left."""
+        from tunewheel.registry.parents import what_was_left
+
+        known = (record.fingerprint for record in what_was_left(self.workspace, dataset or ""))
+        return next((self.erasure.datasets[each] for each in known if each in self.erasure.datasets), None)
 
     def _again(self, registry: Registry, name: str, run: str | None, dataset: str) -> str:
         from tunewheel.registry import CHAMPION, kept_dataset
@@ -284,14 +312,19 @@ class _Retraining:
         return turn.version.ref
 
 
-def _without(holding: Holding) -> Dataset | None:
-    """The dataset without the rows that are meant; None where all of it is."""
+def _without(holding: Holding, erased: Collection[int]) -> Dataset | None:
+    """The dataset without the rows that are meant and those erased before; None where that is all of it."""
+    import numpy as np
+
     from tunewheel.data import DataError
 
+    dataset = holding.dataset
     places = {(row.split, row.at) for row in holding.rows}
-    note = f"{len(places)} rows of {holding.dataset.fingerprint[:12]} were erased"
+    for split in dataset.splits:
+        places |= {(split, at) for at in np.flatnonzero(dataset.holds(split, erased)).tolist()}
+    note = f"{len(places)} rows of {dataset.fingerprint[:12]} were erased"
     try:
-        return holding.dataset.edited(lambda split, at, row: None if (split, at) in places else row, note=note)
+        return dataset.edited(lambda split, at, row: None if (split, at) in places else row, note=note)
     except DataError:
         return None
 

@@ -165,7 +165,7 @@ def planned(
     called = shown(data) if isinstance(data, str | Path) else dataset.fingerprint
     check_wanted(called, dataset, [method], base, say)
     base = base or (default_base(dataset, say) if road.based else NO_BASE)
-    beside = () if unlabelled is None else texts_beside(dataset, unlabelled, text, say)
+    beside = () if unlabelled is None else texts_beside(workspace, dataset, unlabelled, text, say)
     writing = {"max_new_tokens": max_new_tokens, "temperature": temperature, "top_p": top_p, "seed": recipe.seed}
     crf = base in FROM_NOTHING if crf is None else crf
     labelling = {"class_weights": class_weights, "positive": positive, "crf": crf, "context": context}

@@ -19,19 +19,26 @@ class LoopError(ValueError):
     """A verb cannot be carried out on what it was given."""
 
 
-def read_dataset(data: str | Path | Dataset, workspace: Workspace, **options: Any) -> Dataset:
+def read_dataset(data: str | Path | Dataset, workspace: Workspace, *, whole: bool = False, **options: Any) -> Dataset:
     """The dataset itself, or read from what ``data`` names through the workspace's cache; bad rows go to its reports.
 
-    A task that is named says which columns may hold its labels. Raises `tunewheel.tasks.TaskError` if there is none of
-    that name, `LoopError` for a dataset of another task.
+    Texts that `forget` erased from the workspace are left out, and the dataset's notes say so, unless it is to be
+    ``whole``. A task that is named says which columns may hold its labels. Raises `tunewheel.tasks.TaskError` if there
+    is none of that name, `LoopError` for a dataset of another task.
     """
     from tunewheel.data import Dataset
+    from tunewheel.data.erased import without_erased
+    from tunewheel.store.erasures import erased_texts
 
     task = options.get("task")
     targets = targets_of(task)
-    if not isinstance(data, Dataset):
+    erased = frozenset() if whole else erased_texts(workspace)
+    if isinstance(data, Dataset):
+        data = without_erased(data, erased, workspace.cache_dir)
+    else:
         rejected = workspace.reports_dir / f"{default_name(data)}.rejected.jsonl"
-        data = Dataset.read(data, cache=workspace.cache_dir, rejected=rejected, targets=targets, **options)
+        kept: dict[str, Any] = {"cache": workspace.cache_dir, "rejected": rejected, "erased": erased}
+        data = Dataset.read(data, targets=targets, **kept, **options)
     if task is not None and data.task != task:
         raise LoopError(f"the dataset was built for the task {data.task!r}, not {task!r}; build it again for that one")
     return data
@@ -80,7 +87,7 @@ def read_revision(
         say("data", f"{error}: divided anew, so that its scores and new ones do not compare")
         return read_dataset(data, workspace, **options)
     if isinstance(data, Dataset):
-        return found.dataset.revise(data, cache=workspace.cache_dir)
+        return found.dataset.revise(read_dataset(data, workspace), cache=workspace.cache_dir)
     dataset = read_dataset(data, workspace, parent=found.dataset, **options)
     if parent is None and not dataset.split.kept:
         say("data", f"no row of it stands in the data of {found.called}: divided anew (--parent names another)")

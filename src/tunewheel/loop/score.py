@@ -86,7 +86,8 @@ def score_file(
     from tunewheel.tasks import task_class
 
     if predictions.suffix in {".jsonl", ".ndjson", ".json"}:
-        dataset, chosen = _scored_rows(data, split, _given(options), Workspace.open(home, database))
+        # Predictions stand beside all rows of the file; nothing is learned from them or kept.
+        dataset, chosen = _scored_rows(data, split, _given(options), Workspace.open(home, database), whole=True)
         for note in dataset.notes:
             say("data", note)
         rows = list(dataset[chosen])
@@ -163,12 +164,12 @@ def _answer(task: Task, prediction: Prediction, *, table: bool) -> dict[str, Any
 
 
 def _scored_rows(
-    data: str | Path, split: str | None, options: Mapping[str, Any], workspace: Workspace
+    data: str | Path, split: str | None, options: Mapping[str, Any], workspace: Workspace, *, whole: bool = False
 ) -> tuple[Dataset, str]:
     """The dataset as its files have it, and the split to score: the one named, else test, else its only one."""
     from tunewheel.data.sources import shown
 
-    dataset = read_dataset(data, workspace, dev=0.0, test=0.0, **options)
+    dataset = read_dataset(data, workspace, whole=whole, dev=0.0, test=0.0, **options)
     chosen = split or ("test" if "test" in dataset.splits else dataset.splits[0])
     if chosen not in dataset.splits:
         raise LoopError(f"{shown(data)} has no split {chosen!r}; it has {', '.join(dataset.splits)}")

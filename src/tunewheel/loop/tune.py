@@ -133,7 +133,7 @@ def tune(
         raise LoopError(
             f"{called} has no dev split, and tuning chooses on dev: give one, or take a share of train (--set dev=0.1)"
         )
-    beside = () if unlabelled is None else texts_beside(dataset, unlabelled, text, say)
+    beside = () if unlabelled is None else texts_beside(workspace, dataset, unlabelled, text, say)
     bases = [base] if isinstance(base, str) else list(base or ())
     if not bases:
         bases = [default_base(dataset, say) if any(method_class(each).based for each in methods) else NO_BASE]

@@ -13,24 +13,29 @@ from tunewheel.training import Say
 
 if TYPE_CHECKING:
     from tunewheel.data import Dataset
+    from tunewheel.store import Workspace
 
 
-def texts_beside(dataset: Dataset, path: str | Path, column: str | None, say: Say) -> tuple[str, ...]:
+def texts_beside(
+    workspace: Workspace, dataset: Dataset, path: str | Path, column: str | None, say: Say
+) -> tuple[str, ...]:
     """The texts of a file that may be learned from beside a dataset's rows, each once.
 
     A text that stands in dev or test is left out, for scores on it would say nothing any more; one that stands in
-    train too, for its label is known. Case, punctuation and width make no difference. How many went is
-    said; raises `LoopError` where none is left.
+    train too, for its label is known; and one that `forget` erased from the workspace. Case, punctuation and width make
+    no difference. How many went is said; raises `LoopError` where none is left.
     """
-    from tunewheel.data.gather import near_key
+    from tunewheel.data.gather import near_key, text_key
+    from tunewheel.store.erasures import erased_texts
 
+    erased = erased_texts(workspace)
     held = {near_key(row["text"]) for split in dataset.splits if split != "train" for row in dataset[split]}
     known = {near_key(row["text"]) for row in dataset["train"]}
     kept: dict[int, str] = {}
-    out = {"stand in dev or test": 0, "are labelled in train": 0, "repeat others": 0}
+    out = {"stand in dev or test": 0, "are labelled in train": 0, "repeat others": 0, "were erased": 0}
     for text in read_texts(path, column):
         key = near_key(text)
-        places = (key in held, key in known, key in kept)
+        places = (key in held, key in known, key in kept, text_key(text) in erased)
         if any(places):
             out[list(out)[places.index(True)]] += 1
         else:

@@ -341,7 +341,12 @@ def _revised(old: Dataset, rows: list[dict[str, Any]], workspace: Workspace) -> 
     """The next revision of a dataset with these rows, one of which takes the place of an old row with its text.
 
     A row with its id, an earlier word on the same exchange, goes in whatever split it is; the new one inherits that.
+    Texts that were erased are in none: what the champion learned from keeps them until they are purged.
     """
+    from tunewheel.data.gather import text_key
+    from tunewheel.store.erasures import erased_texts
+
+    erased = erased_texts(workspace)
     corrected, again = {row["text"] for row in rows if "text" in row}, {row["id"] for row in rows if "id" in row}
     standing = (
         row
@@ -349,4 +354,5 @@ def _revised(old: Dataset, rows: list[dict[str, Any]], workspace: Workspace) -> 
         for row in old[split]
         if row["id"] not in again and (row["text"] not in corrected or split != "train")
     )
-    return old.revise([*standing, *rows], cache=workspace.cache_dir)
+    left = [row for row in [*standing, *rows] if not erased or text_key(row["text"]) not in erased]
+    return old.revise(left, cache=workspace.cache_dir)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -42,12 +43,23 @@ def kept_dataset(workspace: Workspace, fingerprint: str) -> Dataset | None:
 
     Where rows of it were erased, these are the rows that were left.
     """
-    record = find_dataset(workspace, fingerprint) if fingerprint else None
-    while record is not None and record.artifact is None and (left := record.summary.get("erased", {}).get("revision")):
-        record = find_dataset(workspace, left)
+    record = None
+    for known in what_was_left(workspace, fingerprint):
+        record = known
+        if record.artifact is not None:
+            break
     if record is None or record.artifact is None or record.artifact not in workspace.artifacts:
         return None
     return Dataset.load(workspace.artifacts.path(record.artifact))
+
+
+def what_was_left(workspace: Workspace, fingerprint: str) -> Iterator[DatasetRecord]:
+    """The record of a dataset, and of what each purge left of it and of that, as far as it was kept."""
+    record = find_dataset(workspace, fingerprint) if fingerprint else None
+    while record is not None:
+        yield record
+        left = record.summary.get("erased", {}).get("revision")
+        record = find_dataset(workspace, left) if left else None
 
 
 def keep_dataset(workspace: Workspace, dataset: Dataset, name: str) -> DatasetRecord:

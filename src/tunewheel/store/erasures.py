@@ -16,10 +16,14 @@ from tunewheel.store.workspace import Workspace
 
 @dataclass(frozen=True)
 class Erasure:
-    """One erasure: ``rows`` are hashes of ids (`hashed`), ``datasets`` the revision made of each that held them."""
+    """One erasure: ``rows`` are hashes of ids (`hashed`), ``texts`` keys of texts (`text_key`) in hexadecimal.
+
+    ``datasets`` has the revision made of each dataset that held them.
+    """
 
     id: int
     rows: tuple[str, ...]
+    texts: tuple[str, ...]
     datasets: Mapping[str, str | None] = field(hash=False)
     why: str
     by: str
@@ -38,27 +42,37 @@ def hashed(identifier: str) -> str:
 
 
 def record_erasure(
-    workspace: Workspace, ids: Collection[str], made: Mapping[str, str | None], *, why: str, by: str
+    workspace: Workspace,
+    ids: Collection[str],
+    texts: Collection[int],
+    made: Mapping[str, str | None],
+    *,
+    why: str,
+    by: str,
 ) -> Erasure:
     """Record an erasure, or find the one that these rows belong to: a repeated command adds to what it had begun.
 
     Args:
         workspace: where.
         ids: the rows' ids; they are kept as hashes.
+        texts: keys of their texts (`tunewheel.data.text_key`).
         made: of each dataset that holds the rows, the fingerprint of the revision without them, None if none was made.
         why: the reason.
         by: who asked for it.
     """
     wanted = {hashed(identifier) for identifier in ids}
+    keys = {f"{key:016x}" for key in texts}
 
     def work(connection: Connection) -> Erasure:
         known = next((each for each in _all(connection) if wanted <= set(each.rows)), None)
         if known is None:
-            values: dict[str, Any] = {"rows": sorted(wanted), "datasets": dict(made), "why": why, "by": by}
+            values: dict[str, Any] = {"rows": sorted(wanted), "texts": sorted(keys), "datasets": dict(made)}
+            values |= {"why": why, "by": by}
             connection.execute(insert(erasures).values(values | {"at": datetime.now(UTC)}))
             return _all(connection)[-1]
         both = {**known.datasets, **{key: value for key, value in made.items() if value or key not in known.datasets}}
-        connection.execute(update(erasures).where(erasures.c.id == known.id).values(datasets=both))
+        joined = {"datasets": both, "texts": sorted(keys.union(known.texts))}
+        connection.execute(update(erasures).where(erasures.c.id == known.id).values(joined))
         return next(each for each in _all(connection) if each.id == known.id)
 
     return workspace.transact(work)
@@ -68,6 +82,12 @@ def list_erasures(workspace: Workspace) -> list[Erasure]:
     """All erasures, oldest first."""
     with workspace.read() as connection:
         return _all(connection)
+
+
+def erased_texts(workspace: Workspace, *, purged: bool | None = None) -> frozenset[int]:
+    """Keys of every text that was erased (`text_key`); with ``purged`` only of erasures that are that, or are not."""
+    found = (each for each in list_erasures(workspace) if purged is None or purged == (each.purged is not None))
+    return frozenset(int(text, 16) for each in found for text in each.texts)
 
 
 def erase_records(workspace: Workspace, erasure: Erasure, messages: Mapping[str, str]) -> None:
@@ -122,4 +142,4 @@ def runs_on(workspace: Workspace, fingerprints: Collection[str]) -> list[str]:
 
 def _all(connection: Connection) -> list[Erasure]:
     found = connection.execute(select(erasures).order_by(erasures.c.id)).mappings()
-    return [Erasure(**{**row, "rows": tuple(row["rows"])}) for row in found]
+    return [Erasure(**{**row, "rows": tuple(row["rows"]), "texts": tuple(row["texts"])}) for row in found]

@@ -22,7 +22,7 @@ from sqlalchemy import (
 
 from tunewheel.store.kinds import Document, Moment
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010")
 """Every schema revision, oldest first; the last is what this code reads and writes."""
 
 metadata = MetaData(
@@ -111,8 +111,10 @@ erasures = Table(
     "erasures",
     metadata,
     Column("id", Integer, primary_key=True),
-    # hashes of the rows' ids: what was erased must not be read here again
+    # hashes of the rows' ids
     Column("rows", Document, nullable=False),
+    # keys of their texts (`tunewheel.data.gather.text_key`) in hexadecimal: no later reading lets such a text in
+    Column("texts", Document, nullable=False),
     # fingerprints of the datasets that held the rows; of each the one made without them, or none
     Column("datasets", Document, nullable=False),
     Column("why", Text, nullable=False),

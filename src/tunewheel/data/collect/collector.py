@@ -72,7 +72,7 @@ def collect(
     text: str | None = None,
     entry: str | None = None,
     mask: Callable[[str], str] | None = None,
-    erased: Callable[[str], bool] = lambda own: False,
+    erased: Callable[[str], bool] = lambda text: False,
     delay: float = 1.0,
     allow_private: bool = False,
     limits: Limits | None = None,
@@ -82,7 +82,7 @@ def collect(
     """Collect the texts of ``sources`` into the JSON Lines file (or folder) ``output``, only what is new.
 
     Rows have ``id`` (from the text), ``text``, ``source``, ``title``, ``time``, ``licence`` and ``collected``.
-    ``mask`` changes every text and title before it is kept; a row whose id was ``erased`` is not. A source that fails
+    ``mask`` changes every text and title before it is kept; a text that was ``erased`` is not kept. A source that fails
     is told in the result; what cannot be written raises `tunewheel.store.errors.StoreError`, an output that is none of
     this raises `DataError`.
     """

@@ -55,11 +55,11 @@ class Output:
 
     Rows are appended and synced; only then is it remembered that their source has been read. So a run that ends at any
     moment has lost nothing: what is not remembered is read again, and a row whose text is there is not added twice.
-    ``cut`` is how documents become rows: an output that was begun otherwise is refused. ``erased`` says of an id
-    whether its row was erased: such a row is not added again.
+    ``cut`` is how documents become rows: an output that was begun otherwise is refused. ``erased`` says of a text
+    whether it was erased: it is not added again.
     """
 
-    def __init__(self, path: Path, cut: Mapping[str, Any], erased: Callable[[str], bool] = lambda own: False) -> None:
+    def __init__(self, path: Path, cut: Mapping[str, Any], erased: Callable[[str], bool] = lambda text: False) -> None:
         self.path = path / "texts.jsonl" if path.is_dir() or not path.suffix else path
         self.state = self.path.with_name(f".{self.path.name}.collected.json")
         self.cut, self._erased = dict(cut), erased
@@ -104,7 +104,7 @@ class Output:
         """Append a row; False where its text is there already, or was erased."""
         key = hash64(text)
         own = f"{key:016x}"
-        if not self._keys.add(key) or self._erased(own):
+        if not self._keys.add(key) or self._erased(text):
             return False
         with self._writing():
             self._file.write(json_line({"id": own, "text": text, **columns}).encode())
