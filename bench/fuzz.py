@@ -219,11 +219,10 @@ def judge(path: Path, skip: bool) -> str:
 def judge_stream(path: Path) -> None:
     """Read a file as `predict` does; raises where it went wrong."""
     from tunewheel.data import DataError
-    from tunewheel.data.streams import Passage, format_of, read_stream
+    from tunewheel.data.streams import Passage, Stream
 
     try:
-        rows = read_stream(path, format_of(path, None if path.suffix in (".jsonl", ".csv", ".tsv") else "jsonl"))
-        for row in Passage(rows, None, str(path), skip=True).rejoin(lambda texts: ({} for _ in texts)):
+        for row in Passage(iter(Stream(path)), None, str(path), skip=True).rejoin(lambda texts: ({} for _ in texts)):
             assert row
     except DataError as error:
         assert path.name in str(error), f"no file in: {error}"

@@ -184,6 +184,34 @@ def test_predict_reads_and_writes_tables_and_streams(workplace):
     assert "entities" in json.loads(piped.stdout)["prediction"]
 
 
+@pytest.mark.parametrize("model", ["intents", "people"])
+def test_a_table_of_predictions_is_scored_as_the_model_is(workplace, model):
+    source, target = workplace / f"{model}.jsonl", workplace / f"{model}-out.csv"
+    assert run(workplace, "predict", model, str(source), "-o", str(target)).exit_code == 0
+    task = ["--task", "ner"] if model == "people" else []
+    scored = run(workplace, "evaluate", str(source), *task, "--predictions", str(target), "--json")
+    ours = run(workplace, "evaluate", str(source), *task, "--model", model, "--json")
+    a, b = (json.loads(result.stdout)["reports"][0] for result in (scored, ours))
+    assert a["rows"] == b["rows"]
+    figure = "f1" if model == "people" else "accuracy"
+    assert a["metrics"][figure] == b["metrics"][figure]
+
+
+def test_columns_that_have_the_name_of_an_answer_are_kept(workplace):
+    line = '{"text": "my card is gone", "prediction": "old", "confidence": 7}\n'
+    answered = json.loads(run(workplace, "predict", "intents", input=line).stdout)
+    assert (answered["original_prediction"], answered["confidence"]) == ("old", 7)
+    assert answered["prediction"]["label"] in ("lost", "balance")
+
+
+def test_labels_of_another_column_are_not_scored(workplace, capfd, monkeypatch, tmp_path):
+    rows = [{"text": row["text"], "channel": ("web", "phone")[i % 2]} for i, row in enumerate(intent_rows(20))]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    command = ["evaluate", tmp_path / "rows.jsonl", "--model", "intents", "--home", workplace / "home"]
+    code, error = told(capfd, monkeypatch, *command)
+    assert (code, "has none of the labels that intents gives: it has phone, web where" in error) == (2, True)
+
+
 def test_evaluate_compares_two_models_and_writes_the_page(workplace):
     result = run(
         workplace,
@@ -249,6 +277,9 @@ def test_training_measures_what_its_settings_ask_for(workplace, tiny_base, capfd
     wanted = ["--set", "robustness=entities", "--home", str(workplace / "home")]
     code, error = told(capfd, monkeypatch, *arguments, *wanted)
     assert (code, "'entities' needs rows with entities" in error, "updates" in error) == (2, True, False)
+    wanted = ["--set", "slices=dsek", "--home", str(workplace / "home")]
+    code, error = told(capfd, monkeypatch, *arguments, *wanted)
+    assert (code, "no slices by 'dsek'" in error, "updates" in error) == (2, True, False)
 
 
 def test_errors_are_told_with_place_and_remedy(workplace, capfd, monkeypatch, tmp_path):
@@ -268,6 +299,16 @@ def test_errors_are_told_with_place_and_remedy(workplace, capfd, monkeypatch, tm
     code, error = told(capfd, monkeypatch, "train", bad, "--set", "dropout=2", "--epochs", "0", *home)
     assert "dropout" in error
     assert "epochs" in error
+    file = tmp_path / "run.yaml"
+    file.write_text("epoch: 3\ndropout: 2\n", encoding="utf-8")
+    code, error = told(capfd, monkeypatch, "train", bad, "--settings", file, "--set", "dropout=3", *home)
+    assert f"{file}: epoch: no such setting" in error and f"{file}: dropout" not in error
+    code, error = told(capfd, monkeypatch, "train", *home)
+    assert (code, "data: not given" in error, "Recipe" in error) == (2, True, False)
+    code, error = told(capfd, monkeypatch, "train", workplace / "intents.jsonl", "--base", "minilmm", *home)
+    assert (code, "did you mean 'minilm'" in error) == (2, True)
+    code, error = told(capfd, monkeypatch, "pretrain", tmp_path / "shop.csv", "-o", tmp_path / "base")
+    assert (code, "tunewheel clean" in error) == (2, True)
     broken = tmp_path / "broken.jsonl"
     broken.write_text('{"text": "a"}\n{"text": \n', encoding="utf-8")
     code, error = told(capfd, monkeypatch, "predict", "intents", broken, "--home", workplace / "home")

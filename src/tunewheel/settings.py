@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, fields
 from difflib import get_close_matches
 from pathlib import Path
@@ -151,7 +152,7 @@ def serve_settings(
     except ValidationError as error:
         problems += _explained(error)
     if problems:
-        raise SettingsError("\n".join(problems))
+        raise _placed(problems, file, _set(given, changes))
     return settings
 
 
@@ -186,7 +187,7 @@ def train_settings(
     except ValidationError as error:
         problems += _explained(error)
     if problems:
-        raise SettingsError("\n".join(problems))
+        raise _placed(problems, file, _set(given, changes))
     return settings
 
 
@@ -233,7 +234,7 @@ def _alone(
     except ValidationError as error:
         problems += _explained(error)
     if problems:
-        raise SettingsError("\n".join(problems))
+        raise _placed(problems, file, _set(given, changes))
     return built
 
 
@@ -289,6 +290,11 @@ def _read(file: str | Path | None) -> dict[str, Any]:
     return content
 
 
+def _set(given: Mapping[str, Any], changes: Sequence[str]) -> set[str]:
+    """The settings that a file's are overridden by."""
+    return {*_parsed(changes), *(key for key, value in given.items() if value is not None)}
+
+
 def _parsed(changes: Sequence[str]) -> dict[str, Any]:
     parsed: dict[str, Any] = {}
     for change in changes:
@@ -326,8 +332,22 @@ def _unknown(key: str, known: Sequence[str]) -> str:
     return f"{key}: no such setting" + (f"; did you mean {close[0]!r}?" if close else "")
 
 
+def _placed(problems: Sequence[str], file: str | Path | None, overridden: Collection[str]) -> SettingsError:
+    """All problems as one error; those of a file's settings, which nothing overrides, name the file."""
+    stands = {} if file is None else {key: None for key in _read(file) if key not in overridden}
+    told = (f"{file}: {each}" if re.split("[.:]", each)[0] in stands else each for each in problems)
+    return SettingsError("\n".join(told))
+
+
 def _explained(error: ValidationError) -> list[str]:
-    return [f"{'.'.join(map(str, e['loc']))}: {e['msg']}, got {e['input']!r}" for e in error.errors()]
+    return [f"{'.'.join(map(str, e['loc']))}: {_told(e)}" for e in error.errors()]
+
+
+def _told(error: Any) -> str:
+    """What is wrong with a setting; one that is missing has no value to show."""
+    if error["type"] == "missing":
+        return "not given: name it on the command line or in a file of settings"
+    return f"{error['msg']}, got {error['input']!r}"
 
 
 _BOUNDS: Mapping[str, tuple[float, float]] = {

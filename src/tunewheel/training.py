@@ -164,11 +164,11 @@ class Training:
         from tunewheel.store import write_whole
 
         dataset, task = self.dataset, self.task
+        self._try_report(task)
         ready = self._prepared(task, key)
         write_whole(self._folder(key) / _RECIPE, json.dumps(asdict(ready.recipe)))
         self.say("base", ready.described())
         before = self._before(ready, key)
-        self._try_perturbations(task)
         model, trained = ready.train(
             self.rows,
             list(dataset["dev"]) if "dev" in dataset.splits else [],
@@ -200,12 +200,17 @@ class Training:
         """The split that reports are on."""
         return next((s for s in ("test", "dev") if s in self.dataset.splits and len(self.dataset[s])), None)
 
-    def _try_perturbations(self, task: Task) -> None:
-        """Raise what stands in the way of the robustness asked for now, not after the training."""
+    def _try_report(self, task: Task) -> None:
+        """Raise what stands in the way of the slices and the robustness asked for now, not after the training."""
         from tunewheel.evaluation.robustness import trials
+        from tunewheel.evaluation.slices import partition
 
-        if self.robustness and self._scored:
-            trials(self.robustness, task, list(self.dataset[self._scored]), donors=self.dataset["train"])
+        if self._scored is None or not (self.slices or self.robustness):
+            return
+        rows = list(self.dataset[self._scored])
+        partition(task, rows, self.slices)
+        if self.robustness:
+            trials(self.robustness, task, rows, donors=self.dataset["train"])
 
     def _evaluated(self, model: Model, name: str, key: str, robustness: Sequence[str] = ()) -> Report | None:
         from tunewheel.evaluation import evaluate

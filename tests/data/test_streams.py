@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tunewheel.data import DataError
-from tunewheel.data.streams import Passage, Unfit, read_stream, write_stream
+from tunewheel.data.streams import Passage, Stream, Unfit, write_stream
 
 Write = Callable[[str, Any], Path]
 
@@ -33,7 +33,7 @@ def answer(size: int) -> Callable[[Iterator[dict[str, Any]]], Iterator[Mapping[s
 
 
 def passed(path: Path, form: Any, size: int = 3) -> list[Any]:
-    return list(Passage(read_stream(path, form), None, str(path), skip=True).rejoin(answer(size)))
+    return list(Passage(iter(Stream(path, form)), None, str(path), skip=True).rejoin(answer(size)))
 
 
 @given(st.lists(st.booleans(), max_size=40), st.integers(1, 5), st.integers(0, 4))
@@ -59,7 +59,8 @@ def test_bad_rows_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_kind_of_bad_row_is_told_with_its_line(write: Write) -> None:
-    lines = ['{"text": "a"}', "{broken", "", "[7]", '{"text": 5}', '{"text": "\\ud83d"}', '{"text": "好"}']
+    told = json.dumps({"text": "好" * 30}, ensure_ascii=False)  # else one bad byte would make it Latin-1
+    lines = ['{"text": "a"}', "{broken", "", "[7]", '{"text": 5}', '{"text": "\\ud83d"}', told]
     path = write("a.jsonl", "\n".join(lines).encode() + b'\n{"text": "caf\xe9"}\n')
     found = passed(path, "jsonl")
     bad = [one for one in found if isinstance(one, Unfit)]
@@ -72,11 +73,42 @@ def test_every_kind_of_bad_row_is_told_with_its_line(write: Write) -> None:
         with pytest.raises(DataError, match=f"a.jsonl:{bad[row].told['row']}:"):
             raise bad[row]
     with pytest.raises(DataError, match=r"a\.jsonl:2: expected a JSON object"):
-        list(Passage(read_stream(path, "jsonl"), None, str(path)).rejoin(answer(3)))
+        list(Passage(iter(Stream(path)), None, str(path)).rejoin(answer(3)))
+
+
+FORMS = {
+    "gb.csv": "text,n\n卡丢了,1\n余额多少,2\n".encode("gb18030"),
+    "latin.csv": "text;n\ncaf\xe9;1\nd\xe9j\xe0;2\n".encode("latin-1"),
+    "wide.tsv": "text\tn\n卡丢了\t1\nmy card\t2\n".encode("utf-16"),
+    "array.json": b'[{"text": "a"}, {"text": "b"}]',
+    "people.conll": "Anna B-PER\nleft O\n\n北 B-LOC\n京 I-LOC\n".encode(),
+    "notes.txt": "卡丢了\n\n my card \n".encode(),
+    "empty.jsonl": b"",
+}
+TEXTS = {
+    "gb.csv": ["卡丢了", "余额多少"],
+    "latin.csv": ["café", "déjà"],
+    "wide.tsv": ["卡丢了", "my card"],
+    "array.json": ["a", "b"],
+    "people.conll": ["Anna left", "北京"],
+    "notes.txt": ["卡丢了", "my card"],
+    "empty.jsonl": [],
+}
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_files_are_read_as_datasets_are(write: Write, name: str) -> None:
+    found = passed(write(name, FORMS[name]), None)
+    assert [read["text"] for _, read in found] == [row["text"] for row, _ in found] == TEXTS[name]
+    if name == "people.conll":
+        assert found[0][1]["tokens"] == [{"start": 0, "end": 4}, {"start": 5, "end": 9}]
+        assert found[0][0]["tags"] == ["B-PER", "O"]
+    if name in ("gb.csv", "latin.csv", "wide.tsv"):
+        assert [row["n"] for row, _ in found] == ["1", "2"]
 
 
 def test_rows_of_tables_that_have_other_columns(write: Write) -> None:
-    path = write("a.csv", b'text,n\n"two\nlines",1\na,b,c\n\xff,2\nlast,3\n')
+    path = write("a.csv", b'text,n\n"two\nlines",1\na,b,c\n' + b"\xff,2\n" + f"{'末' * 30},3\n".encode())
     found = passed(path, "csv")
     assert [one.told["row"] if isinstance(one, Unfit) else one[0]["n"] for one in found] == ["1", 4, 5, "3"]
 

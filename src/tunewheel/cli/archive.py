@@ -50,4 +50,4 @@ def unpack(
         print_json(version_dict(version))
         return
     headed(stdout, "version", f"{version}" + (f" ({', '.join(version.aliases)})" if version.aliases else ""))
-    headed(stdout, "next", f"tunewheel predict {version} TEXT · tunewheel serve {version.name}")
+    headed(stdout, "next", f"tunewheel predict {version} new.jsonl · tunewheel serve {version}")

@@ -80,12 +80,14 @@ def evaluate(
 
 def predict(
     model: Annotated[str, typer.Argument(help="A folder, name, name:3 or name@champion.")],
-    file: Annotated[Path | None, typer.Argument(help="JSON Lines, CSV or TSV; standard input by default.")] = None,
+    file: Annotated[Path | None, typer.Argument(help="A file as train reads it; standard input by default.")] = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="The file to write; standard output by default.")
     ] = None,
     text: Annotated[str | None, typer.Option(help="The column that holds the text; `text` by default.")] = None,
-    format: Annotated[str | None, typer.Option(help="jsonl, csv or tsv; by the file's ending.")] = None,
+    format: Annotated[
+        str | None, typer.Option(help="jsonl, csv, tsv, conll …; by the file's ending or content.")
+    ] = None,
     variant: Variant = "torch-fp32",
     on_error: OnError = "raise",
     home: Home = HOME,

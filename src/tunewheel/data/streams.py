@@ -9,7 +9,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any, Literal, Protocol
 
@@ -18,12 +18,16 @@ from tunewheel.data.conversation import Unsaid, asked, rendered
 from tunewheel.data.exchanges import prompt_columns
 from tunewheel.data.names import TEXTS
 from tunewheel.data.pairs import join_pair, named_pair, pair_of
-from tunewheel.data.problems import DataError, Problem, show
+from tunewheel.data.problems import DataError, Problem, Problems, show
+from tunewheel.data.readers.formats import Formless, Found, known_format, open_file, reader
+from tunewheel.data.readers.text import TextFile
+from tunewheel.data.readers.tokens import join, joiner_of
 from tunewheel.data.rejected import json_line
 from tunewheel.data.rows import encodable
 from tunewheel.store.files import open_whole
 
-Format = Literal["jsonl", "csv", "tsv"]
+Form = Literal["jsonl", "csv", "tsv"]
+"""What is written, and read from standard input."""
 _UNDECODED = re.compile("[\udc80-\udcff]")
 _WAITING = 1 << 16
 
@@ -37,22 +41,26 @@ class Writer(Protocol):
         """Write a row."""
 
 
-def format_of(path: Path | None, given: str | None) -> Format:
-    """The stream format by name or by a file's ending; JSON Lines for standard input."""
-    if given is not None:
-        return given  # type: ignore[return-value]
-    ending = path.suffix.lower() if path else ".jsonl"
-    formats: dict[str, Format] = {
-        ".jsonl": "jsonl",
-        ".ndjson": "jsonl",
-        ".json": "jsonl",
-        ".csv": "csv",
-        ".tsv": "tsv",
-    }
-    if ending in formats:
-        return formats[ending]
-    wanted = "a .jsonl, .csv or .tsv file"
-    raise DataError([Problem(str(path), None, "", wanted, repr(ending), "name it so or give --format")])
+_ENDINGS: Mapping[str, Form] = {
+    **dict.fromkeys((".jsonl", ".ndjson", ".json"), "jsonl"),
+    ".csv": "csv",
+    **dict.fromkeys((".tsv", ".tab"), "tsv"),
+}
+
+
+def form_of(target: Path | None, given: str | None, source: Path | None) -> Form:
+    """The form that is written: by the target's ending, else the one ``given``; standard output is as the source.
+
+    Raises `DataError` for a file that nothing names a form for.
+    """
+    asked: Form | None = given if given in ("jsonl", "csv", "tsv") else None  # type: ignore[assignment]
+    if target is None:
+        return asked or _ENDINGS.get(source.suffix.lower() if source else "", "jsonl")
+    form = _ENDINGS.get(target.suffix.lower(), asked)
+    if form is None:
+        wanted, fix = "a .jsonl, .csv or .tsv file", "name it so or give --format"
+        raise DataError([Problem(str(target), None, "", wanted, repr(target.suffix), fix)])
+    return form
 
 
 class Unfit(DataError):
@@ -75,13 +83,75 @@ Streamed = tuple[int, dict[str, Any] | Unfit]
 """A row and the line it stands in, or what is wrong with it."""
 
 
-def read_stream(path: Path | None, form: Format) -> Iterator[Streamed]:
-    """Yield the rows of a file, or of standard input, as they stand; every column is kept. Bad ones come as errors."""
-    if path is not None and not path.is_file():
-        raise DataError([Problem(str(path), None, "", "a file", "nothing there", "check the path")])
-    name = str(path) if path else "<stdin>"
-    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") if path else _stdin() as source:
-        yield from (_json_rows(source, name) if form == "jsonl" else _table_rows(source, name, form))
+@dataclass
+class Stream:
+    """The rows of a file, or of standard input, as they stand; every column is kept, and bad ones come as errors.
+
+    A file is read as a dataset is: any form and encoding that `tunewheel.data.readers` know, and text of no form as a
+    text a line. Standard input is JSON Lines, CSV or TSV, in UTF-8. ``notes`` are what reading assumed.
+    """
+
+    path: Path | None
+    format: str | None = None
+    notes: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        known_format(self.format)
+        if self.path is None and self.format not in (None, "jsonl", "csv", "tsv"):
+            fix = "write it to a file and name that"
+            raise DataError([Problem("<stdin>", None, "", "jsonl, csv or tsv", str(self.format), fix)])
+
+    def __iter__(self) -> Iterator[Streamed]:
+        if self.path is None:
+            with _stdin() as source:
+                yield from (_table_rows(source, self.format) if self.format in ("csv", "tsv") else _json_rows(source))
+        else:
+            for found in self._found(self.path):
+                yield from self._file_rows(found)
+
+    def _found(self, path: Path) -> list[Found]:
+        if path.is_file() and not path.stat().st_size and _ENDINGS.get(path.suffix.lower()) == "jsonl":
+            return []  # no rows are rows too
+        try:
+            return open_file(path, self.format, None)  # type: ignore[arg-type]
+        except Formless:
+            return open_file(path, "lines", None)
+
+    def _file_rows(self, found: Found) -> Iterator[Streamed]:
+        broken = isinstance(found.file, TextFile) and found.file.errors == "replace"
+        if isinstance(found.file, TextFile) and broken:  # a row with such a byte is bad; it is not read as another
+            found = replace(found, file=replace(found.file, errors="surrogateescape", oddities=()))
+        records = reader(found)
+        bad = records.problems = _Waiting()
+        lines = found.format == "lines"
+        for record in records:
+            yield from bad.out()
+            row = {"text": record.values["text"]} if lines else record.values
+            told = json.dumps(row, ensure_ascii=False, default=str) if broken else ""
+            if unread := _undecoded(told, records.name, record.row):
+                unread.row = row
+            yield record.row, unread or row
+        yield from bad.out()
+        self.notes += [] if lines else [*records.notes]
+
+
+class _Waiting(Problems):
+    """Bad rows that a reader has passed, in their order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._rows: deque[tuple[Problem, Any]] = deque()
+
+    def add(self, problem: Problem, record: Any = None) -> None:
+        """Keep the first problem of a row."""
+        if not self._rows or record is None or self._rows[-1][1] is not record:
+            self._rows.append((problem, record))
+
+    def out(self) -> Iterator[Streamed]:
+        """Those that came since."""
+        while self._rows:
+            problem, record = self._rows.popleft()
+            yield problem.row or 0, Unfit(problem, record.rstrip("\r\n") if isinstance(record, str) else record)
 
 
 @dataclass
@@ -160,7 +230,10 @@ class Passage:
         elif self._pair is None and (both := named_pair(self.column, row)):
             self._pair, self.column = both, both[0]
         column = self.column or "text"
-        text = row.get(column)
+        text, tokens, document = row.get(column), row.get("tokens"), row.get("document")
+        if text is None and isinstance(tokens, list) and tokens and all(isinstance(token, str) for token in tokens):
+            text, offsets = join(tokens, joiner_of(tokens))  # as a dataset makes it of them
+            tokens, row["text"] = [{"start": start, "end": end} for start, end in offsets], text
         if self._pair and isinstance(text, str) and isinstance(other := row.get(self._pair[1]), str):
             text = join_pair(text, other)
         if not isinstance(text, str):
@@ -170,7 +243,6 @@ class Passage:
         if encodable(text) != text:
             fix = "write whole characters: both halves of the pair, or the character itself"
             raise Unfit(Problem(self.name, line, column, "a text", "half of a surrogate pair", fix), row)
-        tokens, document = row.get("tokens"), row.get("document")
         read: dict[str, Any] = {"text": text}
         if isinstance(tokens, list) and all(isinstance(t, dict) and {"start", "end"} <= t.keys() for t in tokens):
             read["tokens"] = tokens
@@ -180,7 +252,10 @@ class Passage:
         return read
 
 
-def _json_rows(source: IO[str], name: str) -> Iterator[Streamed]:
+_STDIN = "<stdin>"
+
+
+def _json_rows(source: IO[str], name: str = _STDIN) -> Iterator[Streamed]:
     for number, line in enumerate(source, 1):
         if not line.strip():
             continue
@@ -200,7 +275,7 @@ def _json_rows(source: IO[str], name: str) -> Iterator[Streamed]:
             yield number, Unfit(problem, row)
 
 
-def _table_rows(source: IO[str], name: str, form: Format) -> Iterator[Streamed]:
+def _table_rows(source: IO[str], form: str | None, name: str = _STDIN) -> Iterator[Streamed]:
     reader = csv.reader(source, delimiter="\t" if form == "tsv" else ",")
     header = next(reader, None)
     if header is None:
@@ -237,7 +312,7 @@ def _stdin() -> Iterator[IO[str]]:
 
 
 @contextmanager
-def write_stream(path: Path | None, form: Format) -> Iterator[Writer]:
+def write_stream(path: Path | None, form: Form) -> Iterator[Writer]:
     """Open a writer on a file, or on standard output; a file gets its name only once it is whole."""
     if path is None:
         yield _writer(sys.stdout, form)
@@ -247,7 +322,7 @@ def write_stream(path: Path | None, form: Format) -> Iterator[Writer]:
         yield _writer(target, form)
 
 
-def _writer(target: IO[str], form: Format) -> Writer:
+def _writer(target: IO[str], form: Form) -> Writer:
     if form == "jsonl":
         return lambda row: _put(target, json_line(row))
     table = csv.writer(target, delimiter="\t" if form == "tsv" else ",", lineterminator="\n")

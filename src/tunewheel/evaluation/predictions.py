@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,18 +21,19 @@ DOCUMENT = "-DOCSTART-"
 
 
 def read_predictions(path: str | Path, task: Task, rows: Iterable[Row]) -> list[Prediction]:
-    """Read one JSON object a line and bring them into the order of ``rows``.
+    """Read one JSON object a line, or a table, and bring them into the order of ``rows``.
 
-    A line holds ``label`` (with ``confidence`` if known), ``labels``, ``answer`` (or ``text``, as a model that writes
-    answers), ``entities`` (dicts of start, end, label) or ``tags`` (one for each of the gold row's ``tokens``, any of
-    the usual schemes, read as conlleval reads them). Lines that carry ``id`` are joined by it, else they must be as
-    many as the rows and in their order.
+    A table (CSV or TSV, as `tunewheel predict` writes it) has the answer in ``prediction``. A line of JSON holds
+    ``label`` (with ``confidence`` if known), ``labels``, ``answer`` (or ``text``, as a model that writes answers),
+    ``entities`` (dicts of start, end, label) or ``tags`` (one for each of the gold row's ``tokens``, any of the usual
+    schemes, read as conlleval reads them). Lines that carry ``id`` are joined by it, else they must be as many as the
+    rows and in their order.
 
     Raises:
         EvaluationError: names the file and line, and says what was expected.
     """
     source, listed = Path(path), list(rows)
-    records = list(_records(source))
+    records = list(_table(source) if source.suffix.lower() in TABLES else _records(source))
     joined = _joined(source, records, listed)
     return [_prediction(place, record, task, row) for (place, record), row in zip(joined, listed, strict=True)]
 
@@ -62,6 +64,41 @@ def _records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         answer = record.get("prediction")  # as `tunewheel predict` writes it, beside the row's own columns
         named = {"id": record["id"]} if "id" in record else {}
         yield place, {**named, **answer} if isinstance(answer, dict) else record
+
+
+TABLES: Mapping[str, str] = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
+
+
+def read_as_columns(path: Path) -> bool:
+    """Whether a file has gold and predicted tags in columns: it is neither JSON Lines nor a table with a header."""
+    if path.suffix.lower() in {".jsonl", ".ndjson", ".json"}:
+        return False
+    if path.suffix.lower() not in TABLES:
+        return True
+    first = next(_lines(path), ("", ""))[1]
+    return "prediction" not in next(csv.reader([first], delimiter=TABLES[path.suffix.lower()]), [])
+
+
+def _table(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The rows of a table, each with its answer alone; lists stand as JSON in their cell."""
+    csv.field_size_limit(1 << 30)
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        rows = csv.DictReader(file, delimiter=TABLES[path.suffix.lower()])
+        for row in rows:
+            place = f"{path}:{rows.line_num}"
+            if row.get("prediction") is None or None in row:
+                raise EvaluationError(f"{place}: expected one field for each of {', '.join(rows.fieldnames or ())}")
+            record = {key: row[key] for key in ("id", "prediction") if key in row}
+            if row.get("confidence"):
+                record["confidence"] = _cell(row["confidence"], place)
+            yield place, record
+
+
+def _cell(cell: str, place: str) -> Any:
+    try:
+        return json.loads(cell)
+    except ValueError as error:
+        raise EvaluationError(f"{place}: not JSON ({error}): {cell!r}") from error
 
 
 def _joined(
@@ -99,6 +136,9 @@ def _joined(
 def _prediction(place: str, record: Mapping[str, Any], task: Task, row: Row) -> Prediction:
     """Check one record and give it the shape that the task decodes to."""
     wanted = _wanted(task, row)
+    if isinstance(told := record.get("prediction"), str) and wanted[0] not in record:
+        plain = wanted[0] in ("label", "answer")
+        record = {**record, wanted[0]: told if plain else _cell(told, place)}
     given = next((key for key in wanted if key in record), None)
     if given is None:
         raise EvaluationError(

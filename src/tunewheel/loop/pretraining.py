@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from tunewheel.models.pretraining.run import Outcome
 
 
+_TABLES = (".csv", ".tsv", ".tab", ".json", ".parquet", ".pq")
+
+
 def pretrain(
     text: str | Path,
     out: str | Path,
@@ -49,6 +52,9 @@ def pretrain(
 
     if old is not None and base is None:
         raise LoopError("old: what a base forgot can be told only of a base that goes on; name it by base")
+    if Path(text).suffix.lower() in _TABLES:
+        fix = f"tunewheel clean {text} -o rows.jsonl --drop-empty --task text --text COLUMN"
+        raise LoopError(f"{text}: a table is no running text; write its rows as JSON Lines first: {fix}")
     try:
         return run(
             text,

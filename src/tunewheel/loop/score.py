@@ -14,6 +14,7 @@ from tunewheel.training import Say
 if TYPE_CHECKING:
     from tunewheel.data import Dataset
     from tunewheel.evaluation import Report
+    from tunewheel.models import Model
     from tunewheel.store import Workspace
     from tunewheel.tasks import Prediction, Task
 
@@ -36,6 +37,7 @@ def evaluate(
     ``variant`` is how the models compute (`tunewheel.models.exporting.variants`): name the one that is served.
     Where this workspace keeps the rows a model learned from, those of its rows that ``data`` holds too are told apart.
     """
+    from tunewheel.data.sources import shown
     from tunewheel.evaluation import evaluate as score
     from tunewheel.registry import kept_dataset
     from tunewheel.store import Workspace
@@ -49,6 +51,8 @@ def evaluate(
     dataset, chosen = _scored_rows(data, split, given, workspace)
     for note in dataset.notes:
         say("data", note)
+    for name, model in zip(models, loaded, strict=True):
+        _check_labels(dataset, model, f"{shown(data)}", name)
     reports = []
     for name, model in zip(models, loaded, strict=True):
         learned = kept_dataset(workspace, model.origin.dataset)
@@ -82,10 +86,11 @@ def score_file(
 ) -> Report:
     """Score a file of predictions against ``data``; a column file brings its gold tags in its last column but one."""
     from tunewheel.evaluation import read_conll_predictions, read_predictions, score_predictions
+    from tunewheel.evaluation.predictions import read_as_columns
     from tunewheel.store import Workspace
     from tunewheel.tasks import task_class
 
-    if predictions.suffix in {".jsonl", ".ndjson", ".json"}:
+    if not read_as_columns(predictions):
         # Predictions stand beside all rows of the file; nothing is learned from them or kept.
         dataset, chosen = _scored_rows(data, split, _given(options), Workspace.open(home, database), whole=True)
         for note in dataset.notes:
@@ -116,34 +121,38 @@ def predict(
 ) -> int:
     """Predict rows from ``source`` into ``target`` (None: standard input and output) at constant memory, in order.
 
-    Every column is kept; ``prediction`` is added, in a table beside ``confidence``. Returns the number of rows.
+    Every column is kept; ``prediction`` is added, in a table beside ``confidence``; a column of such a name becomes
+    ``original_prediction``. Returns the number of rows.
+    A file may have any form and encoding that `train` reads; standard input is JSON Lines, CSV or TSV in UTF-8.
     With ``on_error="skip"`` a bad row keeps its place with its ``error``; a table has no room for that, so its bad
     rows go to a file beside it, ``….rejected.jsonl``.
     """
     from tunewheel.data.rejected import rejecting
-    from tunewheel.data.streams import Passage, Unfit, format_of, read_stream, write_stream
+    from tunewheel.data.streams import Passage, Stream, Unfit, form_of, write_stream
     from tunewheel.store import Workspace
 
-    form = format_of(source, format)
+    stream = Stream(source, format)
+    written = form_of(target, format, source)
     loaded = load(model, home=home, database=database)
     through = Through.variant(loaded, model, variant, Workspace(home, database))
     column = text or loaded.origin.settings.get("text")
     shown = str(source or "<stdin>")
-    written = format_of(target, format or (form if target is None else None))
     aside = _beside(target or source) if on_error == "skip" and written != "jsonl" else None
     skip, asks = on_error == "skip", loaded.task.writes
-    passage = Passage(read_stream(source, form), column, shown, skip=skip, asks=asks)
+    passage = Passage(iter(stream), column, shown, skip=skip, asks=asks)
     count = 0
     with write_stream(target, written) as write, rejecting(aside) if aside else nullcontext() as rejected:
         for found in passage.rejoin(through.answers.stream):
             if not isinstance(found, Unfit):
                 row, prediction = found
-                write({**row, **_answer(loaded.task, prediction, table=written != "jsonl")})
+                write(_beside_own(row, _answer(loaded.task, prediction, table=written != "jsonl")))
                 count += 1
             elif rejected:
                 rejected.add(found.problems[0], found.row)
             else:
                 write({**found.row, "error": found.told})
+    for note in stream.notes:
+        say("data", note)
     if passage.bad:
         where = f"they stand in {aside}" if aside else "each is passed on with its 'error'"
         say("rejected", f"{passage.bad:,} rows could not be predicted: {where}")
@@ -153,6 +162,11 @@ def predict(
 def _beside(path: Path | None) -> Path:
     """Where the rows go that a table has no room for."""
     return path.with_name(f"{path.name}.rejected.jsonl") if path else Path("rejected.jsonl")
+
+
+def _beside_own(row: Mapping[str, Any], added: Mapping[str, Any]) -> dict[str, Any]:
+    """A row with what is added to it; columns of the same name are kept under another, as in a dataset."""
+    return {**{f"original_{name}" if name in added else name: value for name, value in row.items()}, **added}
 
 
 def _answer(task: Task, prediction: Prediction, *, table: bool) -> dict[str, Any]:
@@ -174,6 +188,20 @@ def _scored_rows(
     if chosen not in dataset.splits:
         raise LoopError(f"{shown(data)} has no split {chosen!r}; it has {', '.join(dataset.splits)}")
     return dataset, chosen
+
+
+def _check_labels(dataset: Dataset, model: Model, called: str, name: str | Path) -> None:
+    """Refuse rows whose labels are none of the model's: another column was taken for theirs."""
+    known = model.task.labels
+    if not known or not dataset.labels or {*known} & {*dataset.labels}:
+        return
+    learned = model.origin.settings.get("label")
+    which = f"; {name} learned from {learned!r}" if learned else ""
+    shown = [", ".join(labels[:5]) + (" …" if len(labels) > 5 else "") for labels in (dataset.labels, tuple(known))]
+    raise LoopError(
+        f"{called} has none of the labels that {name} gives: it has {shown[0]} where {name} has {shown[1]}; "
+        f"name the column that holds them with --label{which}"
+    )
 
 
 def _given(options: Mapping[str, Any]) -> dict[str, Any]:

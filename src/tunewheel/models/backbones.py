@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -79,6 +80,8 @@ def load_backbone(name: str, texts: Iterable[str]) -> Backbone:
         return _pretrained(folder, folder.name)
     if name.count("/") > 1 or name.startswith((".", "/", "~")):
         raise BackboneError(f"{name}: no such folder")
+    if "/" not in name and (close := get_close_matches(name, KNOWN, n=1, cutoff=0.75)):
+        raise BackboneError(f"no base {name!r}; did you mean {close[0]!r}? A hub id that is so alike: OWNER/{name}")
     return _pretrained(name, name)
 
 

@@ -88,9 +88,9 @@ def test_what_was_collected_is_read_as_unlabelled_rows(write: Write, gather: Any
     write("in/b.txt", "丢了卡。")
     gather(tmp_path / "in", licence="ours")
     found = [(row["id"], row["text"]) for row in rows()]
-    from tunewheel.data.streams import read_stream
+    from tunewheel.data.streams import Stream
 
-    streamed = [row for _, row in read_stream(tmp_path / "raw.jsonl", "jsonl")]
+    streamed = [row for _, row in Stream(tmp_path / "raw.jsonl")]
     assert [(row["id"], row["text"]) for row in streamed] == found  # type: ignore[index]
     labelled = write("labelled/train.jsonl", [{"id": "1", "text": "x", "label": "a"}, {"text": "y", "label": "b"}])
     unlabelled = labelled.with_name("unlabelled.jsonl")

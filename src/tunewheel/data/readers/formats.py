@@ -166,7 +166,7 @@ def _formless(path: Path, format: str | None) -> DataError:
         fix = "name them alike, such as train.txt and train.tags, or seq.in and seq.out"
         return DataError([Problem(str(path), None, "", expected, "none", fix)])
     expected = "JSON Lines, CSV, TSV, CoNLL columns or Parquet"
-    fix = "say which it is with --format, or convert it"
+    fix = "convert it to one of them; lines of plain text go without labels to pretrain, topics, distill and predict"
     return Formless([Problem(str(path), None, "", expected, "text of no such form", fix)])
 
 

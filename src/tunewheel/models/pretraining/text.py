@@ -65,10 +65,19 @@ def _cell(path: Path, number: int, line: str, column: str) -> str:
         row = json.loads(line)
         value = row[column]
     except (ValueError, KeyError, TypeError) as error:
-        raise _unfit(path, f"a JSON object with {column!r}", f"{error!r}", row=number, column=column) from error
+        raise _unfit(
+            path, f"a JSON object with {column!r}", _lacking(error, line), row=number, column=column
+        ) from error
     if not isinstance(value, str):
         raise _unfit(path, "a text", f"{type(value).__name__}", row=number, column=column)
     return encodable(value)
+
+
+def _lacking(error: Exception, line: str) -> str:
+    """What a line has in place of the column."""
+    if isinstance(error, KeyError):
+        return f"{', '.join(json.loads(line)) or 'no columns'} (name the column that holds the text)"
+    return f"no JSON ({error})" if isinstance(error, ValueError) else "another value"
 
 
 def _plain(path: Path) -> Path:
