@@ -307,6 +307,9 @@ def test_errors_are_told_with_place_and_remedy(workplace, capfd, monkeypatch, tm
     assert (code, "data: not given" in error, "Recipe" in error) == (2, True, False)
     code, error = told(capfd, monkeypatch, "train", workplace / "intents.jsonl", "--base", "minilmm", *home)
     assert (code, "did you mean 'minilm'" in error) == (2, True)
+    for given, fits in (("context=1", "ner"), ("positive=lost", "matching"), ("temperature=1", "generation")):
+        code, error = told(capfd, monkeypatch, "train", workplace / "intents.jsonl", "--set", given, *home)
+        assert (code, f"'classification' makes no use of {given}" in error, f"for {fits}" in error) == (2, True, True)
     code, error = told(capfd, monkeypatch, "pretrain", tmp_path / "shop.csv", "-o", tmp_path / "base")
     assert (code, "tunewheel clean" in error) == (2, True)
     broken = tmp_path / "broken.jsonl"

@@ -119,7 +119,7 @@ def climb(
     if unlabelled is not None and chosen and all(method_class(each).unlabelled == "unused" for each in chosen):
         raise LoopError(f"none of {', '.join(chosen)} makes use of texts without labels; leave --unlabelled out")
     given = {**options, "recipe": recipe, "home": home, "database": database, "lang": lang, "say": say}
-    training = planned(dataset, name=called, **given)
+    training = planned(dataset, name=called, called=_told(data), **given)
     training = replace(training, settings={**training.settings, "data": _told(data), "parent": parent})
     beside = () if unlabelled is None else texts_beside(workspace, dataset, unlabelled, options.get("text"), say)
     told = {**options, "parent": parent, "name": called, "unlabelled": unlabelled}

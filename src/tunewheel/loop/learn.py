@@ -144,8 +144,12 @@ def planned(
     database: str | None = None,
     lang: Literal["en", "zh"] = "en",
     say: Say = lambda heading, line: None,
+    called: str | None = None,
 ) -> Training:
-    """Read the data and settle what is left open: the work that `train` does, with nothing done yet; see there."""
+    """Read the data and settle what is left open: the work that `train` does, with nothing done yet; see there.
+
+    ``called`` is how messages name the data where it has been read already.
+    """
     from tunewheel.data.sources import shown
     from tunewheel.registry import check_name
     from tunewheel.store import Workspace
@@ -162,13 +166,15 @@ def planned(
         **{"seed": recipe.seed, "group": group, "time": time, "on_error": on_error},
     }
     dataset = read_revision(data, workspace, chosen, parent, say, **reading)
-    called = shown(data) if isinstance(data, str | Path) else dataset.fingerprint
+    called = shown(data) if isinstance(data, str | Path) else called or dataset.fingerprint
     check_wanted(called, dataset, [method], base, say)
     base = base or (default_base(dataset, say) if road.based else NO_BASE)
     beside = () if unlabelled is None else texts_beside(workspace, dataset, unlabelled, text, say)
     writing = {"max_new_tokens": max_new_tokens, "temperature": temperature, "top_p": top_p, "seed": recipe.seed}
+    by_default = crf is None or base in FROM_NOTHING
     crf = base in FROM_NOTHING if crf is None else crf
     labelling = {"class_weights": class_weights, "positive": positive, "crf": crf, "context": context}
+    check_task_settings(dataset.task, {**writing, **labelling, "crf": crf and not by_default})
     of_task = task_options(dataset, out_of_scope, say, writing=writing, labelling=labelling)
     settings = {
         "data": called,
@@ -235,6 +241,27 @@ def task_options(
     if task_class(dataset.task).writes:
         return writing
     return {**labelling, "out_of_scope": scope_of(dataset, out_of_scope, say)}
+
+
+_USUAL = {"class_weights": "none", "max_new_tokens": 128, "temperature": 0.0, "top_p": 1.0}
+"""What settings of tasks are where nobody gave them; the others are nothing then."""
+
+
+def check_task_settings(task: str, given: Mapping[str, Any]) -> None:
+    """Refuse settings that are for other tasks: they would be taken and do nothing."""
+    from inspect import signature
+
+    from tunewheel.tasks import task_class, task_names
+
+    def taken(name: str) -> set[str]:
+        return set(signature(task_class(name).from_dataset).parameters)
+
+    odd = [key for key, value in given.items() if value and value != _USUAL.get(key) and key not in taken(task)]
+    odd = [key for key in odd if key != "seed"]
+    if odd:
+        whose = {key: " and ".join(name for name in task_names() if key in taken(name)) for key in odd}
+        told = (f"{key}={given[key]}, which is for {names}" for key, names in whose.items())
+        raise LoopError(f"task {task!r} makes no use of {'; '.join(told)}; leave it out")
 
 
 _TRACKERS = ("tensorboard", "mlflow", "wandb")

@@ -9,10 +9,11 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from tunewheel.loop.learn import NO_BASE, check_wanted, default_base, task_options
+from tunewheel.loop.learn import NO_BASE, check_task_settings, check_wanted, default_base, task_options
 from tunewheel.loop.private import refuse_private
 from tunewheel.loop.reading import LoopError, default_name, read_revision
 from tunewheel.loop.unlabelled import content_hash, texts_beside
+from tunewheel.models.backbones import FROM_NOTHING
 from tunewheel.models.methods import check_recipe, check_unlabelled, method_class
 from tunewheel.models.recipe import Recipe
 from tunewheel.training import Say
@@ -139,6 +140,7 @@ def tune(
         bases = [default_base(dataset, say) if any(method_class(each).based for each in methods) else NO_BASE]
     writing = {"max_new_tokens": max_new_tokens, "temperature": temperature, "top_p": top_p, "seed": recipe.seed}
     labelling = {"class_weights": class_weights, "positive": positive, "crf": crf, "context": context}
+    check_task_settings(dataset.task, {**writing, **labelling, "crf": crf and not {*bases} <= {*FROM_NOTHING}})
     of_task = task_options(dataset, out_of_scope, say, writing=writing, labelling=labelling)
     settings = {
         **({"data": str(data)} if isinstance(data, str | Path) else {}),

@@ -9,6 +9,7 @@ from tunewheel.tasks import Task
 from tunewheel.tuning.climbing.advice import MARGIN, Advice, Rung
 from tunewheel.tuning.climbing.curve import POINTS, Curve
 from tunewheel.tuning.climbing.ladder import Climb, Left
+from tunewheel.tuning.climbing.subsets import FEWEST
 
 TEXT: dict[str, tuple[str, str]] = {
     "title": ("Roads compared: {data}", "方法比较：{data}"),
@@ -50,8 +51,9 @@ TEXT: dict[str, tuple[str, str]] = {
         "标注量翻倍（{rows} 条）对 {method} 看不出提升：{value} 个百分点 [{low}, {high}]。",
     ),
     "no curve": (
-        "What more labels would bring is not known: a learning curve needs {least} sizes, and they did not fit.",
-        "更多标注能带来多少尚不清楚：学习曲线至少需要 {least} 个规模，本次未能跑完。",
+        "What more labels would bring is not known: a learning curve needs {least} sizes of {fewest} rows or more, "
+        "and the rows or the time did not give them.",
+        "更多标注能带来多少尚不清楚：学习曲线至少需要 {least} 个规模（各不少于 {fewest} 条），样本或时间不够。",
     ),
     "test": (
         "{method} on the test split, looked at once and for this method alone: {metric} {score}.",
@@ -131,7 +133,9 @@ def reasons(climb: Climb, lang: Lang = "en") -> list[str]:
     """The advice with its reason, and what more labels would bring."""
     told = [advised(climb.advice, climb.units, lang)]
     if climb.rungs:
-        told.append(gained(climb.curve, lang) if climb.curve else message("no curve", lang, least=POINTS))
+        told.append(
+            gained(climb.curve, lang) if climb.curve else message("no curve", lang, least=POINTS, fewest=FEWEST)
+        )
     return told
 
 
@@ -156,11 +160,11 @@ def advised(advice: Advice, units: int, lang: Lang = "en") -> str:
     return message(f"advice {advice.why}", lang, **values)
 
 
-def gained(curve: Curve, lang: Lang = "en") -> str:
+def gained(curve: Curve | None, lang: Lang = "en") -> str:
     """What twice as many labelled rows project."""
-    gain = curve.gain
-    if gain is None:
-        return message("no curve", lang, least=POINTS)
+    gain = curve.gain if curve else None
+    if curve is None or gain is None:
+        return message("no curve", lang, least=POINTS, fewest=FEWEST)
     shown = {name: f"{100 * value:+z.1f}" for name, value in gain._asdict().items() if name != "rows"}
     return message("gain" if gain.claimed else "no gain", lang, method=curve.method, rows=f"{2 * gain.rows:,}", **shown)
 
