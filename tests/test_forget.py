@@ -10,6 +10,8 @@ from test_cli import FAST, run, told
 from tiny import intent_rows
 from tunewheel import loop
 from tunewheel.data import DataError, Dataset
+from tunewheel.data.erased import Erased, without_erased
+from tunewheel.data.gather import text_key
 from tunewheel.evaluation import Report, compare
 from tunewheel.feedback.exchanges import Exchange, count_exchanges, exchange_id, list_exchanges
 from tunewheel.feedback.recorder import Recorder
@@ -266,6 +268,118 @@ def test_a_turn_does_not_learn_again_what_was_forgotten(desk):
     assert SAID["zh"] not in texts and texts.issuperset({SAID["en"], "another"})
 
 
+def trained(workplace, name, rows, *options):
+    path = put(workplace / f"{name}.jsonl", rows)
+    result = run(workplace, "train", str(path), "--method", "tfidf", *options)
+    assert result.exit_code == 0, result.output
+    return path
+
+
+def test_an_id_in_two_data_sets_is_two_erasures(tmp_path):
+    said = {"id": "x1", "text": SAID["en"], "label": "lost"}
+    for name in "ab":
+        trained(tmp_path, name, [said, *({**row, "text": f"{row['text']} {name}"} for row in intent_rows(40))])
+    first = forgotten(tmp_path, "x1", "--model", "a")
+    second = forgotten(tmp_path, "x1", "--model", "b", "--purge", "--retrain")
+    assert (first["erasure"], second["erasure"], second["retrained"]) == (1, 2, ["b:2"])
+    with Workspace.open(tmp_path / "home") as workspace:
+        assert [erasure.purged is None for erasure in list_erasures(workspace)] == [True, False]
+    assert SAID["en"] in texts_of(tmp_path, "a:1")
+
+
+def test_feedback_on_what_was_erased_begins_no_turn(desk):
+    forgotten(desk, SAID["zh"], "--retrain")
+    given = put(desk / "given.jsonl", [{"text": SAID["zh"], "label": "balance"}])
+    assert run(desk, "feedback", "import", "desk", str(given)).exit_code == 0
+    turn = loop.update("desk", home=desk / "home")
+    assert (turn.status, Registry(Workspace.open(desk / "home")).resolve("desk").ref) == ("idle", "desk:2")
+
+
+def test_rows_that_a_file_gives_to_test_stay_there_though_others_are_left_out(desk):
+    forgotten(desk, SAID["zh"])
+    new = [{"text": f"something new {i}", "label": "lost"} for i in range(20)]
+    kept = Dataset.from_rows({"train": [{"text": SAID["zh"], "label": "lost"}, *intent_rows(40)], "test": new})
+    for data in (str(kept.save(desk / "saved")), kept):
+        turn = loop.train(data, name="desk", method="tfidf", home=desk / "home")
+        left = kept_dataset(Workspace.open(desk / "home"), turn.version.dataset)
+        assert {row["text"] for row in new} <= {*left["test"]["text"]}
+        assert SAID["zh"] not in left["train"]["text"][:]
+
+
+def test_half_of_a_pair_and_an_answer_are_texts_too():
+    pairs = {
+        "train": [
+            {"sentence1": SAID["en"], "sentence2": "why", "label": "same"},
+            {"sentence1": "why", "sentence2": SAID["en"], "label": "not"},
+            {"sentence1": "why", "sentence2": "how", "label": "not"},
+        ]
+    }
+    chats = {"train": [{"prompt": "why", "answer": SAID["en"]}, {"prompt": "how", "answer": "so"}]}
+    for rows, task in ((pairs, "matching"), (chats, "generation")):
+        data = Dataset.from_rows(rows, task, targets=("label",) if task == "matching" else None)
+        left = without_erased(data, {text_key(SAID["en"])})
+        assert len(left) == 1 and "how" in left["train"]["text"][0]
+    gone = Erased([SAID["en"]], ())
+    assert gone.is_text(f"why\t{SAID['en']} ") and not gone.is_text("why\thow")
+
+
+def test_a_champion_that_cannot_be_trained_again_keeps_nothing_from_being_purged(tmp_path):
+    rows = [{"text": text, "label": "lost"} for text in SAID.values()]
+    rows += [row for row in intent_rows(40) if row["label"] == "balance"]
+    trained(tmp_path, "desk", rows, "--set", "test=0", "--set", "dev=0")
+    found = run(tmp_path, "forget", *SAID.values(), "--why", "asked", "--retrain", "--purge", "--json")
+    told = json.loads(found.stdout)
+    assert (found.exit_code, told["retrained"], told["untrained"]) == (1, [], ["desk:1"])
+    assert "at least two labels" in " ".join(found.stderr.split())
+    assert [holding(tmp_path / "home", text) for text in SAID.values()] == [[], []]
+
+
+def test_a_file_of_nothing_but_erased_texts_keeps_no_other_from_being_read(desk):
+    forgotten(desk, SAID["zh"])
+    put(desk / "parts" / "train.jsonl", intent_rows(40))
+    put(desk / "parts" / "dev.jsonl", [{"text": SAID["zh"], "label": "lost"}])
+    result = run(desk, "train", str(desk / "parts"), "--method", "tfidf")
+    assert (result.exit_code, texts_of(desk, "parts:1")) == (0, {row["text"] for row in intent_rows(40)}), result.output
+
+
+def test_readings_leave_nothing_in_a_purged_workspace(desk):
+    forgotten(desk, SAID["zh"], "--purge")
+    rows = [{"text": SAID["zh"], "label": "lost"}, {"text": SAID["zh"], "label": 7.5}, *intent_rows(40)]
+    path = put(desk / "new.jsonl", rows)
+    result = run(desk, "train", str(path), "--method", "tfidf", "--on-error", "skip")
+    assert result.exit_code == 0, result.output
+    predicted = put(desk / "out.jsonl", [{"label": "lost"} for _ in range(42)])
+    rows[1]["label"] = "lost"
+    put(path, rows)
+    assert run(desk, "evaluate", str(path), "--predictions", str(predicted)).exit_code == 0
+    assert (desk / "home" / "reports" / "new.rejected.jsonl").is_file()
+    assert holding(desk / "home", SAID["zh"]) == []
+
+
+def test_a_purge_by_text_again_takes_what_came_to_show_it_since(desk):
+    erasure = forgotten(desk, SAID["zh"], "--purge")["erasure"]
+    put(desk / "home" / "reports" / "late.jsonl", [{"text": SAID["zh"]}, {"text": "stays"}])
+    again = forgotten(desk, SAID["zh"], "--purge")
+    assert (again["erasure"], again["rows"], len(again["purged"])) == (erasure, [], 1)
+    assert holding(desk / "home", SAID["zh"]) == []
+
+
+def test_rows_of_other_data_that_are_called_alike_keep_their_mistakes(workplace):
+    """`train-en` of other data is somebody else; its report keeps the line."""
+    registry = Registry(Workspace.open(workplace / "home"))
+    folder = workplace / "home" / "reports" / "other"
+    shutil.copytree(registry.resolve("cards:1").report, folder)
+    for path in folder.iterdir():
+        path.chmod(0o644)
+    stored = json.loads((folder / "report.json").read_text("utf-8"))
+    stored["dataset"] = "0" * 64
+    stored["worst"] = [{**mistake, "text": f"other {i}"} for i, mistake in enumerate(stored["worst"])]
+    (folder / "report.json").write_text(json.dumps(stored), encoding="utf-8")
+    assert "test-en" in {mistake["id"] for mistake in stored["worst"]}
+    forgotten(workplace, "test-en", "--purge")
+    assert json.loads((folder / "report.json").read_text("utf-8"))["worst"] == stored["worst"]
+
+
 @pytest.mark.parametrize("lang", SAID)
 def test_what_clean_wrote_is_named_where_it_shows_the_text(tmp_path, lang, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -400,3 +514,25 @@ def test_a_row_and_the_exchanges_that_show_it_go_together(workplace):
     assert found["exchanges"] == 1 and found["rows"]
     with Workspace.open(workplace / "home") as workspace, workspace.read() as connection:
         assert count_exchanges(connection, "cards") == 0
+
+
+def test_what_was_not_purged_takes_its_exchanges_along_with_the_next(desk):
+    forgotten(desk, SAID["zh"])
+    asked(desk, SAID["zh"])
+    forgotten(desk, SAID["en"], "--purge")
+    with Workspace.open(desk / "home") as workspace, workspace.read() as connection:
+        assert count_exchanges(connection, "cards") == 0
+
+
+def test_exchanges_of_another_model_stay(workplace):
+    asked(workplace, SAID["zh"])
+    trained(workplace, "other", [{"text": SAID["zh"], "label": "lost"}, *intent_rows(40)])
+    found = forgotten(workplace, SAID["zh"], "--model", "other")
+    with Workspace.open(workplace / "home") as workspace, workspace.read() as connection:
+        assert (found["exchanges"], count_exchanges(connection, "cards")) == (0, 1)
+
+
+def test_the_name_of_a_label_is_nobodys_word(workplace):
+    asked(workplace, "another text")
+    with pytest.raises(TraceError, match="no dataset and no exchange"):
+        run(workplace, "forget", "lost", "--why", "asked")

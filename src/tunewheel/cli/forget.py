@@ -18,9 +18,7 @@ def forget(
     ] = None,
     contains: Annotated[str | None, typer.Option(metavar="TEXT", help="Rows whose text has this part.")] = None,
     where: Annotated[str | None, typer.Option(metavar="COLUMN=VALUE", help="Rows by the value of a column.")] = None,
-    model: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Only in data that this model learned from.")
-    ] = None,
+    model: Annotated[str | None, typer.Option(metavar="NAME", help="Only in this model's data and exchanges.")] = None,
     why: Annotated[str, typer.Option(help="The reason, kept with the erasure.")] = "",
     retrain: Annotated[
         bool, typer.Option("--retrain", help="Train the champions that learned from them anew.")
@@ -60,6 +58,8 @@ def forget(
         print_json(found.as_dict())
     else:
         _show(found, purge)
+    if found.untrained:
+        raise typer.Exit(1)
 
 
 def _show(found: Forgotten, purge: bool) -> None:
@@ -86,8 +86,10 @@ def _show(found: Forgotten, purge: bool) -> None:
         headed(
             stdout,
             "file",
-            f"{file} is yours: take the rows out of it or remove it, or a later reading brings them back",
+            f"{file} is yours: take the rows out of it or remove it (what is read from it here leaves them out)",
         )
+    for ref in found.untrained:
+        headed(stdout, "not retrained", f"{ref}: it still knows the rows")
     for ref in found.retrained:
         headed(stdout, "retrained", ref)
     if found.purged:

@@ -18,13 +18,13 @@ from tunewheel.data.annotations import Ends, Evidence, check_ends, entities_of
 from tunewheel.data.columns import Columns
 from tunewheel.data.deal import Dealer
 from tunewheel.data.divide import UNLABELLED, Divider, oddities
-from tunewheel.data.erased import left_out
+from tunewheel.data.erased import is_erased, left_out
 from tunewheel.data.exchanges import Exchanges, exchanges
-from tunewheel.data.gather import Seen, text_key
+from tunewheel.data.gather import Seen
 from tunewheel.data.infer import PLAIN, Schema, Target, infer
 from tunewheel.data.inherit import Heritage
 from tunewheel.data.manifest import Manifest, Source
-from tunewheel.data.names import DOCUMENT, GROUP, IDS
+from tunewheel.data.names import ANSWERED, DOCUMENT, GROUP, IDS
 from tunewheel.data.plain import plain
 from tunewheel.data.problems import DataError, Problem, Problems, listed, nearest
 from tunewheel.data.readers.base import Reader, Record
@@ -81,7 +81,7 @@ class Plan:
 
 def build(inputs: list[Input], plan: Plan, folder: Path, notes: list[str]) -> Manifest:
     """Write the splits of ``inputs`` into ``folder``, say what they are. Raises `DataError` on bad rows."""
-    with nullcontext(Problems()) if plan.rejected is None else rejecting(plan.rejected) as problems:
+    with nullcontext(Problems()) if plan.rejected is None else rejecting(plan.rejected, plan.erased) as problems:
         return _build(inputs, plan, folder, notes, problems)
 
 
@@ -104,6 +104,9 @@ def _build(inputs: list[Input], plan: Plan, folder: Path, notes: list[str], prob
     sources = [first_pass.read(*each) for each in zip(inputs, names, samples, named, strict=True)]
     problems.raise_any()
     seen = first_pass.seen
+    if not len(seen.texts):
+        fix = "name other data: what was erased is not learned again"
+        raise DataError([Problem(first.name, None, "", "rows", "; ".join(first_pass.notes), fix)])
     divider = Divider(seen, schema, names, plan.dev, plan.test, plan.seed, plan.heritage)
     division, how = divider()
     dealer = Dealer(folder, seen, division, schema)
@@ -241,7 +244,7 @@ class _FirstPass:
         with arrow.PartWriter(self.parts[-1], self.extras) as writer:
             for record in item.records:
                 row = shape(record)
-                if row is not None and self.erased and text_key(row.text) in self.erased:
+                if row is not None and is_erased(self.erased, row.text, *map(row.extra.get, ANSWERED), row.answer):
                     gone += 1
                     continue
                 # Once anything is wrong nothing will be built; reading on only finds what else is.
@@ -250,9 +253,9 @@ class _FirstPass:
                     writer.add(row)
                     rows += 1
         self.notes += [*shape.notes, *([f"{item.name}: {left_out(gone)}"] if gone else [])]
-        if not rows and not self.problems.fatal:
+        if not rows and not gone and not self.problems.fatal:
             fix = "write the rows into it or remove it" if not self.problems.total else "mend the rows of this file"
-            found = "none that can be used" if self.problems.total else left_out(gone) if gone else "none"
+            found = "none that can be used" if self.problems.total else "none"
             problem = Problem(item.name, None, "", "rows", found, fix)
             raise DataError([*self.problems.first, problem], self.problems.total + 1)
         return Source(item.name, item.sha256 or "", rows, item.format, split, _rejected(self.problems) - bad)

@@ -90,7 +90,9 @@ class Edit:
         counts = {rows.split: self._sources(rows) for rows in self.kept}
         sums = np.sum(list(counts.values()), axis=0).tolist()
         sources = tuple(replace(source, rows=rows) for source, rows in zip(self.parent.sources, sums, strict=True))
-        split = replace(self.parent.split, kind="inherited", kept=sum(sums), fingerprint=built.split.fingerprint)
+        # Splits that files gave are still theirs: a new row of such a file stays where the file has it.
+        kind: Any = "given" if self.parent.split.kind == "given" else "inherited"
+        split = replace(self.parent.split, kind=kind, kept=sum(sums), fingerprint=built.split.fingerprint)
         return replace(
             built,
             columns=self.parent.columns,

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cached_property
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tunewheel.data.gather import text_key
+from tunewheel.data.names import ANSWERED
+from tunewheel.data.pairs import TAB
 
 if TYPE_CHECKING:
     from tunewheel.data.dataset import Dataset
@@ -17,8 +19,21 @@ if TYPE_CHECKING:
 D = TypeVar("D", bound="Dataset")
 
 
+def parts_of(text: str, *answers: object) -> Iterator[str]:
+    """A row's text, the two of a pair apart too, and what answers it: each may be what was to be forgotten."""
+    yield text
+    if TAB in text:
+        yield from text.split(TAB, 1)
+    yield from (answer for answer in answers if isinstance(answer, str))
+
+
+def is_erased(keys: Collection[int], text: str, *answers: object) -> bool:
+    """Whether a row says what has one of these keys (`text_key`)."""
+    return bool(keys) and any(text_key(part) in keys for part in parts_of(text, *answers))
+
+
 def without_erased(dataset: D, keys: Collection[int], cache: str | Path | None = None) -> D:
-    """The revision of a dataset without the texts of these keys (`text_key`); itself where none of them stands in it.
+    """The revision of a dataset without the rows that say what has these keys (`text_key`); itself where none does.
 
     Raises `DataError` where no row is left.
 
@@ -35,6 +50,17 @@ def without_erased(dataset: D, keys: Collection[int], cache: str | Path | None =
         return dataset
     note = left_out(count)
     return dataset.edited(lambda split, at, row: None if places[split][at] else row, note=note, cache=cache)
+
+
+def said_in(row: Mapping[str, Any]) -> Iterator[str]:
+    """`parts_of` a canonical row."""
+    return parts_of(row["text"], *(row.get(name) for name in ANSWERED))
+
+
+def said(batch: Any) -> Iterator[tuple[Any, ...]]:
+    """The text of each row of an Arrow batch, and what answers it."""
+    names = [name for name in ("text", *ANSWERED) if name in batch.schema.names]
+    return zip(*(batch[name].to_pylist() for name in names), strict=True)
 
 
 def left_out(count: int) -> str:
@@ -54,10 +80,13 @@ class Erased:
         self.texts, self.ids = frozenset(texts), frozenset(ids)
         self._bare = {" ".join(text.split()) for text in texts}
 
-    def joined(self, rows: Iterable[Mapping[str, Any]]) -> Erased:
-        """These and further rows, with ``id`` and ``text``."""
-        told = [(row["text"], row["id"]) for row in rows]
-        return Erased(self.texts.union(text for text, _ in told), self.ids.union(own for _, own in told))
+    def joined(self, rows: Iterable[Mapping[str, Any]], keys: Collection[int]) -> Erased:
+        """These and further rows, which say what has one of the keys."""
+        texts, ids = set(self.texts), set(self.ids)
+        for row in rows:
+            ids.add(row["id"])
+            texts.update((row["text"], *(part for part in said_in(row) if text_key(part) in keys)))
+        return Erased(texts, ids)
 
     @property
     def keys(self) -> frozenset[int]:
@@ -65,8 +94,8 @@ class Erased:
         return frozenset(map(text_key, self.texts))
 
     def is_text(self, text: str) -> bool:
-        """Whether this is one of the texts, white space aside."""
-        return " ".join(text.split()) in self._bare
+        """Whether this is one of the texts, or a pair with one of them, white space aside."""
+        return any(" ".join(part.split()) in self._bare for part in parts_of(text))
 
     def stands_in(self, content: str) -> bool:
         """Whether one of the texts is part of some content: as it is, or as JSON or HTML writes it."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
 
+from tunewheel.data.erased import is_erased
 from tunewheel.data.problems import Problem, Problems
 from tunewheel.store.files import open_whole
 
@@ -17,12 +18,13 @@ class Rejected(Problems):
     """Problems that cost a row and not the whole reading; `rejecting` makes one.
 
     Each becomes a line of JSON as it comes: file, row, column, expected, found and fix, and the row as its file has
-    it. Only the first few are held in memory, for an error. Problems of one row come one after the other.
+    it. Only the first few are held in memory, for an error. Problems of one row come one after the other. Of a row that
+    says what was ``erased`` (keys, see `tunewheel.data.erased`) only the place is written.
     """
 
-    def __init__(self, path: Path, stack: ExitStack) -> None:
+    def __init__(self, path: Path, stack: ExitStack, erased: Collection[int] = ()) -> None:
         super().__init__()
-        self.path, self.rows = path, 0
+        self.path, self.rows, self._erased = path, 0, erased
         self._stack = stack
         self._stream: IO[str] | None = None
         self._last: Any = None
@@ -39,7 +41,10 @@ class Rejected(Problems):
         self._last = record
         if self._stream is None:
             self._stream = self._stack.enter_context(open_whole(self.path))
-        self._stream.write(json_line({**asdict(problem), "record": record}))
+        told = {**asdict(problem), "record": record}
+        if self._erased and is_erased(self._erased, "", *_strings(record)):
+            told |= {"found": "(erased)", "record": None}
+        self._stream.write(json_line(told))
 
     @property
     def note(self) -> str:
@@ -49,13 +54,21 @@ class Rejected(Problems):
 
 
 @contextmanager
-def rejecting(path: Path) -> Iterator[Rejected]:
+def rejecting(path: Path, erased: Collection[int] = ()) -> Iterator[Rejected]:
     """Collect rejected rows into ``path``: it gets its name once the block is through, and goes if there is none."""
     with ExitStack() as stack:
-        rejected = Rejected(path, stack)
+        rejected = Rejected(path, stack, erased)
         yield rejected
     if not rejected.rows:
         path.unlink(missing_ok=True)
+
+
+def _strings(record: Any) -> Iterator[str]:
+    if isinstance(record, str):
+        yield record
+    elif isinstance(record, dict | list):
+        for part in record.values() if isinstance(record, dict) else record:
+            yield from _strings(part)
 
 
 def json_line(value: Any) -> str:

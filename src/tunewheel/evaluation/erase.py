@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from html import escape
 from io import BytesIO
 from pathlib import Path
@@ -19,13 +19,18 @@ from tunewheel.store.files import write_whole
 _LINE = re.compile(r"<tr[^>]*>.*?</tr>\n?", re.S)
 
 
-def erase_from_report(folder: Path, gone: Erased, rename: Callable[[str], str]) -> bool:
+def erase_from_report(
+    folder: Path, gone: Erased, rename: Callable[[str], str], datasets: Collection[str] | None = None
+) -> bool:
     """Take rows out of what a report's folder shows; say whether any stood there.
 
     Mistakes and examples of these texts go from page and JSON; in the per-row record an id becomes ``rename(id)``, so
-    that two reports that lost the same rows still compare. Raises `EvaluationError` if there is no report.
+    that two reports that lost the same rows still compare. Ids are looked at in reports on one of ``datasets`` alone
+    (None: in any), since other data may call other rows so. Raises `EvaluationError` if there is no report.
     """
     stored = read_report(folder)
+    if datasets is not None and stored.get("dataset") not in datasets:
+        gone = Erased(gone.texts, ())
     wrong = [m for m in stored["worst"] if gone.is_text(m["text"]) or m["id"] in gone.ids]
     tried = [r for r in stored.get("robustness", ()) if r["example"] and gone.is_text(r["example"][0])]
     renamed = _rename_ids(folder / "scores.npz", gone, rename)

@@ -69,10 +69,10 @@ def find_recorded(
     return Recorded(tuple(sorted(asked)), tuple(sorted(said)), frozenset(texts))
 
 
-def erase_exchanges(workspace: Workspace, gone: Erased) -> int:
+def erase_exchanges(workspace: Workspace, gone: Erased, *, name: str | None = None) -> int:
     """Delete every exchange and every piece of feedback that shows one of the texts; returns how many went.
 
-    Exchanges that ``gone`` has by their ids go too.
+    Exchanges that ``gone`` has by their ids go too. With ``name`` only records of this model go, and lines that wait.
 
     They were masked when they were recorded, so each text is looked for as it is and as masking leaves it. Feedback on
     an exchange goes with it: a correction may quote what it corrects. Lines that wait in the workspace's spool go too.
@@ -85,9 +85,9 @@ def erase_exchanges(workspace: Workspace, gone: Erased) -> int:
     wanted = as_recorded(gone)
     clues = _clues(wanted.texts)
     went = _spooled(workspace.home / "spool", wanted)
-    asked = _records(workspace, exchanges, clues, gone.ids)
+    asked = _records(workspace, exchanges, clues, gone.ids, name)
     ids = sorted(row[0] for row in asked if row[0] in gone.ids or _shows(list(row[1:]), wanted))
-    said = sorted(row[0] for row in _records(workspace, feedback, clues) if _shows(list(row[1:]), wanted))
+    said = sorted(row[0] for row in _records(workspace, feedback, clues, (), name) if _shows(list(row[1:]), wanted))
     for start in range(0, len(ids), 500):
         some = ids[start : start + 500]
         with workspace.begin() as connection:
@@ -193,11 +193,15 @@ def _shown(connection: Connection, documents: Sequence[Any], clues: Sequence[_Cl
 
 
 def _texts(value: object) -> Iterator[str]:
-    """Every string in a document."""
+    """Every string in a document but names of labels, which nobody has said."""
     if isinstance(value, str):
         yield value
-    elif isinstance(value, dict | list):
-        for part in value.values() if isinstance(value, dict) else value:
+    elif isinstance(value, dict):
+        for key, part in value.items():
+            if key not in ("label", "labels"):
+                yield from _texts(part)
+    elif isinstance(value, list):
+        for part in value:
             yield from _texts(part)
 
 

@@ -8,8 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from tunewheel.data.erased import is_erased, said_in
 from tunewheel.feedback.exchanges import find_columns
 from tunewheel.feedback.given import Feedback, list_feedback
+from tunewheel.store.erasures import erased_keys
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -51,9 +53,9 @@ def settle(connection: Connection, name: str, policy: Policy | None = None) -> S
     """What feedback on a model amounts to: one row for each exchange, or text, that something is agreed on.
 
     A row has the id ``feedback-…`` of its exchange, and that exchange in the column ``exchange``: its lineage.
-    The same feedback gives the same rows in the same order.
+    The same feedback gives the same rows in the same order. What says a text that was erased waits for good.
     """
-    policy = policy or Policy()
+    policy, erased = policy or Policy(), erased_keys(connection)
     rows: list[dict[str, Any]] = []
     behind: list[list[int]] = []
     waiting: Counter[str] = Counter()
@@ -71,6 +73,9 @@ def settle(connection: Connection, name: str, policy: Policy | None = None) -> S
         row = taken.row if taken.row is not None else texts.get(taken.exchange or "")
         if row is None:
             waiting["unknown exchange"] += 1
+            continue
+        if is_erased(erased, *said_in({"text": "", **row, **taken.value})):
+            waiting["of a text that was erased"] += 1
             continue
         own = {"id": f"feedback-{taken.exchange or taken.key[:24]}", "exchange": taken.exchange or ""}
         rows.append({**row, **own, **taken.value})

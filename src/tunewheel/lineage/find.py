@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tunewheel.lineage.files import readings, stated
 from tunewheel.lineage.rows import Places, held, of_exchange, open_dataset, part_of, with_ids, with_text
 from tunewheel.registry import Registry, RegistryError
+from tunewheel.registry.parents import what_was_left
 from tunewheel.store import Workspace, list_datasets
 
 if TYPE_CHECKING:
@@ -154,11 +156,17 @@ class _Finder:
     def _standing(self, places: Places) -> tuple[list[dict[str, Any]], int]:
         """The first rows that are meant, with the versions that learned from them, and how many there are."""
         shown, total = list[dict[str, Any]](), 0
+        origins: dict[str, list[str]] = defaultdict(list)  # a dataset, and those of which purges left it
+        for record in self.records:
+            for left in what_was_left(self.workspace, record.fingerprint):
+                origins[left.fingerprint].append(record.fingerprint)
         for record in self.records:
             dataset = open_dataset(self.workspace, record)
             if dataset is None:
                 continue
-            versions = self.registry.dataset_lineage(record.fingerprint)["versions"]
+            versions = [
+                v for each in origins[record.fingerprint] for v in self.registry.dataset_lineage(each)["versions"]
+            ]
             for found in held(dataset, places):
                 total += 1
                 if len(shown) < SHOWN:

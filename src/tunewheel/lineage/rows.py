@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tunewheel.data import Dataset
+from tunewheel.data.erased import is_erased, said
 from tunewheel.data.infer import TARGETS
-from tunewheel.data.names import ANSWERED
 from tunewheel.data.pairs import TAB
 
 if TYPE_CHECKING:
@@ -96,10 +96,8 @@ def with_text(*texts: str) -> Places:
 
 
 def with_keys(keys: Collection[int]) -> Places:
-    """Rows by the keys of their texts (`tunewheel.data.gather.text_key`)."""
-    from tunewheel.data.gather import text_key
-
-    return lambda batch: [place for place, text in enumerate(batch["text"].to_pylist()) if text_key(text) in keys]
+    """Rows that say what has one of these keys (`tunewheel.data.erased`)."""
+    return lambda batch: [place for place, row in enumerate(said(batch)) if is_erased(keys, *row)]
 
 
 def containing(part: str) -> Places:
@@ -116,9 +114,7 @@ def containing(part: str) -> Places:
 
 def _written(batch: Any) -> list[tuple[str, ...]]:
     """Each row's text and what answers it."""
-    names = [name for name in ("text", *ANSWERED) if name in batch.schema.names]
-    columns = [batch[name].to_pylist() for name in names]
-    return [tuple(text for text in row if isinstance(text, str)) for row in zip(*columns, strict=True)]
+    return [tuple(text for text in row if isinstance(text, str)) for row in said(batch)]
 
 
 def where(column: str, value: str) -> Places:

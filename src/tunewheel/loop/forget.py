@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from tunewheel.loop.again import recorded_settings
+from tunewheel.loop.again import settings_of
 from tunewheel.loop.learn import train
 from tunewheel.loop.reading import LoopError
 from tunewheel.training import Say
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tunewheel.lineage.holdings import Holding
     from tunewheel.lineage.rows import Held
     from tunewheel.models import Progress
-    from tunewheel.registry import Registry
+    from tunewheel.registry import Registry, Version
     from tunewheel.store import Erasure, Workspace
 
 
@@ -30,8 +30,9 @@ class Forgotten:
     ``datasets`` has the revision made of each dataset that held them (None: it was not its line's newest, and no
     version learned from it). ``versions`` are those that learned from the rows or were measured on them,
     ``files`` what they were read from outside this record, ``exchanges`` how many exchanges and pieces of feedback show
-    the texts, which go with the rows; ``retrained`` the versions that learned without them and
-    ``purged`` the files and folders that went or were written anew.
+    the texts, which go with the rows; ``retrained`` the versions that learned without them, ``untrained`` champions
+    that could not be trained again and still know them; ``purged`` the files and folders that went or were written
+    anew.
     """
 
     rows: list[dict[str, str]]
@@ -42,6 +43,7 @@ class Forgotten:
     exchanges: int = 0
     erasure: int | None = None
     retrained: list[str] = field(default_factory=list)
+    untrained: list[str] = field(default_factory=list)
     purged: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
@@ -106,14 +108,17 @@ def forget(
         search = _Search(workspace, rows, contains, where, model)
         found = search.found()
         if found is None:
-            return search.done_before()
+            return search.done_before(purge and not dry_run)
         if dry_run:
             return found.told
         erasure = found.erase(why, who(by))
-        retrained = _Retraining(workspace, erasure, why, lang, progress, say).run() if retrain else []
+        retraining = _Retraining(workspace, erasure, why, lang, progress, say)
+        if retrain:
+            retraining.run()
         purged = found.purge(erasure) if purge else []
         told = asdict(found.told) | {"datasets": dict(erasure.datasets), "erasure": erasure.id}
-        return Forgotten(**told | {"retrained": retrained, "purged": [str(path) for path in purged]})
+        told |= {"retrained": retraining.made, "untrained": retraining.failed}
+        return Forgotten(**told | {"purged": [str(path) for path in purged]})
 
 
 @dataclass(frozen=True)
@@ -126,7 +131,7 @@ class _Search:
 
     def found(self) -> _Found | None:
         """What is there to be forgotten; None where an earlier call has removed it all."""
-        from tunewheel.data.erased import Erased
+        from tunewheel.data.erased import Erased, said_in
         from tunewheel.feedback.erase import find_recorded
         from tunewheel.lineage.holdings import find_holdings, near_copies, users
 
@@ -137,7 +142,9 @@ class _Search:
         said = find_recorded(self.workspace, [*self.rows, *texts], contains=self.contains, name=self.model)
         if not held and not said:
             return None
-        gone = Erased(texts | said.texts, {*(row.row["id"] for row in held), *said.exchanges})
+        shown = {" ".join(part.split()) for row in held for part in said_in(row.row)}
+        named = {row for row in self.rows if " ".join(row.split()) in shown}
+        gone = Erased(texts | said.texts | named, {*(row.row["id"] for row in held), *said.exchanges})
         places = {
             (row.row["id"], row.split, holding.dataset.fingerprint) for holding in holdings for row in holding.rows
         }
@@ -149,7 +156,7 @@ class _Search:
             files=sorted({*self._files(held), *self._cleaned(gone)}),
             exchanges=len(said),
         )
-        return _Found(self.workspace, holdings, gone, told)
+        return _Found(self.workspace, holdings, gone, told, self.model)
 
     def _files(self, held: Sequence[Held]) -> Iterator[str]:
         """The files that the rows were read from and that are still there, wherever this process stands."""
@@ -176,16 +183,25 @@ class _Search:
                 if path.is_file() and gone.stands_in(path.read_text(encoding="utf-8", errors="replace")):
                     yield str(path)
 
-    def done_before(self) -> Forgotten:
-        """The erasure that these rows went with. Raises `TraceError` where there is none."""
+    def done_before(self, purge: bool) -> Forgotten:
+        """The erasure that these rows went with; texts named again are taken out of files that came to show them since.
+
+        Raises `TraceError` where there is no such erasure.
+        """
+        from tunewheel.data.erased import Erased
+        from tunewheel.data.gather import text_key
         from tunewheel.lineage import TraceError
+        from tunewheel.registry.purge import Purge
         from tunewheel.store import list_erasures
         from tunewheel.store.erasures import hashed
 
-        ids = {hashed(row) for row in self.rows}
         for erasure in list_erasures(self.workspace):
-            if ids and ids <= set(erasure.rows):
-                return Forgotten([], [], dict(erasure.datasets), [], [], erasure=erasure.id)
+            texts = {row for row in self.rows if f"{text_key(row):016x}" in erasure.texts}
+            if self.rows and all(row in texts or hashed(row) in erasure.rows for row in self.rows):
+                again = purge and texts
+                purged = Purge(self.workspace, erasure, Erased(texts, ()), ()).run() if again else []
+                done = Forgotten([], [], dict(erasure.datasets), [], [], erasure=erasure.id)
+                return replace(done, purged=[str(path) for path in purged])
         raise TraceError(f"no dataset and no exchange in {self.workspace.home} holds such a row; nothing was changed")
 
 
@@ -195,6 +211,7 @@ class _Found:
     holdings: list[Holding]
     gone: Erased
     told: Forgotten
+    model: str | None
 
     def erase(self, why: str, by: str) -> Erasure:
         """Make the revisions without the rows, and record the erasure before they are seen; then exchanges go.
@@ -211,7 +228,7 @@ class _Found:
         for name, rows in left.values():
             if rows is not None:
                 keep_dataset(self.workspace, rows, name)
-        erase_exchanges(self.workspace, self.gone)
+        erase_exchanges(self.workspace, self.gone, name=self.model)
         return erasure
 
     def _left(self) -> dict[str, tuple[str, Dataset | None]]:
@@ -241,17 +258,21 @@ class _Found:
 
         The datasets that go tell of earlier erasures too: those rows go with these, else nothing could find them later.
         """
+        from tunewheel.data.erased import Erased
+        from tunewheel.feedback.erase import erase_exchanges
         from tunewheel.registry.purge import Purge
-
-        gone = self.gone.joined(self._owed())
-        return Purge(self.workspace, erasure, gone, tuple(holding.folder for holding in self.holdings)).run()
-
-    def _owed(self) -> Iterator[Mapping[str, Any]]:
-        """Rows in these datasets that were erased before and never purged."""
-        from tunewheel.lineage.rows import held, with_keys
         from tunewheel.store.erasures import erased_texts
 
         keys = erased_texts(self.workspace, purged=False)
+        owed = Erased((), ()).joined(self._owed(keys), keys)
+        erase_exchanges(self.workspace, Erased(owed.texts - self.gone.texts, ()), name=self.model)
+        gone = Erased(self.gone.texts | owed.texts, self.gone.ids | owed.ids)
+        return Purge(self.workspace, erasure, gone, tuple(holding.folder for holding in self.holdings)).run()
+
+    def _owed(self, keys: Collection[int]) -> Iterator[Mapping[str, Any]]:
+        """Rows in these datasets that were erased before and never purged."""
+        from tunewheel.lineage.rows import held, with_keys
+
         for holding in self.holdings if keys else ():
             yield from (row.row for row in held(holding.dataset, with_keys(keys)))
 
@@ -266,39 +287,46 @@ class _Retraining:
     lang: Literal["en", "zh"]
     progress: Progress | None
     say: Say
+    made: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
 
-    def run(self) -> list[str]:
-        """Train and promote; returns the versions that stand for the champions now."""
+    def run(self) -> None:
+        """Train and promote what can be: ``made`` stand for the champions now, ``failed`` are those that stay.
+
+        What stands in the way of one keeps neither the others nor the purge from being done.
+        """
         from tunewheel.registry import CHAMPION, Registry
 
         registry = Registry(self.workspace)
         champions = [version for version in registry.versions() if CHAMPION in version.aliases]
-        made = []
         for version in champions:
-            left = self._left(version.dataset)
-            if left is not None and version.method == "distill":
-                self.say("retrain", f"{version.ref} is a student: distil it again once its teacher has forgotten")
-            elif left is not None:
-                made.append(self._again(registry, version.name, version.run, left))
-        return made
+            touched, left = self._left(version.dataset)
+            if not touched:
+                continue
+            try:
+                self.made.append(self._again(registry, version, left))
+            except (ValueError, OSError, RuntimeError) as error:
+                self.failed.append(version.ref)
+                self.say("retrain", f"{version.ref} stays in front and knows the rows: {error}")
 
-    def _left(self, dataset: str | None) -> str | None:
-        """What this erasure left of a version's rows; of those that purges before it had left."""
+    def _left(self, dataset: str | None) -> tuple[bool, str | None]:
+        """Whether this erasure touched a version's rows, or what purges had left of them; and what is left now."""
         from tunewheel.registry.parents import what_was_left
 
         known = (record.fingerprint for record in what_was_left(self.workspace, dataset or ""))
-        return next((self.erasure.datasets[each] for each in known if each in self.erasure.datasets), None)
+        touched = next((each for each in known if each in self.erasure.datasets), None)
+        return touched is not None, self.erasure.datasets[touched] if touched else None
 
-    def _again(self, registry: Registry, name: str, run: str | None, dataset: str) -> str:
+    def _again(self, registry: Registry, version: Version, dataset: str | None) -> str:
         from tunewheel.registry import CHAMPION, kept_dataset
-        from tunewheel.store import get_run
 
-        record = get_run(self.workspace, run) if run else None
-        rows = kept_dataset(self.workspace, dataset)
-        if record is None or rows is None:
-            raise LoopError(f"{name}: the run of its champion is not recorded; train it again by hand")
-        self.say("retrain", f"{name} on {dataset[:12]}, by the settings of the run {record.key}")
-        given = recorded_settings(record.settings)
+        if version.method == "distill":
+            raise LoopError("it is a student: distil it again once its teacher has forgotten")
+        rows = kept_dataset(self.workspace, dataset or "")
+        if rows is None or "train" not in rows.splits:
+            raise LoopError("no row is left to learn from")
+        given = settings_of(self.workspace, version)
+        self.say("retrain", f"{version.name} on {rows.fingerprint[:12]}, by the settings of the run {version.run}")
         if "unlabelled" in given:
             self.say("retrain", f"{given['unlabelled']} is read again: see that it holds nothing that was erased")
         place: dict[str, Any] = {"home": self.workspace.home, "database": self.workspace.database}

@@ -23,8 +23,8 @@ def read_dataset(data: str | Path | Dataset, workspace: Workspace, *, whole: boo
     """The dataset itself, or read from what ``data`` names through the workspace's cache; bad rows go to its reports.
 
     Texts that `forget` erased from the workspace are left out, and the dataset's notes say so, unless it is to be
-    ``whole``. A task that is named says which columns may hold its labels. Raises `tunewheel.tasks.TaskError` if there
-    is none of that name, `LoopError` for a dataset of another task.
+    ``whole``: then nothing of it is kept. A task that is named says which columns may hold its labels. Raises
+    `tunewheel.tasks.TaskError` if there is none of that name, `LoopError` for a dataset of another task.
     """
     from tunewheel.data import Dataset
     from tunewheel.data.erased import without_erased
@@ -37,7 +37,7 @@ def read_dataset(data: str | Path | Dataset, workspace: Workspace, *, whole: boo
         data = without_erased(data, erased, workspace.cache_dir)
     else:
         rejected = workspace.reports_dir / f"{default_name(data)}.rejected.jsonl"
-        kept: dict[str, Any] = {"cache": workspace.cache_dir, "rejected": rejected, "erased": erased}
+        kept: dict[str, Any] = {"cache": None if whole else workspace.cache_dir, "rejected": rejected, "erased": erased}
         data = Dataset.read(data, targets=targets, **kept, **options)
     if task is not None and data.task != task:
         raise LoopError(f"the dataset was built for the task {data.task!r}, not {task!r}; build it again for that one")

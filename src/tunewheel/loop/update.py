@@ -343,7 +343,7 @@ def _revised(old: Dataset, rows: list[dict[str, Any]], workspace: Workspace) -> 
     A row with its id, an earlier word on the same exchange, goes in whatever split it is; the new one inherits that.
     Texts that were erased are in none: what the champion learned from keeps them until they are purged.
     """
-    from tunewheel.data.gather import text_key
+    from tunewheel.data.erased import is_erased, said_in
     from tunewheel.store.erasures import erased_texts
 
     erased = erased_texts(workspace)
@@ -354,5 +354,5 @@ def _revised(old: Dataset, rows: list[dict[str, Any]], workspace: Workspace) -> 
         for row in old[split]
         if row["id"] not in again and (row["text"] not in corrected or split != "train")
     )
-    left = [row for row in [*standing, *rows] if not erased or text_key(row["text"]) not in erased]
+    left = [row for row in [*standing, *rows] if not is_erased(erased, *said_in(row))]
     return old.revise(left, cache=workspace.cache_dir)

@@ -56,6 +56,9 @@ class Purge:
     def _stands_in(self, content: str) -> bool:
         return self.gone.stands_in(content)
 
+    def _from_report(self, folder: Path) -> bool:
+        return erase_from_report(folder, self.gone, hashed, self.erasure.datasets)
+
     def _runs(self, keys: Iterable[str]) -> Iterator[Path]:
         """What runs on these datasets had begun."""
         for key in keys:
@@ -66,7 +69,7 @@ class Purge:
         artifacts = self.workspace.artifacts
         for key in artifacts.kept():
             for name, column, erase in (
-                ("report.json", versions.c.report, lambda folder: erase_from_report(folder, self.gone, hashed)),
+                ("report.json", versions.c.report, self._from_report),
                 (PROMPT, versions.c.artifact, lambda folder: erase_from_prompt(folder, self.gone)),
             ):
                 if (artifacts.path(key) / name).is_file():
@@ -91,7 +94,7 @@ class Purge:
         """The copies of reports that people look at."""
         for path in sorted(self.workspace.reports_dir.glob("**/report.json")):
             _writable(path.parent)
-            if erase_from_report(path.parent, self.gone, hashed):
+            if self._from_report(path.parent):
                 yield path.parent
 
     def _cached(self) -> Iterator[Path]:

@@ -52,6 +52,8 @@ def record_erasure(
 ) -> Erasure:
     """Record an erasure, or find the one that these rows belong to: a repeated command adds to what it had begun.
 
+    An id alone names different rows in different data, so an erasure is found by rows, texts and datasets together.
+
     Args:
         workspace: where.
         ids: the rows' ids; they are kept as hashes.
@@ -64,7 +66,7 @@ def record_erasure(
     keys = {f"{key:016x}" for key in texts}
 
     def work(connection: Connection) -> Erasure:
-        known = next((each for each in _all(connection) if wanted <= set(each.rows)), None)
+        known = next((each for each in _all(connection) if _begun(each, wanted, keys, made)), None)
         if known is None:
             values: dict[str, Any] = {"rows": sorted(wanted), "texts": sorted(keys), "datasets": dict(made)}
             values |= {"why": why, "by": by}
@@ -78,6 +80,10 @@ def record_erasure(
     return workspace.transact(work)
 
 
+def _begun(known: Erasure, rows: set[str], texts: set[str], made: Collection[str]) -> bool:
+    return rows <= {*known.rows} and texts <= {*known.texts} and {*made} <= known.datasets.keys()
+
+
 def list_erasures(workspace: Workspace) -> list[Erasure]:
     """All erasures, oldest first."""
     with workspace.read() as connection:
@@ -86,7 +92,13 @@ def list_erasures(workspace: Workspace) -> list[Erasure]:
 
 def erased_texts(workspace: Workspace, *, purged: bool | None = None) -> frozenset[int]:
     """Keys of every text that was erased (`text_key`); with ``purged`` only of erasures that are that, or are not."""
-    found = (each for each in list_erasures(workspace) if purged is None or purged == (each.purged is not None))
+    with workspace.read() as connection:
+        return erased_keys(connection, purged=purged)
+
+
+def erased_keys(connection: Connection, *, purged: bool | None = None) -> frozenset[int]:
+    """`erased_texts`, within a transaction."""
+    found = (each for each in _all(connection) if purged is None or purged == (each.purged is not None))
     return frozenset(int(text, 16) for each in found for text in each.texts)
 
 
