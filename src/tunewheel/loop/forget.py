@@ -327,8 +327,6 @@ class _Retraining:
             raise LoopError("no row is left to learn from")
         given = settings_of(self.workspace, version)
         self.say("retrain", f"{version.name} on {rows.fingerprint[:12]}, by the settings of the run {version.run}")
-        if "unlabelled" in given:
-            self.say("retrain", f"{given['unlabelled']} is read again: see that it holds nothing that was erased")
         place: dict[str, Any] = {"home": self.workspace.home, "database": self.workspace.database}
         shown: dict[str, Any] = {"lang": self.lang, "progress": self.progress, "say": self.say}
         turn = train(rows, **given, **place, **shown, task=rows.task)

@@ -91,4 +91,5 @@ def shown(values: Mapping[str, Any]) -> str:
     'base minilm, learning_rate 0.000123, epochs 4'
     """
     told = {key: f"{value:.3g}" if isinstance(value, float) else str(value) for key, value in values.items()}
+    told |= {key: "auto" for key, value in values.items() if value is None}
     return ", ".join(f"{key} {value}" for key, value in told.items())
