@@ -101,7 +101,8 @@ def measured_or_refused(asked: dict[str, Any]) -> Cell:
     try:
         return measured(asked)
     except (MethodError, LanguageModelError) as error:
-        return {"refused": str(error).splitlines()[0]}
+        base = Path(asked["base"])  # a folder is nobody else's
+        return {"refused": str(error).splitlines()[0].replace(str(base.resolve()), base.name)}
 
 
 def apart(asked: dict[str, Any]) -> Cell:
