@@ -212,6 +212,13 @@ def test_labels_of_another_column_are_not_scored(workplace, capfd, monkeypatch, 
     assert (code, "has none of the labels that intents gives: it has phone, web where" in error) == (2, True)
 
 
+def test_labels_that_a_model_does_not_know_are_told(workplace, tmp_path):
+    rows = [*intent_rows(20), {"text": "something else", "label": "zzz"}]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    told_of = run(workplace, "evaluate", str(tmp_path / "rows.jsonl"), "--model", "intents").stderr
+    assert "intents does not know zzz" in " ".join(told_of.split())
+
+
 def test_evaluate_compares_two_models_and_writes_the_page(workplace):
     result = run(
         workplace,

@@ -536,3 +536,10 @@ def test_the_name_of_a_label_is_nobodys_word(workplace):
     asked(workplace, "another text")
     with pytest.raises(TraceError, match="no dataset and no exchange"):
         run(workplace, "forget", "lost", "--why", "asked")
+
+
+def test_what_is_named_and_not_there_is_told(desk, capfd, monkeypatch):
+    assert forgotten(desk, SAID["zh"], "nosuch", "--dry-run")["missing"] == ["nosuch"]
+    both = ["--where", "topic=a", "--where", "label=lost", "--why", "x", "--home", desk / "home"]
+    code, error = told(capfd, monkeypatch, "forget", *both)
+    assert (code, "name one column" in error) == (2, True)

@@ -17,7 +17,10 @@ def forget(
         list[str] | None, typer.Argument(metavar="ROW…", help="Ids of rows or exchanges, or whole texts.")
     ] = None,
     contains: Annotated[str | None, typer.Option(metavar="TEXT", help="Rows whose text has this part.")] = None,
-    where: Annotated[str | None, typer.Option(metavar="COLUMN=VALUE", help="Rows by the value of a column.")] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COLUMN=VALUE", help="Rows by the value of one column, beside those named otherwise."),
+    ] = None,
     model: Annotated[str | None, typer.Option(metavar="NAME", help="Only in this model's data and exchanges.")] = None,
     why: Annotated[str, typer.Option(help="The reason, kept with the erasure.")] = "",
     retrain: Annotated[
@@ -36,13 +39,15 @@ def forget(
     from tunewheel import loop
     from tunewheel.display import Bar, headed
 
-    column, sign, value = (where or "").partition("=")
-    if where is not None and not (column and sign):
-        raise typer.BadParameter(f"{where}: expected COLUMN=VALUE", param_hint="--where")
+    if where and len(where) > 1:
+        raise typer.BadParameter("name one column: several are not looked for together", param_hint="--where")
+    column, sign, value = (where[0] if where else "").partition("=")
+    if where and not (column and sign):
+        raise typer.BadParameter(f"{where[0]}: expected COLUMN=VALUE", param_hint="--where")
     found = loop.forget(
         *(rows or ()),
         contains=contains,
-        where=(column, value) if where is not None else None,
+        where=(column, value) if where else None,
         model=model,
         why=why or ("a dry run" if dry_run else ""),
         retrain=retrain,
@@ -66,12 +71,15 @@ def _show(found: Forgotten, purge: bool) -> None:
     from tunewheel.display import headed
 
     if not found.rows and not found.exchanges:
-        headed(stdout, "rows", f"went with erasure {found.erasure} already; nothing of them is left here")
+        headed(stdout, "rows", f"went with erasure {found.erasure} already: no data here holds them")
+        headed(stdout, "", "a version that learned from them and was not trained again may still know them")
         return
     if found.rows:
         texts = len({(row["id"], row["split"]) for row in found.rows})
         datasets = len({row["dataset"] for row in found.rows})
         headed(stdout, "rows", f"{texts:,} in {datasets} datasets, with every row of the same text")
+    for missing in found.missing:
+        headed(stdout, "not found", f"{missing}: no row has this id or text")
     if found.exchanges:
         headed(stdout, "exchanges", f"{found.exchanges:,} exchanges and pieces of feedback show the text")
     for near in found.near:
@@ -88,10 +96,9 @@ def _show(found: Forgotten, purge: bool) -> None:
             "file",
             f"{file} is yours: take the rows out of it or remove it (what is read from it here leaves them out)",
         )
-    for ref in found.untrained:
-        headed(stdout, "not retrained", f"{ref}: it still knows the rows")
-    for ref in found.retrained:
-        headed(stdout, "retrained", ref)
+    outcomes = [("not retrained", f"{ref}: it still knows the rows") for ref in found.untrained]
+    for heading, line in [*outcomes, *(("retrained", ref) for ref in found.retrained)]:
+        headed(stdout, heading, line)
     if found.purged:
         headed(stdout, "purged", f"{len(found.purged)} files and folders of the workspace")
     if found.erasure is not None:

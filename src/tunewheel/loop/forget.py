@@ -28,11 +28,11 @@ class Forgotten:
 
     ``rows`` are id, split and dataset of each; ``near`` rows that stay although their text is nearly one of theirs.
     ``datasets`` has the revision made of each dataset that held them (None: it was not its line's newest, and no
-    version learned from it). ``versions`` are those that learned from the rows or were measured on them,
-    ``files`` what they were read from outside this record, ``exchanges`` how many exchanges and pieces of feedback show
-    the texts, which go with the rows; ``retrained`` the versions that learned without them, ``untrained`` champions
-    that could not be trained again and still know them; ``purged`` the files and folders that went or were written
-    anew.
+    version learned from it). ``versions`` are those that learned from the rows or were measured on them, ``files``
+    what they were read from outside this record, ``exchanges`` how many exchanges and pieces of feedback show the
+    texts, which go with the rows, ``missing`` what was named and is neither id nor text here; ``retrained`` the
+    versions that learned without them, ``untrained`` champions that could not be trained again and still know them;
+    ``purged`` the files and folders that went or were written anew.
     """
 
     rows: list[dict[str, str]]
@@ -41,6 +41,7 @@ class Forgotten:
     versions: list[dict[str, Any]]
     files: list[str]
     exchanges: int = 0
+    missing: list[str] = field(default_factory=list)
     erasure: int | None = None
     retrained: list[str] = field(default_factory=list)
     untrained: list[str] = field(default_factory=list)
@@ -155,8 +156,18 @@ class _Search:
             versions=users(self.workspace, holdings),
             files=sorted({*self._files(held), *self._cleaned(gone)}),
             exchanges=len(said),
+            missing=self._missing(held, gone),
         )
         return _Found(self.workspace, holdings, gone, told, self.model)
+
+    def _missing(self, held: Sequence[Held], gone: Erased) -> list[str]:
+        """What was named and is nothing here; a text may stand masked in a record of exchanges."""
+        from tunewheel.data.erased import Erased as Texts
+        from tunewheel.feedback.erase import as_recorded
+
+        known = gone.ids | {row.row.get("original_id") for row in held}
+        named = [row for row in self.rows if row not in known and not gone.is_text(row)]
+        return [row for row in named if not any(map(gone.is_text, as_recorded(Texts([row], ())).texts))]
 
     def _files(self, held: Sequence[Held]) -> Iterator[str]:
         """The files that the rows were read from and that are still there, wherever this process stands."""
