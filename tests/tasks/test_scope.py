@@ -138,3 +138,11 @@ def test_what_cannot_be_is_refused():
         Classification.from_dataset(SimpleNamespace(multi_label=True), out_of_scope="oos")
     with pytest.raises(TaskError, match="cannot be a label to learn"):
         Classification(("a", "oos"), out_of_scope="oos")
+
+
+def test_a_gold_label_that_was_never_learned_weighs_in_weighted_f1():
+    """As scikit-learn has it where that label is among its own."""
+    task = Classification(("a", "b"))
+    rows = [{"text": "x", "label": label} for label in "aabz"]
+    figures = task.metrics(task.score(rows, [{"label": label} for label in "aabb"]))
+    assert figures["weighted_f1"] == pytest.approx((2 * 1.0 + 1 * 2 / 3 + 1 * 0) / 4)

@@ -55,7 +55,7 @@ def evaluate(
         _check_labels(dataset, model, f"{shown(data)}", name)
         if strange := sorted({*dataset.labels} - {*model.task.labels}) if model.task.labels else []:
             told = ", ".join(strange[:5]) + (" …" if len(strange) > 5 else "")
-            say("labels", f"{name} does not know {told}: such rows count as wrong, and in no figure that goes by label")
+            say("labels", f"{name} does not know {told}: such rows count as wrong, and AUROC and AUPRC leave them out")
     reports = []
     for name, model in zip(models, loaded, strict=True):
         learned = kept_dataset(workspace, model.origin.dataset)

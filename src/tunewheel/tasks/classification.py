@@ -199,6 +199,7 @@ class Classification(Labelled):
         right = (scores["gold"] == scores["predicted"]) & (scores["gold"] >= 0)
         accuracy = float(ratio(w @ right, w.sum()))
         macro, weighted = label_f1(correct, found, gold)
+        weighted *= float(ratio(gold.sum(), w.sum()))  # gold labels that were never learned weigh too, with an F1 of 0
         figures = {"accuracy": accuracy, "macro_f1": macro, "micro_f1": accuracy, "weighted_f1": weighted}
         if self.out_of_scope is not None and (scores["gold"] == len(self.classes)).any():
             inside = w * (scores["gold"] != len(self.classes))
