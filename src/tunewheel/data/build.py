@@ -209,9 +209,7 @@ def _no_rows(item: Input) -> DataError:
 class _FirstPass:
     """Checks rows, takes them down in ``seen`` and writes them to ``parts``, one an input."""
 
-    def __init__(
-        self, schema: Schema, folder: Path, problems: Problems, ends: Ends, erased: frozenset[int] = frozenset()
-    ) -> None:
+    def __init__(self, schema: Schema, folder: Path, problems: Problems, ends: Ends, erased: frozenset[int]) -> None:
         self.schema, self.folder, self.problems, self.ends, self.erased = schema, folder, problems, ends, erased
         self.seen, self.extras = Seen(timed=schema.time is not None), arrow.ExtraTypes()
         self.parts: list[Path] = []

@@ -17,7 +17,7 @@ from tunewheel.data import arrow, sources
 from tunewheel.data.annotations import Ends
 from tunewheel.data.build import Input, Plan, build
 from tunewheel.data.edit import Change, Edit
-from tunewheel.data.erased import is_erased, said, without_erased
+from tunewheel.data.erased import without_erased
 from tunewheel.data.gather import near_key, text_key
 from tunewheel.data.infer import Target
 from tunewheel.data.inherit import HELD, Heritage
@@ -376,11 +376,6 @@ class Dataset:
         """
         key = near_key if near else text_key
         return np.isin(self._keys(test, key), (of or self)._keys(train, key))
-
-    def holds(self, split: str, keys: Collection[int]) -> npt.NDArray[np.bool_]:
-        """Say of each row of a split whether it says what has one of these keys (`tunewheel.data.erased`)."""
-        rows = (row for batch in self.batches(split) for row in said(batch))
-        return np.fromiter((is_erased(keys, *row) for row in rows), np.bool_)
 
     def _keys(self, split: str, key: Callable[[str], int]) -> npt.NDArray[np.uint64]:
         keys = (key(text) for batch in self.batches(split) for text in batch["text"].to_pylist())

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cached_property
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from tunewheel.data.gather import text_key
 from tunewheel.data.names import ANSWERED
@@ -44,12 +44,17 @@ def without_erased(dataset: D, keys: Collection[int], cache: str | Path | None =
     """
     if not keys:
         return dataset
-    places = {split: dataset.holds(split, keys) for split in dataset.splits}
-    count = sum(int(held.sum()) for held in places.values())
-    if not count:
+    places = erased_places(dataset, keys)
+    if not places:
         return dataset
-    note = left_out(count)
-    return dataset.edited(lambda split, at, row: None if places[split][at] else row, note=note, cache=cache)
+    note = left_out(len(places))
+    return dataset.edited(lambda split, at, row: None if (split, at) in places else row, note=note, cache=cache)
+
+
+def erased_places(dataset: Dataset, keys: Collection[int]) -> set[tuple[str, int]]:
+    """Split and number in it (from 0) of each row that says what has one of the keys (`text_key`)."""
+    rows = ((split, (row for batch in dataset.batches(split) for row in said(batch))) for split in dataset.splits)
+    return {(split, at) for split, told in rows for at, row in enumerate(told) if is_erased(keys, *row)}
 
 
 def said_in(row: Mapping[str, Any]) -> Iterator[str]:
@@ -80,13 +85,14 @@ class Erased:
         self.texts, self.ids = frozenset(texts), frozenset(ids)
         self._bare = {" ".join(text.split()) for text in texts}
 
-    def joined(self, rows: Iterable[Mapping[str, Any]], keys: Collection[int]) -> Erased:
-        """These and further rows, which say what has one of the keys."""
-        texts, ids = set(self.texts), set(self.ids)
+    @classmethod
+    def of(cls, rows: Iterable[Mapping[str, Any]], keys: Collection[int]) -> Self:
+        """Canonical rows that say what has one of the keys (`text_key`): their texts, and what of them has it."""
+        texts, ids = set[str](), set[str]()
         for row in rows:
             ids.add(row["id"])
             texts.update((row["text"], *(part for part in said_in(row) if text_key(part) in keys)))
-        return Erased(texts, ids)
+        return cls(texts, ids)
 
     @property
     def keys(self) -> frozenset[int]:

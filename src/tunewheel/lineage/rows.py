@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tunewheel.data import Dataset
-from tunewheel.data.erased import is_erased, said
+from tunewheel.data.erased import is_erased, parts_of, said
 from tunewheel.data.infer import TARGETS
-from tunewheel.data.pairs import TAB
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -89,7 +88,7 @@ def with_text(*texts: str) -> Places:
         return [
             place
             for place, written in enumerate(_written(batch))
-            if any(" ".join(part.split()) in wanted for text in written for part in (text, *text.split(TAB, 1)))
+            if any(" ".join(part.split()) in wanted for text in written for part in parts_of(text))
         ]
 
     return places

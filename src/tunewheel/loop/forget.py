@@ -162,12 +162,12 @@ class _Search:
 
     def _missing(self, held: Sequence[Held], gone: Erased) -> list[str]:
         """What was named and is nothing here; a text may stand masked in a record of exchanges."""
-        from tunewheel.data.erased import Erased as Texts
+        from tunewheel.data.erased import Erased
         from tunewheel.feedback.erase import as_recorded
 
         known = gone.ids | {row.row.get("original_id") for row in held}
         named = [row for row in self.rows if row not in known and not gone.is_text(row)]
-        return [row for row in named if not any(map(gone.is_text, as_recorded(Texts([row], ())).texts))]
+        return [row for row in named if not any(map(gone.is_text, as_recorded(Erased([row], ())).texts))]
 
     def _files(self, held: Sequence[Held]) -> Iterator[str]:
         """The files that the rows were read from and that are still there, wherever this process stands."""
@@ -275,7 +275,7 @@ class _Found:
         from tunewheel.store.erasures import erased_texts
 
         keys = erased_texts(self.workspace, purged=False)
-        owed = Erased((), ()).joined(self._owed(keys), keys)
+        owed = Erased.of(self._owed(keys), keys)
         erase_exchanges(self.workspace, Erased(owed.texts - self.gone.texts, ()), name=self.model)
         gone = Erased(self.gone.texts | owed.texts, self.gone.ids | owed.ids)
         return Purge(self.workspace, erasure, gone, tuple(holding.folder for holding in self.holdings)).run()
@@ -351,14 +351,11 @@ class _Retraining:
 
 def _without(holding: Holding, erased: Collection[int]) -> Dataset | None:
     """The dataset without the rows that are meant and those erased before; None where that is all of it."""
-    import numpy as np
-
     from tunewheel.data import DataError
+    from tunewheel.data.erased import erased_places
 
     dataset = holding.dataset
-    places = {(row.split, row.at) for row in holding.rows}
-    for split in dataset.splits:
-        places |= {(split, at) for at in np.flatnonzero(dataset.holds(split, erased)).tolist()}
+    places = {(row.split, row.at) for row in holding.rows} | erased_places(dataset, erased)
     note = f"{len(places)} rows of {dataset.fingerprint[:12]} were erased"
     try:
         return dataset.edited(lambda split, at, row: None if (split, at) in places else row, note=note)
