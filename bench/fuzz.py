@@ -219,7 +219,8 @@ def judge(path: Path, skip: bool) -> str:
 def judge_stream(path: Path) -> None:
     """Read a file as `predict` does; raises where it went wrong."""
     from tunewheel.data import DataError
-    from tunewheel.data.streams import Passage, Stream
+    from tunewheel.data.passage import Passage
+    from tunewheel.data.streams import Stream
 
     try:
         for row in Passage(iter(Stream(path)), None, str(path), skip=True).rejoin(lambda texts: ({} for _ in texts)):

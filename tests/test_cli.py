@@ -202,6 +202,45 @@ def test_columns_that_have_the_name_of_an_answer_are_kept(workplace):
     answered = json.loads(run(workplace, "predict", "intents", input=line).stdout)
     assert (answered["original_prediction"], answered["confidence"]) == ("old", 7)
     assert answered["prediction"]["label"] in ("lost", "balance")
+    again = json.loads(run(workplace, "predict", "intents", input=json.dumps(answered) + "\n").stdout)
+    assert (again["original_prediction"], again["original_original_prediction"]) == ("old", answered["prediction"])
+    assert again["prediction"] == answered["prediction"]
+
+
+def test_predict_reads_the_column_that_train_took(workplace, tiny_base, tmp_path):
+    lines = [f"{row['label']},{row['text']}\n" for row in intent_rows(60)]
+    (tmp_path / "plain.csv").write_text("".join(lines), encoding="utf-8")
+    command = ["train", str(tmp_path / "plain.csv"), "--text", "column2", "--label", "column1", "--method", "tfidf"]
+    turn = json.loads(run(workplace, *command, "--name", "headless", "--json").stdout)
+    declared = json.loads((workplace / turn["version"]["path"] / "tunewheel.json").read_text(encoding="utf-8"))
+    assert declared["columns"] == {"text": "column2", "label": "column1"}
+    told = run(workplace, "predict", "headless", str(tmp_path / "plain.csv"), "-o", str(tmp_path / "out.csv"))
+    assert "60 rows predicted" in told.stderr
+    with (tmp_path / "out.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["prediction"] for row in rows] == [row["column1"] for row in rows]
+
+
+def test_bad_rows_are_told_with_the_way_past_them(workplace, capfd, monkeypatch, tmp_path):
+    (tmp_path / "new.jsonl").write_text('{"text": "my card"}\n{"text": 7}\n', encoding="utf-8")
+    command = ["predict", "intents", tmp_path / "new.jsonl", "--home", workplace / "home"]
+    code, error = told(capfd, monkeypatch, *command)
+    assert (code, "new.jsonl:2" in error, "--on-error skip goes on without such rows" in error) == (2, True, True)
+    command = ["predict", "intents", tmp_path / "none.jsonl", "--home", workplace / "home"]
+    assert "--on-error" not in told(capfd, monkeypatch, *command)[1]
+
+
+def test_rows_that_both_commands_pass_by_are_scored_without(workplace, tmp_path):
+    rows = [{**row, "id": None} for row in intent_rows(20)]
+    rows[3] = {"text": 7, "label": "lost"}
+    lines = [json.dumps({key: value for key, value in row.items() if key != "id"}) + "\n" for row in rows]
+    (tmp_path / "rows.jsonl").write_text("".join(lines), encoding="utf-8")
+    source, target = str(tmp_path / "rows.jsonl"), str(tmp_path / "out.jsonl")
+    run(workplace, "predict", "intents", source, "-o", target, "--on-error", "skip")
+    scored = run(workplace, "evaluate", source, "--predictions", target, "--on-error", "skip", "--json")
+    ours = run(workplace, "evaluate", source, "--model", "intents", "--on-error", "skip", "--json")
+    a, b = (json.loads(result.stdout)["reports"][0] for result in (scored, ours))
+    assert (a["rows"], a["metrics"]["accuracy"]) == (19, b["metrics"]["accuracy"])
 
 
 def test_labels_of_another_column_are_not_scored(workplace, capfd, monkeypatch, tmp_path):

@@ -158,7 +158,8 @@ class Training:
     def _declared(self) -> dict[str, Any]:
         """What the model's folder shall name of the data."""
         parents = (self.dataset.parent,) if self.dataset.parent else ()
-        return {"dataset": self.dataset.fingerprint, "parents": parents, "split": asdict(self.dataset.split)}
+        split, columns = asdict(self.dataset.split), self.dataset.columns
+        return {"dataset": self.dataset.fingerprint, "parents": parents, "split": split, "columns": columns}
 
     def _adapt(self, key: str, progress: Progress | None, report_to: Sequence[str]) -> Turn:
         from tunewheel.store import write_whole

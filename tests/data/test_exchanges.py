@@ -6,7 +6,8 @@ import pytest
 
 from tunewheel.data import DataError, Dataset
 from tunewheel.data.check import check
-from tunewheel.data.streams import Passage, Unfit
+from tunewheel.data.passage import Passage
+from tunewheel.data.streams import Unfit
 
 TALK = [
     {"role": "system", "content": "Be brief."},

@@ -115,7 +115,7 @@ def test_pairs_of_sentences_make_one_text(write: Write) -> None:
 
 
 def test_prediction_reads_both_sentences() -> None:
-    from tunewheel.data.streams import Passage
+    from tunewheel.data.passage import Passage
 
     def read(*rows: dict[str, Any]) -> list[str]:
         return [read["text"] for read in Passage(iter(enumerate(rows, 1)), None).texts()]

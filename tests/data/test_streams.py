@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tunewheel.data import DataError
-from tunewheel.data.streams import Passage, Stream, Unfit, write_stream
+from tunewheel.data.passage import Passage
+from tunewheel.data.streams import Stream, Unfit, write_stream
 
 Write = Callable[[str, Any], Path]
 
@@ -40,7 +41,7 @@ def passed(path: Path, form: Any, size: int = 3) -> list[Any]:
 def test_all_rows_come_out_in_order(good: list[bool], size: int, waiting: int) -> None:
     rows = [{"text": str(i)} if ok else {"no": i} for i, ok in enumerate(good)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tunewheel.data.streams._WAITING", waiting)
+        patch.setattr("tunewheel.data.passage._WAITING", waiting)
         passage = Passage(enumerate(rows, 1), "text", skip=True)  # type: ignore[arg-type]
         found = list(passage.rejoin(answer(size)))
     assert [one.row if isinstance(one, Unfit) else one[0] for one in found] == rows
@@ -50,7 +51,7 @@ def test_all_rows_come_out_in_order(good: list[bool], size: int, waiting: int) -
 
 
 def test_bad_rows_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tunewheel.data.streams._WAITING", 10)
+    monkeypatch.setattr("tunewheel.data.passage._WAITING", 10)
     rows = ((i, {"text": "a"} if i == 0 else {"no": i}) for i in range(1000))
     passage, most = Passage(rows, "text", skip=True), 0
     for _ in passage.rejoin(answer(100)):

@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from tunewheel.data import DataError
 from tunewheel.evaluation import (
     EvaluationError,
     conlleval_text,
@@ -12,6 +13,7 @@ from tunewheel.evaluation import (
     read_predictions,
     score_predictions,
 )
+from tunewheel.evaluation.predictions import read_as_columns
 from tunewheel.tasks.classification import Classification
 from tunewheel.tasks.ner import Ner
 
@@ -140,12 +142,82 @@ def test_labels_in_order_or_by_id(tmp_path):
     ]
 
 
+SAID = ["我的卡丢了", "two, words", "余额", "the end"]
+SAID_ROWS = [{"id": f"row {i}", "text": text, "label": "a"} for i, text in enumerate(SAID)]
+ANSWERED = [{"label": label} for label in "abba"]
+FILES = {
+    "texts.jsonl": "".join(json.dumps({"text": SAID[i], "label": "abba"[i]}) + "\n" for i in (3, 1, 0, 2)).encode(),
+    "gold-too.jsonl": b"".join(json.dumps({"label": "x", "prediction": c}).encode() + b"\n" for c in "abba"),
+    "german.csv": 'Prediction;Satz\nb;余额\na;我的卡丢了\na;the end\nb;"two, words"\n'.encode("gb18030"),
+    "ids.csv": b"ID,Label\nrow 2,b\nrow 0,a\nrow 3,a\nrow 1,b\n",
+    "twice.tsv": "id\tlabel\ttext\n1\ta\tthe end\n1\ta\t我的卡丢了\n1\tb\t余额\n2\tb\ttwo, words\n".encode(),
+    "failed.jsonl": b'{"text": 7, "error": {"found": "7"}}\n' + b"".join(b'{"label": "%c"}\n' % c for c in b"abba"),
+    "array.json": json.dumps([{"LABEL": c} for c in "abba"]).encode(),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_rows_are_found_whatever_their_order_and_form(tmp_path, name):
+    (tmp_path / name).write_bytes(FILES[name])
+    assert not read_as_columns(tmp_path / name)
+    assert read_predictions(tmp_path / name, TASK, SAID_ROWS) == ANSWERED
+
+
+def test_a_text_several_times_is_taken_in_order(tmp_path):
+    rows = [{"id": str(i), "text": text, "label": "a"} for i, text in enumerate(["x", "y", "x"])]
+    records = [{"text": "x", "label": "b"}, {"text": "x", "label": "a"}, {"text": "y", "label": "a"}]
+    found = read_predictions(write(tmp_path, *records), TASK, rows)
+    assert [one["label"] for one in found] == ["b", "a", "a"]
+
+
+def test_pairs_are_found_by_both_texts(tmp_path):
+    rows = [{"id": str(i), "text": f"x\t{second}", "label": "a"} for i, second in enumerate("pq")]
+    records = [{"sentence1": "x", "sentence2": second, "label": label} for second, label in ("qb", "pa")]
+    assert [one["label"] for one in read_predictions(write(tmp_path, *records), TASK, rows)] == ["a", "b"]
+
+
+def test_tags_stand_in_prediction_too(tmp_path):
+    records = write(tmp_path, {"tags": ["O", "O"], "prediction": ["O", "S-PER"]})
+    assert read_predictions(records, NER, GOLD)[0]["entities"] == [{"start": 4, "end": 6, "label": "PER"}]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "columns"),
+    [("a.tsv", "a\tO\tO\n", True), ("a.txt", "label O B-X\n", True), ("a.txt", '{"label": "a"}\n', False)],
+)
+def test_columns_are_told_from_tables(tmp_path, name, content, columns):
+    (tmp_path / name).write_text(content, encoding="utf-8")
+    assert read_as_columns(tmp_path / name) is columns
+
+
+@pytest.mark.parametrize(
+    ("records", "message"),
+    [
+        (
+            [{"text": text, "label": "a"} for text in [*SAID[:3], "another"]],
+            r":4: no gold row has the text in 'text'; give an `id`",
+        ),
+        ([{"text": t, "label": "a"} for t in [*SAID[:3], SAID[0]]], r":4: only 1 of the gold rows have the text"),
+        ([{"question": str(i), "label": "a"} for i in range(4)], r":1: no gold row has the text in 'question'"),
+        (
+            [{"label": "a"}] * 3 + [{"label": "a", "error": {}}],
+            r"3 predictions for 4 rows.*; 1 say `error` .* first .*:4",
+        ),
+        ([{"prediction": "a"}] * 3 + [{"label": "a"}], r":4: no `prediction`, though other lines have one"),
+        ([{"id": f"row {i}", "label": "a"} for i in range(3)], r"no prediction for 1 of 4 rows, first id 'row 3'"),
+    ],
+)
+def test_rows_that_are_not_found_are_told(tmp_path, records, message):
+    with pytest.raises(EvaluationError, match=message):
+        read_predictions(write(tmp_path, *records), TASK, SAID_ROWS)
+
+
 @pytest.mark.parametrize(
     ("records", "message"),
     [
         ([{"label": "a"}], r"predictions.jsonl: 1 predictions for 2 rows"),
-        ([{"label": "a"}, "{oops\n"], r"predictions.jsonl:2: not JSON"),
-        ([{"label": "a"}, "[1]\n"], r":2: expected an object, found list"),
+        ([{"label": "a"}, "{oops\n"], r"predictions.jsonl:2: expected a JSON object, found invalid JSON"),
+        ([{"label": "a"}, "[1]\n"], r":2: expected a JSON object, found \[1\]"),
         ([{"id": "x", "label": "a"}, {"label": "a"}], r":2: no `id`"),
         ([{"id": "x", "label": "a"}, {"id": "x", "label": "a"}], r":2: id 'x' stands in .*:1 already"),
         ([{"id": "x", "label": "a"}, {"id": "y", "label": "a"}], r"no prediction for 1 of 2 rows, first id '7'"),
@@ -160,12 +232,12 @@ def test_labels_in_order_or_by_id(tmp_path):
     ],
 )
 def test_label_files_that_cannot_be_read(tmp_path, records, message):
-    with pytest.raises(EvaluationError, match=message):
+    with pytest.raises((DataError, EvaluationError), match=message):
         read_predictions(write(tmp_path, *records), TASK, ROWS)
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(EvaluationError, match=r"cannot read .*none.jsonl"):
+    with pytest.raises(DataError, match=r"none.jsonl: expected a file"):
         read_predictions(tmp_path / "none.jsonl", TASK, ROWS)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -64,6 +64,8 @@ def main() -> None:
     except _expected() as error:
         for line in str(error).splitlines():
             stderr.print(f"[red]error[/red] {_escaped(line)}", soft_wrap=True)
+        if _rows_can_be_left_out(error):
+            stderr.print("[dim]--on-error skip goes on without such rows, and writes down which and why[/dim]")
         sys.exit(2)
     except KeyboardInterrupt:
         stderr.print("[yellow]stopped[/yellow] the same command again goes on where it stood")
@@ -85,6 +87,16 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Print the ver
 
         typer.echo(__version__)
         raise typer.Exit
+
+
+def _rows_can_be_left_out(error: Exception) -> bool:
+    """Whether single rows are wrong, and the command that was called could have passed them by."""
+    from tunewheel.data.problems import BadRows
+
+    if not isinstance(error, BadRows) or "skip" in sys.argv:
+        return False
+    commands: dict[str, Any] = getattr(typer.main.get_command(app), "commands", {})
+    return any("--on-error" in option.opts for option in commands[sys.argv[1]].params)
 
 
 def _escaped(line: str) -> str:

@@ -102,7 +102,7 @@ def prompt_columns(columns: Columns, text: str | None) -> Prompt:
 
 
 def _holds_messages(columns: Columns, name: str) -> bool:
-    values = [from_cell(value) for value in columns.values[name] if not is_missing(value)]
+    values = [from_cell(value) for value in columns.values.get(name, ()) if not is_missing(value)]
     return any(isinstance(v, list) and v and isinstance(v[0], dict) and "role" in v[0] for v in values)
 
 

@@ -53,6 +53,10 @@ class DataError(ValueError):
         return type(self), (self.problems, self.total)
 
 
+class BadRows(DataError):
+    """Some rows cannot be used as they are; the others could be."""
+
+
 class Problems:
     """Collects problems while reading goes on, so that all are told at once; keeps the first `SHOWN`."""
 
@@ -72,9 +76,9 @@ class Problems:
             self.first.append(problem)
 
     def raise_any(self) -> None:
-        """Raise `DataError` if anything was found."""
+        """Raise `BadRows` if anything was found."""
         if self.fatal:
-            raise DataError(self.first, self.total)
+            raise BadRows(self.first, self.total)
 
 
 def show(value: object) -> str:

@@ -6,30 +6,23 @@ import csv
 import json
 import re
 import sys
+import tempfile
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any, Literal, Protocol
 
-from tunewheel.data.columns import Columns
-from tunewheel.data.conversation import Unsaid, asked, rendered
-from tunewheel.data.exchanges import prompt_columns
-from tunewheel.data.names import TEXTS
-from tunewheel.data.pairs import join_pair, named_pair, pair_of
-from tunewheel.data.problems import DataError, Problem, Problems, show
+from tunewheel.data.problems import BadRows, DataError, Problem, Problems, show
 from tunewheel.data.readers.formats import Formless, Found, known_format, open_file, reader
 from tunewheel.data.readers.text import TextFile
-from tunewheel.data.readers.tokens import join, joiner_of
 from tunewheel.data.rejected import json_line
-from tunewheel.data.rows import encodable
 from tunewheel.store.files import open_whole
 
 Form = Literal["jsonl", "csv", "tsv"]
 """What is written, and read from standard input."""
 _UNDECODED = re.compile("[\udc80-\udcff]")
-_WAITING = 1 << 16
 
 csv.field_size_limit(1 << 30)
 
@@ -63,7 +56,7 @@ def form_of(target: Path | None, given: str | None, source: Path | None) -> Form
     return form
 
 
-class Unfit(DataError):
+class Unfit(BadRows):
     """A row of a stream cannot be predicted; ``row`` is what could be read of it."""
 
     def __init__(self, problem: Problem, row: Any) -> None:
@@ -154,104 +147,6 @@ class _Waiting(Problems):
             yield problem.row or 0, Unfit(problem, record.rstrip("\r\n") if isinstance(record, str) else record)
 
 
-@dataclass
-class Passage:
-    """Carries a stream past a model: `texts` goes in, and `rejoin` puts the answers and their rows together.
-
-    A model reads the text (of a pair of sentences both), and where the row has them its words' offsets (``tokens``)
-    and its ``document``. The row waits meanwhile. Bad rows raise; with ``skip`` they wait in their place and come out
-    as `Unfit`. Without ``column`` the text's column is inferred. With ``asks`` a row is a prompt, or messages, as a
-    dataset of prompts and answers has them; a last message of the assistant is left out.
-    """
-
-    rows: Iterator[Streamed]
-    column: str | None
-    name: str = "<rows>"
-    skip: bool = False
-    asks: bool = False
-    bad: int = 0
-    _waiting: deque[dict[str, Any] | Unfit] = field(default_factory=deque)
-    _over: bool = False
-    _pair: tuple[str, str] | None = None
-
-    def rejoin(
-        self, predict: Callable[[Iterator[dict[str, Any]]], Iterator[dict[str, Any]]]
-    ) -> Iterator[tuple[dict[str, Any], dict[str, Any]] | Unfit]:
-        """Yield each row with what ``predict`` answers, or the `Unfit` that it is, in order."""
-        while not self._over:
-            for answer in predict(self.texts()):
-                yield from self._bad_ones()
-                row = self._waiting.popleft()
-                assert not isinstance(row, Unfit)
-                yield row, answer
-            yield from self._bad_ones()
-
-    def texts(self) -> Iterator[dict[str, Any]]:
-        """Yield what a model reads; ends early where so many rows wait that they must be answered first."""
-        for line, row in self.rows:
-            try:
-                if isinstance(row, Unfit):
-                    raise row
-                read = self._read(line, row)
-            except Unfit as error:
-                if not self.skip:
-                    raise
-                self.bad += 1
-                self._waiting.append(error)
-                if len(self._waiting) > _WAITING:
-                    return
-                continue
-            self._waiting.append(row)
-            yield read
-        self._over = True
-
-    def _bad_ones(self) -> Iterator[Unfit]:
-        while self._waiting and isinstance(row := self._waiting[0], Unfit):
-            self._waiting.popleft()
-            yield row
-
-    def _asked(self, line: int, row: dict[str, Any]) -> dict[str, Any]:
-        prompt = prompt_columns(Columns([row]), self.column if self.column in row else None)
-        try:
-            messages = asked(row, prompt)
-        except Unsaid as wrong:
-            raise Unfit(Problem(self.name, line, wrong.column, wrong.expected, wrong.found, wrong.fix), row) from None
-        if messages[-1]["role"] == "assistant" and len(messages) > 1:
-            messages.pop()
-        return {"text": rendered(messages), **({"messages": messages} if len(messages) > 1 else {})}
-
-    def _read(self, line: int, row: dict[str, Any]) -> dict[str, Any]:
-        if self.asks:
-            return self._asked(line, row)
-        if self.column is None:
-            self._pair = None if any(name in row for name in TEXTS[:4]) else pair_of(row)
-            named = (name for name in TEXTS if isinstance(row.get(name), str))
-            self.column = self._pair[0] if self._pair else next(named, None)
-        elif self._pair is None and (both := named_pair(self.column, row)):
-            self._pair, self.column = both, both[0]
-        column = self.column or "text"
-        text, tokens, document = row.get(column), row.get("tokens"), row.get("document")
-        if text is None and isinstance(tokens, list) and tokens and all(isinstance(token, str) for token in tokens):
-            text, offsets = join(tokens, joiner_of(tokens))  # as a dataset makes it of them
-            tokens, row["text"] = [{"start": start, "end": end} for start, end in offsets], text
-        if self._pair and isinstance(text, str) and isinstance(other := row.get(self._pair[1]), str):
-            text = join_pair(text, other)
-        if not isinstance(text, str):
-            found = "no such column" if column not in row else type(text).__name__
-            fix = f"name the text's column with --text; the row has {', '.join(row) or 'none'}"
-            raise Unfit(Problem(self.name, line, column, "a text", found, fix), row)
-        if encodable(text) != text:
-            fix = "write whole characters: both halves of the pair, or the character itself"
-            raise Unfit(Problem(self.name, line, column, "a text", "half of a surrogate pair", fix), row)
-        read: dict[str, Any] = {"text": text}
-        if isinstance(tokens, list) and all(isinstance(t, dict) and {"start", "end"} <= t.keys() for t in tokens):
-            read["tokens"] = tokens
-        # A number names a document as well, as it does in a dataset.
-        if isinstance(document, str | int) and not isinstance(document, bool) and document != "":
-            read["document"] = str(document)
-        return read
-
-
 _STDIN = "<stdin>"
 
 
@@ -313,32 +208,59 @@ def _stdin() -> Iterator[IO[str]]:
 
 @contextmanager
 def write_stream(path: Path | None, form: Form) -> Iterator[Writer]:
-    """Open a writer on a file, or on standard output; a file gets its name only once it is whole."""
+    """Open a writer on a file, or on standard output; a file gets its name only once it is whole.
+
+    A table has the columns of all its rows. One on standard output has those of its first: a row with another raises
+    `DataError`.
+    """
     if path is None:
-        yield _writer(sys.stdout, form)
+        yield _lines(sys.stdout) if form == "jsonl" else _table(sys.stdout, form)
         sys.stdout.flush()
         return
     with open_whole(path) as target:
-        yield _writer(target, form)
+        if form == "jsonl":
+            yield _lines(target)
+            return
+        columns: dict[str, None] = {}
+        # Which columns there are is known at the end; rows wait on the disk, so that there may be any number.
+        with tempfile.TemporaryFile("w+", encoding="utf-8", dir=path.parent) as waiting:
+            wait = _lines(waiting)
+
+            def write(row: Mapping[str, Any]) -> None:
+                columns.update(dict.fromkeys(row))
+                wait(row)
+
+            yield write
+            waiting.seek(0)
+            put = _table(target, form, [*columns])
+            for line in waiting:
+                put(json.loads(line))
 
 
-def _writer(target: IO[str], form: Form) -> Writer:
-    if form == "jsonl":
-        return lambda row: _put(target, json_line(row))
-    table = csv.writer(target, delimiter="\t" if form == "tsv" else ",", lineterminator="\n")
-    columns: list[str] = []
-
+def _lines(target: IO[str]) -> Writer:
     def write(row: Mapping[str, Any]) -> None:
-        if not columns:
-            columns.extend(row)
-            table.writerow(columns)
-        table.writerow([_cell(row.get(column)) for column in columns])
+        target.write(json_line(row))
 
     return write
 
 
-def _put(target: IO[str], text: str) -> None:
-    target.write(text)
+def _table(target: IO[str], form: Form, columns: Sequence[str] = ()) -> Writer:
+    """Writes rows below a header, which is the first row's columns where none are given."""
+    table = csv.writer(target, delimiter="\t" if form == "tsv" else ",", lineterminator="\n")
+    header = [*columns]
+    if header:
+        table.writerow(header)
+
+    def write(row: Mapping[str, Any]) -> None:
+        if not header:
+            header.extend(row)
+            table.writerow(header)
+        if late := [name for name in row if name not in header]:
+            fix = "write to a file with --output, or as --format jsonl"
+            raise DataError([Problem("<stdout>", None, late[0], "the columns of the first row", "another one", fix)])
+        table.writerow([_cell(row.get(column)) for column in header])
+
+    return write
 
 
 def _cell(value: Any) -> Any:

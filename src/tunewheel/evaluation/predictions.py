@@ -1,15 +1,19 @@
-"""Reading anyone's predictions: JSON Lines joined to gold rows, or a column file with both."""
+"""Reading anyone's predictions: rows joined to gold rows, or a column file with both."""
 
 from __future__ import annotations
 
-import csv
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tunewheel.data.tags import TagError, parse, spans
+from tunewheel.data.columns import from_cell, is_missing
+from tunewheel.data.readers.formats import BY_SUFFIX
+from tunewheel.data.streams import Stream, Unfit
+from tunewheel.data.tags import TagError, is_tag, parse, spans
 from tunewheel.evaluation.intervals import EvaluationError
+from tunewheel.evaluation.joined import joined
 
 if TYPE_CHECKING:
     from tunewheel.tasks import Prediction, Row, Task
@@ -21,21 +25,57 @@ DOCUMENT = "-DOCSTART-"
 
 
 def read_predictions(path: str | Path, task: Task, rows: Iterable[Row]) -> list[Prediction]:
-    """Read one JSON object a line, or a table, and bring them into the order of ``rows``.
+    """Read anyone's predictions, a row each, in any form and encoding that data may have, in the order of ``rows``.
 
-    A table (CSV or TSV, as `tunewheel predict` writes it) has the answer in ``prediction``. A line of JSON holds
-    ``label`` (with ``confidence`` if known), ``labels``, ``answer`` (or ``text``, as a model that writes answers),
-    ``entities`` (dicts of start, end, label) or ``tags`` (one for each of the gold row's ``tokens``, any of the usual
-    schemes, read as conlleval reads them). Lines that carry ``id`` are joined by it, else they must be as many as the
-    rows and in their order.
+    The answer stands in ``prediction``, as `tunewheel predict` writes it, else in ``label``, ``labels``, ``answer`` (or
+    ``text``, as a model that writes answers), ``entities`` (dicts of start, end, label) or ``tags`` (one for each of
+    the gold row's ``tokens``, any of the usual schemes, read as conlleval reads them); ``confidence`` and
+    ``probabilities`` may stand beside it. Lists in a table's cell are JSON. How rows are found: `joined`.
 
     Raises:
         EvaluationError: names the file and line, and says what was expected.
+        DataError: the file, or a row of it, cannot be read.
     """
     source, listed = Path(path), list(rows)
-    records = list(_table(source) if source.suffix.lower() in TABLES else _records(source))
-    joined = _joined(source, records, listed)
-    return [_prediction(place, record, task, row) for (place, record), row in zip(joined, listed, strict=True)]
+    told = list(_records(source))
+    failed = [place for place, record in told if isinstance(record.get("error"), dict) and "prediction" not in record]
+    records = [(place, record) for place, record in told if place not in {*failed}]
+    without = [place for place, record in records if "prediction" not in record]
+    if 0 < len(without) < len(records):  # a label beside it is the row's own
+        raise EvaluationError(f"{without[0]}: no `prediction`, though other lines have one")
+    found = joined(source, records, listed, failed=failed, writes=task.writes)
+    return [_prediction(place, record, task, row) for (place, record), row in zip(found, listed, strict=True)]
+
+
+def _records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Place (``file:line``) and columns of each row; the names that are looked for are in small letters."""
+    for line, row in Stream(path):
+        if isinstance(row, Unfit):
+            raise row
+        named = {name.strip().lower(): name for name in reversed(row)}
+        known = {name: row[named[name]] for name in KNOWN if name in named}
+        yield f"{path}:{line}", {**row, **known}
+
+
+ANSWERS = frozenset(("prediction", "label", "labels", "answer", "text", "entities", "tags"))
+KNOWN = (*ANSWERS, "id", "confidence", "probabilities")
+
+
+def read_as_columns(path: Path) -> bool:
+    """Whether a file has gold and predicted tags in columns: it is neither JSON nor a table with a header.
+
+    >>> read_as_columns(Path("answers.csv")), read_as_columns(Path("answers.conll"))
+    (False, True)
+    """
+    format = BY_SUFFIX.get(path.suffix.lower())
+    if format == "conll" or not path.is_file():
+        return format in ("conll", None)
+    if format in ("jsonl", "json", "csv", "parquet"):
+        return False
+    with path.open(encoding="utf-8-sig", errors="replace") as file:
+        first = next((line.strip() for line in file if line.strip()), "")
+    header = [name.strip(" \"'").lower() for name in re.split(r"[,;|\t]", first)]
+    return not (first.startswith(("{", "[")) or ANSWERS.intersection(header)) or is_tag(header[-1].upper())
 
 
 def _lines(path: Path) -> Iterator[tuple[str, str]]:
@@ -51,94 +91,10 @@ def _lines(path: Path) -> Iterator[tuple[str, str]]:
         raise EvaluationError(f"cannot read {path}: {error.strerror}") from error
 
 
-def _records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    for place, line in _lines(path):
-        if not line.strip():
-            continue
-        try:
-            record = json.loads(line)
-        except ValueError as error:
-            raise EvaluationError(f"{place}: not JSON ({error})") from error
-        if not isinstance(record, dict):
-            raise EvaluationError(f"{place}: expected an object, found {type(record).__name__}")
-        answer = record.get("prediction")  # as `tunewheel predict` writes it, beside the row's own columns
-        named = {"id": record["id"]} if "id" in record else {}
-        yield place, {**named, **answer} if isinstance(answer, dict) else record
-
-
-TABLES: Mapping[str, str] = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
-
-
-def read_as_columns(path: Path) -> bool:
-    """Whether a file has gold and predicted tags in columns: it is neither JSON Lines nor a table with a header."""
-    if path.suffix.lower() in {".jsonl", ".ndjson", ".json"}:
-        return False
-    if path.suffix.lower() not in TABLES:
-        return True
-    first = next(_lines(path), ("", ""))[1]
-    return "prediction" not in next(csv.reader([first], delimiter=TABLES[path.suffix.lower()]), [])
-
-
-def _table(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The rows of a table, each with its answer alone; lists stand as JSON in their cell."""
-    csv.field_size_limit(1 << 30)
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        rows = csv.DictReader(file, delimiter=TABLES[path.suffix.lower()])
-        for row in rows:
-            place = f"{path}:{rows.line_num}"
-            if row.get("prediction") is None or None in row:
-                raise EvaluationError(f"{place}: expected one field for each of {', '.join(rows.fieldnames or ())}")
-            record = {key: row[key] for key in ("id", "prediction") if key in row}
-            if row.get("confidence"):
-                record["confidence"] = _cell(row["confidence"], place)
-            yield place, record
-
-
-def _cell(cell: str, place: str) -> Any:
-    try:
-        return json.loads(cell)
-    except ValueError as error:
-        raise EvaluationError(f"{place}: not JSON ({error}): {cell!r}") from error
-
-
-def _joined(
-    path: Path, records: Sequence[tuple[str, dict[str, Any]]], rows: Sequence[Row]
-) -> Sequence[tuple[str, dict[str, Any]]]:
-    """One record a row, by id when the records carry one."""
-    named = [place for place, record in records if "id" in record]
-    if not named:
-        if len(records) != len(rows):
-            raise EvaluationError(
-                f"{path}: {len(records)} predictions for {len(rows)} rows; "
-                "without an `id` there must be one a row, in their order"
-            )
-        return records
-    if len(named) != len(records):
-        place = next(place for place, record in records if "id" not in record)
-        raise EvaluationError(f"{place}: no `id`, though other lines have one; give it to all or to none")
-    found: dict[str, tuple[str, dict[str, Any]]] = {}
-    for place, record in records:
-        key = str(record["id"])
-        if key in found:
-            raise EvaluationError(f"{place}: id {key!r} stands in {found[key][0]} already")
-        found[key] = (place, record)
-    keys = [str(row["id"]) for row in rows]
-    lacking = [key for key in keys if key not in found]
-    if lacking:
-        raise EvaluationError(f"{path}: no prediction for {len(lacking)} of {len(rows)} rows, first id {lacking[0]!r}")
-    extra = found.keys() - set(keys)
-    if extra:
-        place = min((found[key][0] for key in extra), key=lambda p: int(p.rpartition(":")[2]))
-        raise EvaluationError(f"{place}: the gold rows hold no such id; {len(extra)} predictions too many")
-    return [found[key] for key in keys]
-
-
 def _prediction(place: str, record: Mapping[str, Any], task: Task, row: Row) -> Prediction:
     """Check one record and give it the shape that the task decodes to."""
     wanted = _wanted(task, row)
-    if isinstance(told := record.get("prediction"), str) and wanted[0] not in record:
-        plain = wanted[0] in ("label", "answer")
-        record = {**record, wanted[0]: told if plain else _cell(told, place)}
+    record = _answered(record, wanted)
     given = next((key for key in wanted if key in record), None)
     if given is None:
         raise EvaluationError(
@@ -166,6 +122,35 @@ def _prediction(place: str, record: Mapping[str, Any], task: Task, row: Row) -> 
     for tag in tags:
         _checked(tag, place)
     return {"entities": _entities_of(tags, tokens), "tags": tags}
+
+
+def _answered(record: Mapping[str, Any], wanted: Sequence[str]) -> Mapping[str, Any]:
+    """A record with its answer under the name that the task has for it, a table's cells read.
+
+    What stands in ``prediction`` is the answer: columns of the labels' names beside it are the row's own.
+    """
+    told, beside = record.get("prediction"), {key: record[key] for key in _BESIDE if not is_missing(record.get(key))}
+    if isinstance(told, dict):
+        return {**beside, **told}
+    if told is not None:
+        told = told if wanted[0] in ("label", "answer") else from_cell(told)
+        tags = "tags" in wanted and isinstance(told, list) and any(isinstance(tag, str) for tag in told)
+        record = {"tags" if tags else wanted[0]: told}
+    else:
+        record = {key: from_cell(record[key]) if key in _LISTS else record[key] for key in record}
+    return {**record, **{key: _loaded(value) for key, value in beside.items()}}
+
+
+def _loaded(cell: Any) -> Any:
+    """A number or an object that stands as JSON in a cell; anything else as it is."""
+    try:
+        return json.loads(cell) if isinstance(cell, str) else cell
+    except ValueError:
+        return cell
+
+
+_BESIDE = ("confidence", "probabilities")
+_LISTS = ("labels", "entities", "tags")
 
 
 def _wanted(task: Task, row: Row) -> tuple[str, ...]:

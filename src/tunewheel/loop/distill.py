@@ -126,9 +126,7 @@ class Distilling(Training):
         rows = [*train, *self.text]
         self.say("teacher", f"{self.located.called} answers {len(rows):,} rows, {len(self.text):,} of them unlabelled")
         answers = Answers.of(self.teacher, rows, self._folder(key) / "answers", _tenths(self.say))
-        parents = (self.dataset.parent,) if self.dataset.parent else ()
-        split = asdict(self.dataset.split)
-        origin = Origin("distill", self.base, self.dataset.fingerprint, parents, split, self.settings)
+        origin = Origin("distill", self.base, **self._declared(), settings=self.settings)
         return self._student(answers).prepare(Job(task, self.base, train, self._recipe(key), origin, self.text))
 
     def _student(self, answers: Sequence[Any]) -> Student:

@@ -130,19 +130,20 @@ def predict(
     With ``on_error="skip"`` a bad row keeps its place with its ``error``; a table has no room for that, so its bad
     rows go to a file beside it, ``….rejected.jsonl``.
     """
+    from tunewheel.data.passage import Passage
     from tunewheel.data.rejected import rejecting
-    from tunewheel.data.streams import Passage, Stream, Unfit, form_of, write_stream
+    from tunewheel.data.streams import Stream, Unfit, form_of, write_stream
     from tunewheel.store import Workspace
 
     stream = Stream(source, format)
     written = form_of(target, format, source)
     loaded = load(model, home=home, database=database)
     through = Through.variant(loaded, model, variant, Workspace(home, database))
-    column = text or loaded.origin.settings.get("text")
+    learned = loaded.origin.settings.get("text") or loaded.origin.columns.get("text")
     shown = str(source or "<stdin>")
     aside = _beside(target or source) if on_error == "skip" and written != "jsonl" else None
-    skip, asks = on_error == "skip", loaded.task.writes
-    passage = Passage(iter(stream), column, shown, skip=skip, asks=asks)
+    reads: dict[str, Any] = {"asks": loaded.task.writes, "compares": loaded.task.compares}
+    passage = Passage(iter(stream), text, shown, skip=on_error == "skip", learned=learned, **reads)
     count = 0
     with write_stream(target, written) as write, rejecting(aside) if aside else nullcontext() as rejected:
         for found in passage.rejoin(through.answers.stream):
@@ -154,7 +155,7 @@ def predict(
                 rejected.add(found.problems[0], found.row)
             else:
                 write({**found.row, "error": found.told})
-    for note in stream.notes:
+    for note in (*stream.notes, *passage.notes):
         say("data", note)
     if passage.bad:
         where = f"they stand in {aside}" if aside else "each is passed on with its 'error'"
@@ -169,7 +170,13 @@ def _beside(path: Path | None) -> Path:
 
 def _beside_own(row: Mapping[str, Any], added: Mapping[str, Any]) -> dict[str, Any]:
     """A row with what is added to it; columns of the same name are kept under another, as in a dataset."""
-    return {**{f"original_{name}" if name in added else name: value for name, value in row.items()}, **added}
+    kept = dict[str, Any]()
+    for name, value in row.items():
+        new = f"original_{name}" if name in added else name
+        while new in kept or (new != name and new in row):  # predicted twice before
+            new = f"original_{new}"
+        kept[new] = value
+    return {**kept, **added}
 
 
 def _answer(task: Task, prediction: Prediction, *, table: bool) -> dict[str, Any]:
@@ -198,7 +205,7 @@ def _check_labels(dataset: Dataset, model: Model, called: str, name: str | Path)
     known = model.task.labels
     if not known or not dataset.labels or {*known} & {*dataset.labels}:
         return
-    learned = model.origin.settings.get("label")
+    learned = model.origin.settings.get("label") or model.origin.columns.get("label")
     which = f"; {name} learned from {learned!r}" if learned else ""
     shown = [", ".join(labels[:5]) + (" …" if len(labels) > 5 else "") for labels in (dataset.labels, tuple(known))]
     raise LoopError(

@@ -24,6 +24,7 @@ def prepare(
     dataset: str = "",
     parents: Sequence[str] = (),
     split: Mapping[str, Any] | None = None,
+    columns: Mapping[str, str] | None = None,
     settings: Mapping[str, Any] | None = None,
     privacy: Privacy | None = None,
     start: Model | None = None,
@@ -44,5 +45,13 @@ def prepare(
         raise MethodError(f"method {method!r} for task {task.name!r} cannot go on from a model; begin from its base")
     if privacy:
         check_private(method, task, base, recipe)
-    origin = Origin(method, base, dataset, tuple(parents), dict(split or {}), dict(settings or {}))
+    origin = Origin(
+        method,
+        base,
+        dataset,
+        tuple(parents),
+        split=dict(split or {}),
+        columns=dict(columns or {}),
+        settings=dict(settings or {}),
+    )
     return chosen.prepare(Job(task, base, train, recipe, origin, unlabelled, privacy, start, gone))

@@ -36,7 +36,8 @@ class ModelError(ValueError):
 class Origin:
     """Where a model comes from: all that its folder declares beside task and files.
 
-    ``privacy`` is what was promised and spent (`tunewheel.models.private.accounting.Plan.told`), empty without.
+    ``columns`` are the dataset's own names of the columns that were learned from, ``privacy`` is what was promised and
+    spent (`tunewheel.models.private.accounting.Plan.told`), empty without.
     """
 
     method: str
@@ -44,6 +45,7 @@ class Origin:
     dataset: str
     parents: tuple[str, ...] = ()
     split: Mapping[str, Any] = field(default_factory=dict)
+    columns: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     dev: Mapping[str, float] = field(default_factory=dict)
     privacy: Mapping[str, Any] = field(default_factory=dict)

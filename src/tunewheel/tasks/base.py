@@ -147,6 +147,8 @@ class Task(ABC):
 
     writes: ClassVar[bool] = False
     """Whether its answers are texts that a language model writes: it is then never read in windows."""
+    compares: ClassVar[bool] = False
+    """Whether a row is two texts, a tab between them."""
 
     labels: tuple[str, ...]
 

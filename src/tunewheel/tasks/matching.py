@@ -70,6 +70,7 @@ class Matching(Task):
     }
     answers: ClassVar[str] = "whether two texts belong together, and a score"
     pipeline: ClassVar[str | None] = "text-ranking"
+    compares: ClassVar[bool] = True
     calibrated_by: ClassVar[tuple[str, ...]] = ("temperature",)
 
     def __init__(

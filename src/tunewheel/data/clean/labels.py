@@ -63,7 +63,8 @@ class Suspects:
         for number, line in enumerate(lines, start=1):
             if line.strip() and (suspect := _parsed(str(path), number, line, problems)):
                 found.append(suspect)
-        problems.raise_any()
+        if problems.fatal:
+            raise DataError(problems.first, problems.total)
         return cls(found)
 
     def mend(self, split: str, row: Mapping[str, Any]) -> Row:
