@@ -353,9 +353,16 @@ def test_errors_are_told_with_place_and_remedy(workplace, capfd, monkeypatch, tm
     assert (code, "data: not given" in error, "Recipe" in error) == (2, True, False)
     code, error = told(capfd, monkeypatch, "train", workplace / "intents.jsonl", "--base", "minilmm", *home)
     assert (code, "did you mean 'minilm'" in error) == (2, True)
-    for given, fits in (("context=1", "ner"), ("positive=lost", "matching"), ("temperature=1", "generation")):
+    file.write_bytes("base: minilm  # 默认\n".encode("gb18030"))
+    code, error = told(capfd, monkeypatch, "train", workplace / "intents.jsonl", "--settings", file, *home)
+    assert (code, f"{file}: not UTF-8 (the byte 0x" in error) == (2, True)
+    pairs = (("context=1", "ner"), ("positive=lost", "matching"), ("temperature=1", "generation"))
+    for given, fits in (*pairs, ("packing=True", "generation")):
         code, error = told(capfd, monkeypatch, "train", workplace / "intents.jsonl", "--set", given, *home)
         assert (code, f"'classification' makes no use of {given}" in error, f"for {fits}" in error) == (2, True, True)
+    for search, fits in (("context=1", "ner"), ("crf=true", "ner"), ("packing=true,false", "generation")):
+        code, error = told(capfd, monkeypatch, "tune", workplace / "intents.jsonl", "--search", search, *home)
+        assert (code, "'classification' makes no use of" in error, f"for {fits}" in error) == (2, True, True)
     code, error = told(capfd, monkeypatch, "pretrain", tmp_path / "shop.csv", "-o", tmp_path / "base")
     assert (code, "tunewheel clean" in error) == (2, True)
     broken = tmp_path / "broken.jsonl"

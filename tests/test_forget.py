@@ -332,6 +332,8 @@ def test_a_champion_that_cannot_be_trained_again_keeps_nothing_from_being_purged
     assert (found.exit_code, told["retrained"], told["untrained"]) == (1, [], ["desk:1"])
     assert "at least two labels" in " ".join(found.stderr.split())
     assert [holding(tmp_path / "home", text) for text in SAID.values()] == [[], []]
+    again = run(tmp_path, "forget", *SAID.values(), "--why", "asked", "--retrain", "--json")
+    assert (again.exit_code, json.loads(again.stdout)["untrained"]) == (1, ["desk:1"])
 
 
 def test_a_file_of_nothing_but_erased_texts_keeps_no_other_from_being_read(desk):
@@ -543,3 +545,55 @@ def test_what_is_named_and_not_there_is_told(desk, capfd, monkeypatch):
     both = ["--where", "topic=a", "--where", "label=lost", "--why", "x", "--home", desk / "home"]
     code, error = told(capfd, monkeypatch, "forget", *both)
     assert (code, "name one column" in error) == (2, True)
+    column = ["--where", "topics=a", "--why", "x", "--home", desk / "home"]
+    code, error = told(capfd, monkeypatch, "forget", *column)
+    assert (code, "no dataset here has a column 'topics'; did you mean 'topic'?" in error) == (2, True)
+
+
+def kept(folder, rows, task, name):
+    """The rows as a dataset of the workspace in a folder."""
+    put(folder / name, rows)
+    with Workspace.open(folder / "home") as workspace:
+        data = loop.read_dataset(folder / name, workspace, task=task, dev=0.0, test=0.0)
+        keep_dataset(workspace, data, name)
+    return data
+
+
+@pytest.mark.parametrize("means", [["--contains", "MR BROWN"], ["--where", "reply={said}"]])
+def test_an_answer_that_was_forgotten_comes_back_under_no_other_prompt(tmp_path, means):
+    said = SAID["en"]
+    rows = [{"prompt": p, "reply": r} for p, r in (("why", said), ("how", "so"), ("when", "now"))]
+    put(tmp_path / "chat.jsonl", rows)
+    how = {"task": "generation", "text": "prompt", "label": "reply", "dev": 0.0, "test": 0.0}
+    with Workspace.open(tmp_path / "home") as workspace:
+        keep_dataset(workspace, loop.read_dataset(tmp_path / "chat.jsonl", workspace, **how), "chat.jsonl")
+    found = forgotten(tmp_path, *(part.format(said=said) for part in means))
+    assert len(found["rows"]) == 1
+    put(tmp_path / "again.jsonl", [{"prompt": "another", "reply": said}, *rows])
+    with Workspace.open(tmp_path / "home") as workspace:
+        left = loop.read_dataset(tmp_path / "again.jsonl", workspace, **how)
+    assert left["train"]["text"][:] == ["how", "when"]
+
+
+def test_half_of_a_pair_that_was_forgotten_comes_back_in_no_other_pair(tmp_path):
+    pairs = [("why", SAID["zh"], "same"), ("how", "so", "same"), ("how", "not so", "not")]
+    rows = [dict(zip(("premise", "hypothesis", "label"), pair, strict=True)) for pair in pairs]
+    kept(tmp_path, rows, "matching", "pairs.jsonl")
+    assert len(forgotten(tmp_path, "--contains", "布朗")["rows"]) == 1
+    rows[0]["premise"] = "another"
+    put(tmp_path / "again.jsonl", rows)
+    with Workspace.open(tmp_path / "home") as workspace:
+        left = loop.read_dataset(tmp_path / "again.jsonl", workspace, task="matching", dev=0.0, test=0.0)
+    assert left["train"]["text"][:] == ["how\tso", "how\tnot so"]
+
+
+def test_a_column_goes_by_its_name_in_the_file(tmp_path):
+    rows = [{"text": SAID["zh"], "label": "lost"}, *intent_rows(6)]
+    rows = [{"Body": row["text"], "Intent": row["label"]} for row in rows]
+    put(tmp_path / "desk.jsonl", rows)
+    with Workspace.open(tmp_path / "home") as workspace:
+        data = loop.read_dataset(tmp_path / "desk.jsonl", workspace, label="Intent", dev=0.0, test=0.0)
+        keep_dataset(workspace, data, "desk.jsonl")
+    assert len(forgotten(tmp_path, "--where", f"Body={SAID['zh']}", "--dry-run")["rows"]) == 1
+    lost = sum(row["Intent"] == "lost" for row in rows)
+    assert len(forgotten(tmp_path, "--where", "Intent=lost", "--dry-run")["rows"]) == lost

@@ -57,6 +57,34 @@ def _train(folder, file):
         return list(parent_of(workspace, json.loads(result.stdout)["version"]["ref"]).dataset["test"])
 
 
+def test_labels_of_another_kind_are_no_challenge(tmp_path, capfd, monkeypatch):
+    one = [{"text": row["text"], "label": row["label"]} for row in rows(120, 0)]
+    put(tmp_path / "one.jsonl", one)
+    put(tmp_path / "several.jsonl", [{"text": row["text"], "labels": [row["label"], "desk"]} for row in one])
+    for file in ("one", "several"):
+        command = ["train", str(tmp_path / f"{file}.jsonl"), "--name", "desk", "--method", "tfidf", "--parent", "none"]
+        assert run(tmp_path, *command).exit_code == 0
+    several = "classification with several labels a text"
+    code, error = told(capfd, monkeypatch, "gate", "desk:2", "--home", tmp_path / "home")
+    assert (code, f"desk:1 does classification, desk:2 does {several}" in error) == (2, True)
+    for file, version, has in (("several", "desk:1", "several labels"), ("one", "desk:2", "one label")):
+        command = ["evaluate", tmp_path / f"{file}.jsonl", "--model", version, "--home", tmp_path / "home"]
+        code, error = told(capfd, monkeypatch, *command)
+        assert (code, f"{file}.jsonl has {has} a row where {version} gives" in " ".join(error.split())) == (2, True)
+    command = [
+        "evaluate",
+        tmp_path / "one.jsonl",
+        "--model",
+        "desk:1",
+        "--model",
+        "desk:2",
+        "--home",
+        tmp_path / "home",
+    ]
+    code, error = told(capfd, monkeypatch, *command)
+    assert (code, f"desk:2 of {several}" in " ".join(error.split())) == (2, True)
+
+
 def gated(folder, *arguments):
     result = run(folder, "gate", *arguments, "--json")
     return result.exit_code, json.loads(result.stdout), result.stderr

@@ -280,9 +280,13 @@ def _read(file: str | Path | None) -> dict[str, Any]:
     if file is None:
         return {}
     try:
-        content = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
+        content = yaml.safe_load(Path(file).read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise SettingsError(f"{file}: cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError as error:
+        raise SettingsError(
+            f"{file}: not UTF-8 (the byte 0x{error.object[error.start]:02x}); save it as UTF-8"
+        ) from None
     except yaml.YAMLError as error:
         raise SettingsError(f"{file}: not valid YAML: {error}") from None
     if not isinstance(content, dict):

@@ -278,7 +278,9 @@ class Training:
         shutil.rmtree(self._folder(key), ignore_errors=True)
         version = Registry(self.workspace).resolve(reference)
         report = Report.load(version.report) if version.report else None
-        return Turn(Model.load(version.path), version, report, None, None, None, _show(self.workspace, version))
+        champion = _champion(Registry(self.workspace), self.name)
+        against = None if champion is None or champion.ref == version.ref else _against(champion, report)
+        return Turn(Model.load(version.path), version, report, None, against, None, _show(self.workspace, version))
 
 
 def _champion(registry: Registry, name: str) -> Version | None:

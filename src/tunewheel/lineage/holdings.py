@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tunewheel.data import Dataset
 from tunewheel.data.erased import Erased
+from tunewheel.data.infer import TARGETS
+from tunewheel.data.problems import nearest
 from tunewheel.lineage.find import TraceError
 from tunewheel.lineage.nearest import duplicate_of
 from tunewheel.lineage.rows import Held, Places, any_of, containing, held, part_of, where, with_ids, with_text
@@ -76,13 +78,18 @@ def find_holdings(
     if model is not None:
         roots = {families.root(v.dataset) for v in Registry(workspace).versions(model) if v.dataset}
         stored = [(folder, dataset) for folder, dataset in stored if _root(families, dataset) in roots]
-    kinds = [with_ids(*rows), with_text(*rows)]
-    kinds += [containing(contains)] if contains is not None else []
-    kinds += [where(*column)] if column is not None else []
-    meant = _held(stored, any_of(*kinds))
+    _check_column(stored, column)
+
+    def kinds(dataset: Dataset, *texts: str) -> Places:
+        found = [with_ids(*rows), with_text(*rows, *texts)]
+        found += [containing(contains)] if contains is not None else []
+        found += [where(_kept_as(dataset, column[0]), column[1])] if column is not None else []
+        return any_of(*found)
+
+    meant = _held(stored, kinds)
     _one_row_an_id(families, meant, rows)
     texts = {row.row["text"] for holding in meant for row in holding.rows}
-    return _held(stored, any_of(with_text(*texts), *kinds)) if texts else []
+    return _held(stored, lambda dataset: kinds(dataset, *texts)) if texts else []
 
 
 def near_copies(holdings: Sequence[Holding], gone: Erased) -> list[dict[str, Any]]:
@@ -133,8 +140,30 @@ def _unlabelled(workspace: Workspace, version: Version) -> str | None:
     return run.settings.get("unlabelled") if run else None
 
 
-def _held(stored: Sequence[tuple[Path, Dataset]], places: Places) -> list[Holding]:
-    found = [Holding(folder, dataset, tuple(held(dataset, places))) for folder, dataset in stored]
+def _check_column(stored: Sequence[tuple[Path, Dataset]], column: tuple[str, str] | None) -> None:
+    """Refuse a column that no dataset has, rather than find nothing in it."""
+    known = {name for _, dataset in stored for name in (*_names(dataset), *dataset.columns.values())}
+    if column is not None and stored and column[0] not in known:
+        close = nearest(column[0], known)
+        hint = f"did you mean {close!r}?" if close else f"they have {', '.join(sorted(known))}"
+        raise TraceError(f"no dataset here has a column {column[0]!r}; {hint}")
+
+
+def _names(dataset: Dataset) -> list[str]:
+    names: list[str] = dataset[dataset.splits[0]].column_names
+    return names
+
+
+def _kept_as(dataset: Dataset, column: str) -> str:
+    """What a column of the user's file is called in the dataset that was made of it."""
+    names = _names(dataset)
+    target = next((target for target in TARGETS if target in names), column)
+    own = {original: {"text": "text", "label": target}[kind] for kind, original in dataset.columns.items()}
+    return column if column in names else own.get(column, column)
+
+
+def _held(stored: Sequence[tuple[Path, Dataset]], places: Callable[[Dataset], Places]) -> list[Holding]:
+    found = [Holding(folder, dataset, tuple(held(dataset, places(dataset)))) for folder, dataset in stored]
     return [holding for holding in found if holding.rows]
 
 

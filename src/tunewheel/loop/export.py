@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tunewheel.loop.reading import LoopError, locate, read_dataset
+from tunewheel.loop.reading import LoopError, check_fits, locate, read_dataset
 from tunewheel.training import Say
 
 if TYPE_CHECKING:
@@ -149,6 +149,7 @@ def _dev_rows(model: Model, data: str | Path | None, workspace: Workspace) -> li
 
     if data is not None:
         dataset = read_dataset(data, workspace, dev=0.0, test=0.0, task=model.task.name)
+        check_fits(dataset, model.task, str(data), "the model")
         return list(dataset["dev" if "dev" in dataset.splits else dataset.splits[0]])
     learned = kept_dataset(workspace, model.origin.dataset)
     if learned is None or "dev" not in learned.splits:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -107,9 +107,7 @@ def forget(
     with Workspace.open(home, database) as workspace, workspace.lock("forget", timeout=60):
         workspace.artifacts.sweep()
         search = _Search(workspace, rows, contains, where, model)
-        found = search.found()
-        if found is None:
-            return search.done_before(purge and not dry_run)
+        found = search.found() or search.found_before()
         if dry_run:
             return found.told
         erasure = found.erase(why, who(by))
@@ -145,6 +143,7 @@ class _Search:
             return None
         shown = {" ".join(part.split()) for row in held for part in said_in(row.row)}
         named = {row for row in self.rows if " ".join(row.split()) in shown}
+        named |= {part for row in held for part in said_in(row.row) if self._means(part)}
         gone = Erased(texts | said.texts | named, {*(row.row["id"] for row in held), *said.exchanges})
         places = {
             (row.row["id"], row.split, holding.dataset.fingerprint) for holding in holdings for row in holding.rows
@@ -159,6 +158,11 @@ class _Search:
             missing=self._missing(held, gone),
         )
         return _Found(self.workspace, holdings, gone, told, self.model)
+
+    def _means(self, part: str) -> bool:
+        """Whether a part of a row, its answer or one of its two texts, is what the row was found by."""
+        by_part = self.contains is not None and self.contains.casefold() in part.casefold()
+        return by_part or (self.where is not None and part == self.where[1])
 
     def _missing(self, held: Sequence[Held], gone: Erased) -> list[str]:
         """What was named and is nothing here; a text may stand masked in a record of exchanges."""
@@ -194,26 +198,41 @@ class _Search:
                 if path.is_file() and gone.stands_in(path.read_text(encoding="utf-8", errors="replace")):
                     yield str(path)
 
-    def done_before(self, purge: bool) -> Forgotten:
-        """The erasure that these rows went with; texts named again are taken out of files that came to show them since.
-
-        Raises `TraceError` where there is no such erasure.
-        """
-        from tunewheel.data.erased import Erased
+    def found_before(self) -> _Earlier:
+        """The erasure that these rows went with. Raises `TraceError` where there is none."""
         from tunewheel.data.gather import text_key
         from tunewheel.lineage import TraceError
-        from tunewheel.registry.purge import Purge
         from tunewheel.store import list_erasures
         from tunewheel.store.erasures import hashed
 
         for erasure in list_erasures(self.workspace):
             texts = {row for row in self.rows if f"{text_key(row):016x}" in erasure.texts}
             if self.rows and all(row in texts or hashed(row) in erasure.rows for row in self.rows):
-                again = purge and texts
-                purged = Purge(self.workspace, erasure, Erased(texts, ()), ()).run() if again else []
-                done = Forgotten([], [], dict(erasure.datasets), [], [], erasure=erasure.id)
-                return replace(done, purged=[str(path) for path in purged])
+                return _Earlier(self.workspace, erasure, texts)
         raise TraceError(f"no dataset and no exchange in {self.workspace.home} holds such a row; nothing was changed")
+
+
+@dataclass(frozen=True)
+class _Earlier:
+    """What an earlier call has erased: a model may not have been trained again yet, and files have come since."""
+
+    workspace: Workspace
+    erasure: Erasure
+    texts: set[str]
+
+    @property
+    def told(self) -> Forgotten:
+        return Forgotten([], [], dict(self.erasure.datasets), [], [], erasure=self.erasure.id)
+
+    def erase(self, _why: str, _by: str) -> Erasure:
+        return self.erasure
+
+    def purge(self, erasure: Erasure) -> list[Path]:
+        """Take the texts, where they are named again, out of files that show them."""
+        from tunewheel.data.erased import Erased
+        from tunewheel.registry.purge import Purge
+
+        return Purge(self.workspace, erasure, Erased(self.texts, ()), ()).run() if self.texts else []
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tunewheel.loop.reading import LoopError, read_dataset
+from tunewheel.loop.reading import LoopError, check_fits, read_dataset
 from tunewheel.training import Say
 
 if TYPE_CHECKING:
@@ -43,8 +43,8 @@ class Gathering:
     def task(self) -> Task:
         """The task of the one that knows more labels: what the other does not know, it gets wrong."""
         ours, theirs = self.model(self.champion).task, self.model(self.challenger).task
-        if ours.name != theirs.name:
-            raise LoopError(f"{self.champion} does {ours.name}, {self.challenger} does {theirs.name}: no comparison")
+        if ours.does != theirs.does:
+            raise LoopError(f"{self.champion} does {ours.does}, {self.challenger} does {theirs.does}: no comparison")
         lost = set(ours.labels) - set(theirs.labels)
         if lost and set(theirs.labels) - set(ours.labels):
             raise LoopError(
@@ -132,6 +132,7 @@ class Gathering:
         if data is not None:
             given = {"task": self.task.name, **options}
             source = read_dataset(data, self.workspace, dev=0.0, test=0.0, **given)
+            check_fits(source, self.task, "the new data", self.challenger.ref)
             split = "test" if "test" in source.splits else source.splits[0]
             called = "the new data"
         elif learned is not None and "test" in learned.splits and learned.fingerprint != kept.fingerprint:

@@ -174,7 +174,8 @@ def planned(
     by_default = crf is None or base in FROM_NOTHING
     crf = base in FROM_NOTHING if crf is None else crf
     labelling = {"class_weights": class_weights, "positive": positive, "crf": crf, "context": context}
-    check_task_settings(dataset.task, {**writing, **labelling, "crf": crf and not by_default})
+    bearing = {**writing, **labelling, "packing": recipe.packing}
+    check_task_settings(dataset.task, {**bearing, "crf": crf and not by_default})
     of_task = task_options(dataset, out_of_scope, say, writing=writing, labelling=labelling)
     settings = {
         "data": called,
@@ -254,7 +255,8 @@ def check_task_settings(task: str, given: Mapping[str, Any]) -> None:
     from tunewheel.tasks import task_class, task_names
 
     def taken(name: str) -> set[str]:
-        return set(signature(task_class(name).from_dataset).parameters)
+        packs = {"packing"} if task_class(name).writes else set()
+        return packs.union(signature(task_class(name).from_dataset).parameters)
 
     odd = [key for key, value in given.items() if value and value != _USUAL.get(key) and key not in taken(task)]
     odd = [key for key in odd if key != "seed"]

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from tunewheel.data.infer import Target
     from tunewheel.models import Model
     from tunewheel.store import Workspace
+    from tunewheel.tasks import Task
 
 
 class LoopError(ValueError):
@@ -42,6 +43,14 @@ def read_dataset(data: str | Path | Dataset, workspace: Workspace, *, whole: boo
     if task is not None and data.task != task:
         raise LoopError(f"the dataset was built for the task {data.task!r}, not {task!r}; build it again for that one")
     return data
+
+
+def check_fits(dataset: Dataset, task: Task, called: str, model: str | Path) -> None:
+    """Refuse rows that carry labels of another kind than a model gives: several a text, or one."""
+    if dataset.multi_label == (task.target == "labels"):
+        return
+    has, gives = ("several labels", "one") if dataset.multi_label else ("one label", "several")
+    raise LoopError(f"{called} has {has} a row where {model} gives {gives}; name rows that are labelled as it answers")
 
 
 def targets_of(task: str | None) -> tuple[Target, ...] | None:

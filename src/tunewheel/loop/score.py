@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from tunewheel.loop.export import Through
-from tunewheel.loop.reading import LoopError, load, read_dataset, scope_of
+from tunewheel.loop.reading import LoopError, check_fits, load, read_dataset, scope_of
 from tunewheel.training import Say
 
 if TYPE_CHECKING:
@@ -43,8 +43,8 @@ def evaluate(
     from tunewheel.store import Workspace
 
     loaded = [load(name, home=home, database=database) for name in models]
-    if len({model.task.name for model in loaded}) > 1:
-        told = ", ".join(f"{name} of {model.task.name}" for name, model in zip(models, loaded, strict=True))
+    if len({model.task.does for model in loaded}) > 1:
+        told = ", ".join(f"{name} of {model.task.does}" for name, model in zip(models, loaded, strict=True))
         raise LoopError(f"models of several tasks cannot answer the same rows ({told}); evaluate them apart")
     given = {"task": loaded[0].task.name, **_given(options)}
     workspace = Workspace.open(home, database)
@@ -52,7 +52,8 @@ def evaluate(
     for note in dataset.notes:
         say("data", note)
     for name, model in zip(models, loaded, strict=True):
-        _check_labels(dataset, model, f"{shown(data)}", name)
+        check_fits(dataset, model.task, shown(data), name)
+        _check_labels(dataset, model, shown(data), name)
         if strange := sorted({*dataset.labels} - {*model.task.labels}) if model.task.labels else []:
             told = ", ".join(strange[:5]) + (" …" if len(strange) > 5 else "")
             say("labels", f"{name} does not know {told}: such rows count as wrong, and AUROC and AUPRC leave them out")

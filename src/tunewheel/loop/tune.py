@@ -103,7 +103,7 @@ def tune(
     from tunewheel.registry import check_name
     from tunewheel.store import Workspace
     from tunewheel.tuning.search.plan import Plan
-    from tunewheel.tuning.search.space import read_space
+    from tunewheel.tuning.search.space import OF_TASK, read_space
     from tunewheel.tuning.search.storage import MissingOptuna, check_optuna
 
     refuse_private("tune", {"privacy": privacy})
@@ -140,7 +140,9 @@ def tune(
         bases = [default_base(dataset, say) if any(method_class(each).based for each in methods) else NO_BASE]
     writing = {"max_new_tokens": max_new_tokens, "temperature": temperature, "top_p": top_p, "seed": recipe.seed}
     labelling = {"class_weights": class_weights, "positive": positive, "crf": crf, "context": context}
-    check_task_settings(dataset.task, {**writing, **labelling, "crf": crf and not {*bases} <= {*FROM_NOTHING}})
+    searched = {key: str(each) for key, each in space.items() if key in ("packing", *OF_TASK)}
+    bearing = {**writing, **labelling, "packing": recipe.packing, **searched}
+    check_task_settings(dataset.task, {**bearing, "crf": bearing["crf"] and not {*bases} <= {*FROM_NOTHING}})
     of_task = task_options(dataset, out_of_scope, say, writing=writing, labelling=labelling)
     settings = {
         **({"data": str(data)} if isinstance(data, str | Path) else {}),

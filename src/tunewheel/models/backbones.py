@@ -80,9 +80,14 @@ def load_backbone(name: str, texts: Iterable[str]) -> Backbone:
         return _pretrained(folder, folder.name)
     if name.count("/") > 1 or name.startswith((".", "/", "~")):
         raise BackboneError(f"{name}: no such folder")
-    if "/" not in name and (close := get_close_matches(name, KNOWN, n=1, cutoff=0.75)):
-        raise BackboneError(f"no base {name!r}; did you mean {close[0]!r}? A hub id that is so alike: OWNER/{name}")
+    check_spelling(name)
     return _pretrained(name, name)
+
+
+def check_spelling(name: str) -> None:
+    """Raise `BackboneError` for what is nearly a name of `KNOWN`, before a hub is asked for it."""
+    if name not in KNOWN and "/" not in name and (close := get_close_matches(name, KNOWN, n=1, cutoff=0.75)):
+        raise BackboneError(f"no base {name!r}; did you mean {close[0]!r}? A hub id that is so alike: OWNER/{name}")
 
 
 def _pretrained(source: str | Path, name: str) -> Backbone:

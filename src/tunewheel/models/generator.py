@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
-from tunewheel.models.backbones import BackboneError
+from tunewheel.models.backbones import KNOWN, BackboneError, check_spelling
 from tunewheel.models.body import Precision
 from tunewheel.models.quiet import quiet
 from tunewheel.models.writing.chat import Chat
@@ -64,6 +64,10 @@ class Generator:
         folder = Path(base)
         if not folder.is_dir() and (base.count("/") > 1 or base.startswith((".", "/", "~"))):
             raise BackboneError(f"{base}: no such folder")
+        if not folder.is_dir():
+            check_spelling(base)
+            if base in KNOWN:
+                raise BackboneError(f"base {base!r} reads and cannot write ({KNOWN[base]}); take a language model")
         try:
             model, tokenizer = _loaded(folder if folder.is_dir() else base)
         except (OSError, ValueError) as error:

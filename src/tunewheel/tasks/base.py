@@ -247,6 +247,11 @@ class Task(ABC):
         return found
 
     @property
+    def does(self) -> str:
+        """What it does, told apart from its namesake with labels of another kind."""
+        return f"{self.name} with several labels a text" if self.target == "labels" else self.name
+
+    @property
     def target(self) -> Target:
         """Which of `targets` holds the labels of this task's rows."""
         return self.targets()[0]

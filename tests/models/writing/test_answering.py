@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from tunewheel.models.backbones import BackboneError
 from tunewheel.models.generator import Generator
 from tunewheel.models.model import Model, Origin
 from tunewheel.models.writing.chat import Chat
@@ -178,3 +179,9 @@ def test_a_control_token_in_somebodys_text_gives_an_encoder_decoder_no_orders(t5
     own = len([i for i in chat.prompt([{"role": "user", "content": "pay"}]) if i in chat.tokenizer.all_special_ids])
     ids = chat.prompt([{"role": "user", "content": "pay</s> me"}])
     assert len([i for i in ids if i in chat.tokenizer.all_special_ids]) == own
+
+
+@pytest.mark.parametrize(("base", "told"), [("minlm", "did you mean 'minilm'"), ("zh-mini", "reads and cannot write")])
+def test_bases_that_cannot_write_are_told_before_a_hub_is_asked(base, told):
+    with pytest.raises(BackboneError, match=told):
+        Generator.of_base(base)
