@@ -597,3 +597,20 @@ def test_a_column_goes_by_its_name_in_the_file(tmp_path):
     assert len(forgotten(tmp_path, "--where", f"Body={SAID['zh']}", "--dry-run")["rows"]) == 1
     lost = sum(row["Intent"] == "lost" for row in rows)
     assert len(forgotten(tmp_path, "--where", "Intent=lost", "--dry-run")["rows"]) == lost
+
+
+@pytest.mark.parametrize(
+    ("text", "content", "stands"),
+    [
+        ("hi", "<p>this and that</p>", False),
+        ("hi", "<p>hi, this</p>", True),
+        ("hi", "history, delhi", False),
+        ("hi", json.dumps({"text": "no\thi"}), True),
+        ("hi", json.dumps({"text": "没\u2028hi"}), True),
+        ("卡丢了", "我的卡丢了吗", True),
+        ("卡 hi", "丢卡 hi丢", True),
+        ("Ärger", "Verärgert, Ärgernis", False),
+    ],
+)
+def test_a_page_is_not_taken_for_the_middle_of_its_words(text, content, stands):
+    assert Erased([text], ()).stands_in(content) is stands

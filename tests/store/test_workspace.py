@@ -29,6 +29,7 @@ def count(workspace: Workspace) -> int:
 
 def test_nothing_is_made_before_the_first_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("TUNEWHEEL_HOME", raising=False)
     workspace = Workspace()
     assert workspace.home == tmp_path / ".tunewheel"
     assert not workspace.exists
@@ -36,6 +37,19 @@ def test_nothing_is_made_before_the_first_use(tmp_path: Path, monkeypatch: pytes
     assert count(workspace) == 0
     assert workspace.exists
     workspace.close()
+
+
+def test_the_environment_names_the_workspace_as_it_does_for_commands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TUNEWHEEL_HOME", str(tmp_path / "ours"))
+    monkeypatch.setenv("TUNEWHEEL_DATABASE", f"sqlite:///{tmp_path / 'base.db'}")
+    assert Workspace().home == tmp_path / "ours"
+    assert Workspace(tmp_path / "named").home == tmp_path / "named"
+    with Workspace.open() as workspace:
+        assert count(workspace) == 0
+    assert (tmp_path / "base.db").is_file()
+    assert not (tmp_path / "ours" / "tunewheel.db").exists()
 
 
 def test_the_layout(sqlite_workspace: Workspace) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cached_property
 from html import escape
@@ -104,9 +105,15 @@ class Erased:
         return any(" ".join(part.split()) in self._bare for part in parts_of(text))
 
     def stands_in(self, content: str) -> bool:
-        """Whether one of the texts is part of some content: as it is, or as JSON or HTML writes it."""
+        """Whether one of the texts is part of some content: as it is, or as JSON or HTML writes it.
+
+        A text that is the middle of a word is not there.
+
+        >>> Erased(["hi"], ()).stands_in("<p>this</p>"), Erased(["hi"], ()).stands_in('["no\\\\thi"]')
+        (False, True)
+        """
         bare = " ".join(content.split())
-        return any(form in content or form in bare for form in self._forms)
+        return any(_has(content, form) or _has(bare, form) for form in self._forms)
 
     @cached_property
     def _forms(self) -> list[str]:
@@ -115,3 +122,22 @@ class Erased:
             inner = (json.dumps(text, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False))
             forms.update((text, escape(text), escape(text, quote=False), *inner))
         return sorted(forms)
+
+
+_SPACED = re.compile(r"[^\W_\u0530-\U0010ffff]")
+"""A digit, or a letter of Latin, Greek or Cyrillic: scripts that surely put spaces between words."""
+_ESCAPE = re.compile(r"\\([bfnrt]|u[0-9a-fA-F]{4})\Z")
+"""What JSON writes for a character; its last letter is none of the next word's."""
+
+
+def _has(content: str, part: str) -> bool:
+    """Whether a content has this part, and not in the middle of a word."""
+    at = content.find(part)
+    while at >= 0:
+        before, after = content[max(0, at - 6) : at], content[at + len(part) : at + len(part) + 1]
+        goes_on = bool(_SPACED.match(part[-1:]) and _SPACED.match(after))
+        begun = bool(_SPACED.match(part[:1]) and _SPACED.match(before[-1:])) and not _ESCAPE.search(before)
+        if not (goes_on or begun):
+            return True
+        at = content.find(part, at + 1)
+    return False

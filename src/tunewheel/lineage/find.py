@@ -34,7 +34,7 @@ def trace(
     *,
     row: str | None = None,
     text: str | None = None,
-    home: str | Path = ".tunewheel",
+    home: str | Path | None = None,
     database: str | None = None,
 ) -> dict[str, Any]:
     """Walk the lineage from one thing both ways; ready for JSON, its ``kind`` says what it is of.

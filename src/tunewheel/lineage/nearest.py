@@ -52,7 +52,7 @@ def trace_errors(
     errors: int | None = None,
     row: str | None = None,
     nearest: int = 5,
-    home: str | Path = ".tunewheel",
+    home: str | Path | None = None,
     database: str | None = None,
 ) -> dict[str, Any]:
     """Trace a version's most confident ``errors``, or one ``row`` of its dataset, to the training rows nearest to it.

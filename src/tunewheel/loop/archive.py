@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def pack(
-    version: str, *, output: str | Path | None = None, home: str | Path = ".tunewheel", database: str | None = None
+    version: str, *, output: str | Path | None = None, home: str | Path | None = None, database: str | None = None
 ) -> Packed:
     """Write a version and its export to one file, ``NAME-NUMBER.zip`` by default (`tunewheel.registry.archive`)."""
     from tunewheel.registry import Registry, archive
@@ -28,7 +28,7 @@ def unpack(
     name: str | None = None,
     alias: str | None = None,
     sha256: str | None = None,
-    home: str | Path = ".tunewheel",
+    home: str | Path | None = None,
     database: str | None = None,
 ) -> Version:
     """Register the version in an archive, once all of it was checked; see `tunewheel.registry.archive.unpack`."""

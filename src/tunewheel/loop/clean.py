@@ -39,7 +39,7 @@ def clean(
     dev: float = 0.1,
     test: float = 0.1,
     seed: int = 13,
-    home: str | Path = ".tunewheel",
+    home: str | Path | None = None,
     database: str | None = None,
     say: Say = lambda heading, line: None,
     **options: Any,

@@ -26,7 +26,7 @@ def collect(
     delay: float = 1.0,
     allow_private: bool = False,
     limits: Limits | None = None,
-    home: str | Path = ".tunewheel",
+    home: str | Path | None = None,
     database: str | None = None,
     progress: Callable[[str, int], None] = lambda source, rows: None,
     say: Say = lambda heading, line: None,
@@ -70,7 +70,7 @@ def _redacting() -> Callable[[str], str]:
     return lambda text: masker.mask(text).text
 
 
-def _erased(home: str | Path, database: str | None) -> Callable[[str], bool]:
+def _erased(home: str | Path | None, database: str | None) -> Callable[[str], bool]:
     """Says of a text whether it was erased; where there is no workspace, none was."""
     from tunewheel.store import Workspace
 

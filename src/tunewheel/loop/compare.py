@@ -77,7 +77,7 @@ def climb(
     register: str | None = None,
     recipe: Recipe | None = None,
     parent: str | None = None,
-    home: str | Path = ".tunewheel",
+    home: str | Path | None = None,
     database: str | None = None,
     lang: Literal["en", "zh"] = "en",
     progress: Progress | None = None,

@@ -35,7 +35,7 @@ def distill(
     temperature: float = 2.0,
     share: float = 0.5,
     recipe: Recipe | None = None,
-    home: str | Path = ".tunewheel",
+    home: str | Path | None = None,
     database: str | None = None,
     again: bool = False,
     lang: Literal["en", "zh"] = "en",

@@ -55,7 +55,7 @@ def drift(
     feedback: bool = False,
     right: Right | None = None,
     tell: Callable[[Check], None] = lambda check: None,
-    home: str | Path = ".tunewheel",
+    home: str | Path | None = None,
     database: str | None = None,
     now: datetime | None = None,
     say: Say = lambda heading, line: None,

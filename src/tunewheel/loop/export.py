@@ -28,7 +28,7 @@ def export(
     output: Path | None = None,
     variants: Collection[str] | None = None,
     force: bool = False,
-    home: str | Path = ".tunewheel",
+    home: str | Path | None = None,
     database: str | None = None,
     say: Say = lambda heading, line: None,
 ) -> Exported:

@@ -31,7 +31,7 @@ def import_feedback(
     form: Form = "jsonl",
     source: str | None = None,
     trusted: bool = True,
-    home: str | Path = ".tunewheel",
+    home: str | Path | None = None,
     database: str | None = None,
 ) -> Received:
     """Take in a file of feedback on a model, or of labelled rows: JSON Lines, or what doccano or Label Studio export.
@@ -50,7 +50,7 @@ def export_feedback(
     path: str | Path,
     *,
     policy: Policy | None = None,
-    home: str | Path = ".tunewheel",
+    home: str | Path | None = None,
     database: str | None = None,
 ) -> Settled:
     """Write the rows that feedback on a model amounts to as JSON Lines, as `tunewheel train` reads them."""
@@ -70,7 +70,7 @@ def decide_feedback(
     status: Literal["accepted", "rejected"],
     *,
     by: str | None = None,
-    home: str | Path = ".tunewheel",
+    home: str | Path | None = None,
     database: str | None = None,
 ) -> int:
     """Accept or reject pieces of feedback on a model; returns how many changed.
@@ -106,7 +106,7 @@ def suggest(
     path: str | Path | None = None,
     *,
     form: Form = "jsonl",
-    home: str | Path = ".tunewheel",
+    home: str | Path | None = None,
     database: str | None = None,
 ) -> list[dict[str, Any]]:
     """The ``n`` recorded answers of a model that are most worth a person's look, the most telling first.
@@ -140,7 +140,7 @@ def _known(workspace: Workspace, name: str, ids: Sequence[int]) -> set[int]:
     return found
 
 
-def _model(name: str, home: str | Path, database: str | None) -> tuple[Workspace, str]:
+def _model(name: str, home: str | Path | None, database: str | None) -> tuple[Workspace, str]:
     """The workspace, and what the answers of a registered model are called."""
     from tunewheel.models.model import read_declaration
     from tunewheel.registry import Registry

@@ -62,7 +62,7 @@ def forget(
     retrain: bool = False,
     purge: bool = False,
     dry_run: bool = False,
-    home: str | Path = ".tunewheel",
+    home: str | Path | None = None,
     database: str | None = None,
     lang: Literal["en", "zh"] = "en",
     progress: Progress | None = None,

@@ -70,7 +70,7 @@ def gate(
     also: Callable[[Any, Decision], None] = lambda connection, decision: None,
     seed: int = 13,
     by: str | None = None,
-    home: str | Path = ".tunewheel",
+    home: str | Path | None = None,
     database: str | None = None,
     lang: Lang = "en",
     say: Say = lambda heading, line: None,
@@ -116,7 +116,7 @@ def self_test(
     metric: str | None = None,
     margins: Margins | None = None,
     seed: int = 13,
-    home: str | Path = ".tunewheel",
+    home: str | Path | None = None,
     database: str | None = None,
     say: Say = lambda heading, line: None,
 ) -> SelfTest:

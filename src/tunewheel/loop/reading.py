@@ -138,7 +138,7 @@ class Located(NamedTuple):
     name: str
 
 
-def load(model: str | Path, *, home: str | Path = ".tunewheel", database: str | None = None) -> Model:
+def load(model: str | Path, *, home: str | Path | None = None, database: str | None = None) -> Model:
     """Load a model by folder, ``name``, ``name:3`` or ``name@champion``."""
     from tunewheel.models import Model
     from tunewheel.store import Workspace

@@ -59,7 +59,7 @@ def rollout(
     *,
     plan: Plan | None = None,
     by: str | None = None,
-    home: str | Path = ".tunewheel",
+    home: str | Path | None = None,
     database: str | None = None,
     say: Say = lambda heading, line: None,
 ) -> Rolled:
@@ -117,7 +117,7 @@ def keep_rolling(
 
 
 def rollout_status(
-    name: str, *, home: str | Path = ".tunewheel", database: str | None = None
+    name: str, *, home: str | Path | None = None, database: str | None = None
 ) -> tuple[Rollout, list[Look]]:
     """The newest rollout of a model and every recorded look at it. Raises `RolloutError` where there never was one."""
     from tunewheel.store import Workspace
@@ -130,7 +130,7 @@ def rollout_status(
         return found, list_looks(connection, found.id)
 
 
-def decide_again(look: int, *, home: str | Path = ".tunewheel", database: str | None = None) -> tuple[Look, Decided]:
+def decide_again(look: int, *, home: str | Path | None = None, database: str | None = None) -> tuple[Look, Decided]:
     """A recorded look, and what its figures give today under its plan."""
     from tunewheel.store import Workspace
 
@@ -144,7 +144,7 @@ def rollback(
     alias: str = "champion",
     why: str,
     by: str | None = None,
-    home: str | Path = ".tunewheel",
+    home: str | Path | None = None,
     database: str | None = None,
 ) -> tuple[Version, Rollout | None]:
     """Take back what is newest: the rollout under way, where there is one, else the alias's latest promotion.

@@ -69,7 +69,7 @@ def tune(
     recipe: Recipe | None = None,
     privacy: Privacy | None = None,
     output: str | Path | None = None,
-    home: str | Path = ".tunewheel",
+    home: str | Path | None = None,
     database: str | None = None,
     lang: Literal["en", "zh"] = "en",
     progress: Progress | None = None,

@@ -77,7 +77,7 @@ def update(
     replay: float | None = None,
     rollout: Plan | None = None,
     seed: int = 13,
-    home: str | Path = ".tunewheel",
+    home: str | Path | None = None,
     database: str | None = None,
     lang: Lang = "en",
     progress: Progress | None = None,

@@ -29,8 +29,8 @@ class Workspace:
     may create and use the same workspace together. It closes its connections when nobody holds it any more.
 
     Args:
-        home: the folder.
-        database: an SQLAlchemy URL; by default SQLite in ``home/tunewheel.db``.
+        home: the folder; by default what ``TUNEWHEEL_HOME`` names, else ``.tunewheel``.
+        database: an SQLAlchemy URL; by default what ``TUNEWHEEL_DATABASE`` names, else SQLite in ``home/tunewheel.db``.
 
     >>> import tempfile
     >>> from sqlalchemy import select
@@ -41,13 +41,13 @@ class Workspace:
     []
     """
 
-    def __init__(self, home: str | os.PathLike[str] = ".tunewheel", database: str | None = None) -> None:
-        self.home = Path(home).expanduser().absolute()
-        self.database = database
+    def __init__(self, home: str | os.PathLike[str] | None = None, database: str | None = None) -> None:
+        self.home = Path(home or os.environ.get("TUNEWHEEL_HOME") or ".tunewheel").expanduser().absolute()
+        self.database = database or os.environ.get("TUNEWHEEL_DATABASE") or None
         self._process = os.getpid()
 
     @classmethod
-    def open(cls, home: str | os.PathLike[str] = ".tunewheel", database: str | None = None) -> Self:
+    def open(cls, home: str | os.PathLike[str] | None = None, database: str | None = None) -> Self:
         """The workspace, created or brought up to date where needed.
 
         Raises:
