@@ -18,7 +18,7 @@ def evaluate(
     model: Annotated[
         list[str] | None, typer.Option(help="A folder, name, name:3 or name@champion; two compare.")
     ] = None,
-    predictions: Annotated[Path | None, typer.Option(help="Score this file of predictions instead.")] = None,
+    predictions: Annotated[Path | None, typer.Option(help="Score this file instead: rows by id, else by text.")] = None,
     split: Annotated[str | None, typer.Option(help="The split to score.")] = None,
     task: Annotated[
         str | None, typer.Option(help="A task's name; classification, ner or generation is inferred.")
@@ -84,7 +84,7 @@ def predict(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="The file to write; standard output by default.")
     ] = None,
-    text: Annotated[str | None, typer.Option(help="The column that holds the text; `text` by default.")] = None,
+    text: Annotated[str | None, typer.Option(help="The text's column; by default the one learned from.")] = None,
     format: Annotated[
         str | None, typer.Option(help="jsonl, csv, tsv, conll …; by the file's ending or content.")
     ] = None,
