@@ -27,12 +27,13 @@ BESIDE = ("gan-bert", "self-training")
 class Left:
     """A method that is no rung, and why.
 
-    ``refused``: of no use for the task; ``unusable``: of no use for this base or these rows, both with the method's own
-    ``reason``; ``time``: did not fit, with the seconds it was estimated to take (None: it was not begun at all).
+    ``refused``: of no use for the task; ``texts``: it needs texts without labels; ``unusable``: of no use for this base
+    or these rows. The first and the last have the method's own ``reason``. ``time``: did not fit, with the seconds it
+    was estimated to take (None: it was not begun at all).
     """
 
     method: str
-    why: Literal["refused", "unusable", "time"]
+    why: Literal["refused", "texts", "unusable", "time"]
     reason: str = ""
     seconds: float | None = None
 
@@ -94,7 +95,7 @@ class _NoTimeError(Exception):
 def usable(methods: Sequence[str] | None, task: str, *, beside: bool = False) -> tuple[list[str], list[Left]]:
     """The methods to climb, and those that are of no use for the task; by default those of the `LADDER`.
 
-    With texts without labels ``beside`` the rows those of `BESIDE` follow; without, what needs such is of no use.
+    With texts without labels ``beside`` the rows those of `BESIDE` follow; without, what needs such is left out.
 
     Raises `MethodError` for an unknown one.
     """
@@ -106,7 +107,7 @@ def usable(methods: Sequence[str] | None, task: str, *, beside: bool = False) ->
         if refused:
             left.append(Left(name, "refused", refused.reason))
         elif method_class(name).unlabelled == "needed" and not beside:
-            left.append(Left(name, "refused", "it learns from texts without labels too: --unlabelled FILE"))
+            left.append(Left(name, "texts"))
         else:
             fit.append(name)
     return fit, left

@@ -101,6 +101,10 @@ TEXT: dict[str, tuple[str, str]] = {
     "per second": ("texts/s", "每秒文本数"),
     "left": ("Not in the table", "未列入的方法"),
     "left refused": ("of no use for this task: {reason}", "不适用于该任务：{reason}"),
+    "left texts": (
+        "learns from texts without labels too: --unlabelled FILE",
+        "还要从无标签文本中学习：--unlabelled FILE",
+    ),
     "left unusable": ("cannot be used here: {reason}", "此处无法使用：{reason}"),
     "left time": (
         "did not fit into {minutes} minutes: about {seconds} needed",
