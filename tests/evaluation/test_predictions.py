@@ -195,7 +195,7 @@ def test_columns_are_told_from_tables(tmp_path, name, content, columns):
     [
         (
             [{"text": text, "label": "a"} for text in [*SAID[:3], "another"]],
-            r":4: no gold row has the text in 'text'; give an `id`",
+            r":4: no gold row has the text in 'text'; where texts were changed give an `id`",
         ),
         ([{"text": t, "label": "a"} for t in [*SAID[:3], SAID[0]]], r":4: only 1 of the gold rows have the text"),
         ([{"question": str(i), "label": "a"} for i in range(4)], r":1: no gold row has the text in 'question'"),

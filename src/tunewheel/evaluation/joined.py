@@ -40,10 +40,11 @@ def joined(
         return _by_id(path, dict(zip(named, records, strict=True)), rows, failed)
     column = _text_column(records, rows, writes)
     if named and column is None:
-        again = next(i for i, key in enumerate(named) if key in named[:i])
-        before = records[named.index(named[again])][0]
-        told = f"id {named[again]!r} stands in {before} already, and no column repeats the row's text"
-        raise EvaluationError(f"{records[again][0]}: {told}")
+        first: dict[str, str] = {}
+        for key, (place, _) in zip(named, records, strict=True):
+            if first.setdefault(key, place) != place:
+                told = f"id {key!r} stands in {first[key]} already, and no column repeats the row's text"
+                raise EvaluationError(f"{place}: {told}")
     if len(records) != len(rows):
         raise EvaluationError(
             f"{path}: {len(records)} predictions for {len(rows)} rows; without an `id` there must be one a row"
@@ -74,7 +75,8 @@ def _by_text(column: str, records: Sequence[Placed], rows: Sequence[Row]) -> Seq
         if len(places) > wanted[text]:
             told = "no gold row has" if not wanted[text] else f"only {wanted[text]} of the gold rows have"
             place = places[wanted[text]][0]
-            raise EvaluationError(f"{place}: {told} the text in {column!r}; give an `id` where texts were changed")
+            fix = "where texts were changed give an `id`, or leave the column out: rows then go by their order"
+            raise EvaluationError(f"{place}: {told} the text in {column!r}; {fix}")
     return [waiting[row["text"]].popleft() for row in rows]
 
 

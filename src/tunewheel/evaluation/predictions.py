@@ -37,9 +37,12 @@ def read_predictions(path: str | Path, task: Task, rows: Iterable[Row]) -> list[
         DataError: the file, or a row of it, cannot be read.
     """
     source, listed = Path(path), list(rows)
-    told = list(_records(source))
-    failed = [place for place, record in told if isinstance(record.get("error"), dict) and "prediction" not in record]
-    records = [(place, record) for place, record in told if place not in {*failed}]
+    failed, records = list[str](), list[tuple[str, dict[str, Any]]]()
+    for place, record in _records(source):
+        if isinstance(record.get("error"), dict) and "prediction" not in record:  # as `predict --on-error skip` writes
+            failed.append(place)
+        else:
+            records.append((place, record))
     without = [place for place, record in records if "prediction" not in record]
     if 0 < len(without) < len(records):  # a label beside it is the row's own
         raise EvaluationError(f"{without[0]}: no `prediction`, though other lines have one")
