@@ -260,3 +260,12 @@ def test_a_model_learns_what_it_does_not_know(tiny_base, tmp_path):
     assert set(answer["probabilities"]) == {"balance", "lost"}
     card = (model.save(tmp_path / "model") / "README.md").read_text(encoding="utf-8")
     assert "answered with `oos`" in card
+
+
+def test_what_is_no_text_is_told_by_its_place(tiny_base):
+    model = prepare(Classification(("a", "b")), str(tiny_base), [{"text": "x", "label": "a"}], Recipe(epochs=1)).model
+    with pytest.raises(ModelError, match="give a list of texts"):
+        model.predict("我的卡丢了")
+    for odd in (None, {"body": "x"}):
+        with pytest.raises(ModelError, match=r"text 1 \(from 0\) is"):
+            model.predict(["fine", odd])

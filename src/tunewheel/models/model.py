@@ -102,8 +102,10 @@ class Model:
         return list(self.stream(texts))
 
     def stream(self, texts: Iterable[str | Row]) -> Iterator[Prediction]:
-        """Predict any number of texts at constant memory."""
-        return self.predictor().stream({"text": t} if isinstance(t, str) else t for t in texts)
+        """Predict any number of texts at constant memory; raises `ModelError` for what is no text, by its place."""
+        if isinstance(texts, str):
+            raise ModelError("one text by itself would be answered letter by letter: give a list of texts")
+        return self.predictor().stream(_row_of(text, at) for at, text in enumerate(texts))
 
     def stream_text(self, prompt: str | Row) -> Iterator[str]:
         """Write the answer to one text, piece by piece; raises `ModelError` for a model that does not write."""
@@ -155,6 +157,13 @@ class Model:
         origin = Origin(**{name: declared[name] for name in Origin.__dataclass_fields__ if name in declared})
         origin = replace(origin, parents=tuple(origin.parents))
         return cls(body, load_task(declared["task"]), origin)
+
+
+def _row_of(text: str | Row, at: int) -> Row:
+    row = {"text": text} if isinstance(text, str) else text
+    if not isinstance(row, Mapping) or not isinstance(row.get("text"), str):
+        raise ModelError(f"text {at} (from 0) is {row!r}: give a text, or a row with a text in 'text'")
+    return row
 
 
 def read_declaration(folder: str | Path) -> dict[str, Any]:
