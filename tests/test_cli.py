@@ -497,7 +497,7 @@ def test_nothing_is_sent_anywhere(workplace, tiny_base, monkeypatch):
 
 
 def test_models_of_several_tasks_are_not_scored_on_the_same_rows(tmp_path, monkeypatch):
-    tasks = {"tickets": SimpleNamespace(name="classification"), "people": SimpleNamespace(name="ner")}
+    tasks = {"tickets": SimpleNamespace(does="classification"), "people": SimpleNamespace(does="ner")}
     monkeypatch.setattr("tunewheel.loop.score.load", lambda name, **_: SimpleNamespace(task=tasks[name]))
     with pytest.raises(LoopError, match=r"tickets of classification, people of ner\); evaluate them apart"):
         evaluate("rows.jsonl", ["tickets", "people"], home=tmp_path)
