@@ -91,3 +91,10 @@ def test_a_table_on_the_way_cannot_take_another_column(capsys: pytest.CaptureFix
         put({"n": 2})
         put({"late": 3})
     assert capsys.readouterr().out == "text\tn\na\t1\n\t2\n"
+
+
+def test_a_row_with_one_text_of_two_costs_only_itself() -> None:
+    rows = [{"sentence1": "alone"}, {"sentence1": "a", "sentence2": "b"}, {"sentence1": "c", "sentence2": "d"}]
+    passage = Passage(iter(enumerate(rows, 1)), None, skip=True, compares=True)
+    assert [one["text"] for one in passage.texts()] == ["a\tb", "c\td"]
+    assert passage.bad == 1

@@ -99,18 +99,20 @@ class Passage:
     def _read(self, line: int, row: dict[str, Any]) -> dict[str, Any]:
         if self.asks:
             return self._asked(line, row)
-        self._texts = self._texts or self._found_in(row)
+        texts = self._texts or self._found_in(row)
+        if len(texts) > 1 or not self.compares:  # a row that lacks one of two texts settles nothing for the others
+            self._texts = texts
         tokens, document = row.get("tokens"), row.get("document")
-        column = self._texts[0] if self._texts else "text"
+        column = texts[0] if texts else "text"
         words = tokens if isinstance(tokens, list) and all(isinstance(token, str) for token in tokens) else None
         if words and row.get(column) is None:
             text, offsets = join(words, joiner_of(words))  # as a dataset makes it of them
             tokens, row["text"] = [{"start": start, "end": end} for start, end in offsets], text
         else:
             text = self._written(line, row, column)
-        if len(self._texts) > 1:
-            both = [self._written(line, row, name) for name in self._texts]
-            for name, half in zip(self._texts, both, strict=True):
+        if len(texts) > 1:
+            both = [self._written(line, row, name) for name in texts]
+            for name, half in zip(texts, both, strict=True):
                 if is_missing(half):
                     raise self._unfit(line, row, name, "a text", show(half), "fill it in or remove the row")
             text = join_pair(*both)
