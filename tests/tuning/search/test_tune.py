@@ -26,7 +26,7 @@ from tunewheel.tuning.search.messages import verdict_line
 from tunewheel.tuning.search.page import render_page
 from tunewheel.tuning.search.plan import Plan
 from tunewheel.tuning.search.roads import survey
-from tunewheel.tuning.search.space import SpaceError
+from tunewheel.tuning.search.space import SpaceError, read_space
 from writers import ROWS, tiny_llama
 
 
@@ -223,6 +223,15 @@ def test_where_there_is_nothing_to_choose_the_defaults_alone_are_measured(intent
     )
     assert len(tuned.trials) == 1 and tuned.verdict == "defaults"
     assert any("nothing to choose between" in line for line in told)
+
+
+def test_a_setting_of_one_value_stands_for_the_defaults_too(tiny_base, intents, tmp_path):
+    (road,) = survey(Plan("tune-0", RECIPE), intents, [str(tiny_base)], ["full"], read_space({"warmup": 0}), print)
+    assert road.defaults["warmup"] == 0 != Recipe().warmup
+    only = {"options.decay": 0.5}
+    tuned = loop.tune(intents, base=str(tiny_base), method="head", home=tmp_path, repeats=1, search=only)
+    assert [trial.values["options.decay"] for trial in tuned.trials] == [0.5]
+    assert tuned.arguments()["options"] == {"decay": 0.5}
 
 
 @pytest.mark.slow

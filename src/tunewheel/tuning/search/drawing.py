@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tunewheel.tuning.search.space import Choice, Dimension, Road, Value
+from tunewheel.tuning.search.space import Choice, Dimension, Road, Value, fixed
 
 if TYPE_CHECKING:
     from optuna.trial import Trial
@@ -38,14 +38,14 @@ class Drawing:
     @property
     def varied(self) -> bool:
         """Whether there is anything to choose on any road: a trial beside the defaults can differ from them."""
-        return any(not _fixed(dimension) for road in self.roads for dimension in road.dimensions.values())
+        return any(not fixed(dimension) for road in self.roads for dimension in road.dimensions.values())
 
     def defaults(self, road: Road) -> dict[str, Value]:
         """The parameters of a road's defaults, as far as they lie in the space."""
         inside = {
             self.name(key, road): road.defaults[key]
             for key, dimension in road.dimensions.items()
-            if road.defaults[key] in dimension and not _fixed(dimension)
+            if road.defaults[key] in dimension and not fixed(dimension)
         }
         return inside if len(self.roads) == 1 else {self._choice: self.label(road), **inside}
 
@@ -72,13 +72,9 @@ class Drawing:
         return self.roads[labels.index(trial.suggest_categorical(self._choice, labels))]
 
 
-def _fixed(dimension: Dimension) -> bool:
-    return isinstance(dimension, Choice) and len(dimension.values) == 1
-
-
 def _suggested(trial: Trial, name: str, dimension: Dimension) -> Any:
     if isinstance(dimension, Choice):
-        return dimension.values[0] if _fixed(dimension) else trial.suggest_categorical(name, dimension.values)
+        return dimension.values[0] if fixed(dimension) else trial.suggest_categorical(name, dimension.values)
     if dimension.whole:
         return trial.suggest_int(name, int(dimension.low), int(dimension.high), log=dimension.log)
     return trial.suggest_float(name, dimension.low, dimension.high, log=dimension.log)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tunewheel.models.backbones import FROM_NOTHING, BackboneError
 from tunewheel.models.methods import Method, MethodError, check_pair, idle_settings, method_class
 from tunewheel.models.recipe import Recipe
-from tunewheel.tuning.search.space import KEYS, OF_TASK, OPTION, Choice, Dimension, Range, Road, SpaceError
+from tunewheel.tuning.search.space import KEYS, OF_TASK, OPTION, Choice, Dimension, Range, Road, SpaceError, fixed
 
 if TYPE_CHECKING:
     from tunewheel.data import Dataset
@@ -70,6 +70,7 @@ def _road(plan: Plan, dataset: Dataset, base: str, method: str, search: Mapping[
     idle = idle_settings(method)
     settings = {key: value for key, value in asdict(ready.recipe).items() if key in KEYS and key not in idle}
     defaults = {**settings, **task, **options}
+    defaults |= {key: each.ends[0] for key, each in search.items() if key in defaults and fixed(each)}
     usual = {key: each for key, each in _usual(plan, ready, dataset, base, method).items() if key not in idle}
     asked = {key: dimension for key, dimension in search.items() if key in defaults}
     dimensions = {**usual, **asked}

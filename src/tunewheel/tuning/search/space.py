@@ -74,6 +74,15 @@ class Choice:
 Dimension = Range | Choice
 
 
+def fixed(dimension: Dimension) -> bool:
+    """Whether there is one value alone, which then stands for the defaults too.
+
+    >>> fixed(Choice((0.1,))), fixed(Choice((0.1, 0.2))), fixed(Range(0.1, 0.2))
+    (True, False, False)
+    """
+    return isinstance(dimension, Choice) and len(dimension.values) == 1
+
+
 @dataclass(frozen=True)
 class Road:
     """A base and a method: what `train` would take for each setting, and what is searched instead."""
