@@ -68,5 +68,5 @@ def topics(
     rows = found.write_rows(dataset, output, per_topic=per_topic)
     described = found.write_descriptions(output.with_name(f"{output.stem}.labels.yaml"))
     say("rows", f"{rows:,} written to {output}; rows of no topic are left out")
-    say("labels", f"their words in {described}, for options.descriptions of a method that reads labels")
+    say("labels", f"their words in {described}, for options.descriptions of --method zero-shot, prompt or few-shot")
     say("next", f"tunewheel train {output}")

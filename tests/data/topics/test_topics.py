@@ -20,6 +20,9 @@ def made(texts):
     return Dataset.from_rows({"train": [{"text": text} for text in texts]}, "text")
 
 
+WHEN = ("now", "then", "again", "after all", "before")
+
+
 def gathered(texts, **options):
     """Topics of texts of which only the very same count once: made texts are nearly alike by design."""
     return find_topics(made(texts), **{"near": 1.0, **options})
@@ -53,6 +56,16 @@ def test_the_same_seed_finds_the_same(found):
     for name in ("member", "confidence", "distance"):
         assert np.array_equal(getattr(again, name), getattr(found["en"], name))
     assert again.dots == found["en"].dots and again.agreement == found["en"].agreement
+
+
+def test_a_topic_of_stop_words_alone_is_called_by_them():
+    talk = [f"{who} {verb} you {when}" for who in ("how", "who", "where") for verb in ("are", "were") for when in WHEN]
+    topics = gathered([*(text for _, text in desk("en")), *talk], count=4)
+    (small,) = {int(number) for number in topics.member[90:] if number != OTHER}
+    spoken = topics.topics[small]
+    assert {"you", "are"} <= set(spoken.words) <= {"how", "who", "where", "are", "were", "you", *" ".join(WHEN).split()}
+    assert set(spoken.name.split()) <= set(spoken.words)
+    assert all(topics.descriptions.values())
 
 
 def test_repeats_have_one_vote_and_every_row_gets_a_topic():

@@ -84,10 +84,7 @@ class Gathering:
         sums = np.stack([space.vectors[cluster == k].sum(0) for k in range(len(middle))])
         distance = _to_others(space.vectors, sums[cluster])
         limit = too_far(distance)
-        counts: list[Counter[str]] = [Counter() for _ in middle]
-        for k, far, text in zip(cluster.tolist(), distance.tolist(), masked, strict=True):
-            if far <= limit:
-                counts[k].update(told_words(text))
+        counts = _words_of(len(middle), np.where(distance <= limit, cluster, OTHER).tolist(), masked)
         sizes = np.bincount(cluster, rows * (distance <= limit), len(middle))
         least = 1 if count else max(_LEAST, int(rows.sum()) // _THOUSANDTH)
         owner = owners((sizes >= least).tolist(), topic_words(counts), merge=count is None)
@@ -116,6 +113,20 @@ class Gathering:
         """In what share of the resamples each of the points [n] falls into its own topic again; 0 without a topic."""
         kept = sum((self.owner[again] == topics for again in firm.again(points)), np.zeros(len(points)))
         return np.where(topics == OTHER, 0, kept / len(firm.centres)).astype(np.float32)
+
+
+def _words_of(clusters: int, member: Sequence[int], texts: Sequence[str]) -> list[Counter[str]]:
+    """How often each word that can tell a topic stands in each cluster; stop words where one has nothing else.
+
+    ``member`` [n] is each text's cluster, `OTHER` where it belongs to none.
+    """
+    counts: list[Counter[str]] = [Counter() for _ in range(clusters)]
+    for stops in (False, True):
+        silent = {k for k, each in enumerate(counts) if not each}
+        for k, text in zip(member, texts, strict=True):
+            if k in silent:
+                counts[k].update(told_words(text, stops=stops))
+    return counts
 
 
 def _to_others(vectors: Vectors, sums: Vectors) -> Floats:

@@ -98,7 +98,7 @@ class Topics:
     @property
     def descriptions(self) -> Mapping[str, str]:
         """The words of each topic by its name, as `options.descriptions` of a method takes them."""
-        return {topic.name: ", ".join(topic.words) for topic in self.topics}
+        return {topic.name: ", ".join(topic.words) or topic.name for topic in self.topics}
 
     def as_dict(self) -> dict[str, Any]:
         """The topics as JSON values, without the rows."""

@@ -45,12 +45,14 @@ STOP_CHARACTERS = frozenset(
 )
 
 
-def told_words(text: str) -> list[str]:
+def told_words(text: str, *, stops: bool = False) -> list[str]:
     """The words of a text that can tell a topic: without stop words, numbers and masks; of Chinese those of two or more
-    characters, unless these are all stop characters.
+    characters, unless these are all stop characters. With ``stops`` these too.
 
     >>> told_words("Where's the ＣＡＲＤ I lost? call [PHONE]"), told_words("我的银行卡怎么丢了")
     (['card', 'lost', 'call'], ['银行卡'])
+    >>> told_words("Who are you?"), told_words("Who are you?", stops=True)
+    ([], ['who', 'are', 'you'])
     """
     import rjieba
 
@@ -58,12 +60,14 @@ def told_words(text: str) -> list[str]:
     for run in _RUNS.finditer(_MASKS.sub(" ", unicodedata.normalize("NFKC", text[:LONGEST])).casefold()):
         if run.group(1) is not None:
             found += (
-                word for word in rjieba.cut(run.group()) if len(word) > 1 and not STOP_CHARACTERS.issuperset(word)
+                word
+                for word in rjieba.cut(run.group())
+                if stops or (len(word) > 1 and not STOP_CHARACTERS.issuperset(word))
             )
             continue
         word, _, rest = run.group().replace("’", "'").partition("'")
         # bank's is bank, but don't says nothing
-        if len(word) > 1 and word not in STOP_WORDS and rest != "t":
+        if stops or (len(word) > 1 and word not in STOP_WORDS and rest != "t"):
             found.append(word)
     return found
 
@@ -97,16 +101,16 @@ def topic_names(words: Sequence[Sequence[str]]) -> list[str]:
     """A name a topic of its first words, no two alike; a word that another one in it says too is passed over.
 
     >>> topic_names([["card", "cards", "lost", "theft"], ["card", "lost", "theft"], ["转账", "转账失败", "余额"], []])
-    ['card lost theft', 'card lost theft 2', '转账 余额', '-']
+    ['card lost theft', 'card lost theft 2', '转账 余额', 'topic 3']
     """
     taken: Counter[str] = Counter()
     names = []
-    for each in words:
+    for place, each in enumerate(words):
         chosen: list[str] = []
         for word in each:
             if not any(_alike(word, other) for other in chosen):
                 chosen.append(word)
-        name = " ".join(chosen[:NAMED]) or "-"
+        name = " ".join(chosen[:NAMED]) or f"topic {place}"
         if name in taken and len(chosen) > NAMED:
             name = " ".join(chosen[: NAMED + 1])
         taken[name] += 1
