@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -127,3 +128,25 @@ def test_output_is_whole_or_not_there(tmp_path: Path) -> None:
         put({"text": "a"})
         raise KeyboardInterrupt
     assert list(tmp_path.iterdir()) == []
+
+
+class Piped(io.TextIOWrapper):
+    def __init__(self, content: str) -> None:
+        super().__init__(io.BytesIO(content.encode()), encoding="ascii")
+
+
+@pytest.mark.parametrize(
+    ("form", "content"),
+    [(None, '{"text": "卡丢了"}\n\n'), ("csv", "text\n卡丢了\n"), ("tsv", "text\n卡丢了\n"), ("lines", " 卡丢了 \n\n")],
+)
+def test_what_is_piped_in_is_read_as_it_is_said_to_be(form: Any, content: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", Piped(content))
+    assert [row for _, row in Stream(None, form)] == [{"text": "卡丢了"}]
+
+
+def test_a_table_that_is_piped_in_unsaid_is_told_how_to_say_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", Piped("id,text\n1,卡丢了\n"))
+    (_, first), *_ = Stream(None, None)
+    assert isinstance(first, Unfit) and "say --format csv, tsv or lines" in str(first)
+    with pytest.raises(DataError, match="expected jsonl, csv, tsv or lines, found conll; fix: write it to a file"):
+        Stream(None, "conll")

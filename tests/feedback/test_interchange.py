@@ -57,6 +57,17 @@ def test_doccanos_named_spans_are_read_too(tmp_path) -> None:
     assert imported(file, "doccano", "entities") == [{"text": "a", "entities": [{"start": 0, "end": 1, "label": "x"}]}]
 
 
+def test_a_file_is_read_in_its_encoding_and_its_lines_end_where_json_lines_do(tmp_path) -> None:
+    file = tmp_path / "all.jsonl"
+    lines = [{"text": "卡丢了\u2028快", "label": ["丢失"]}, {"text": "b", "label": ["x"]}]
+    file.write_text("".join(json.dumps(line, ensure_ascii=False) + "\r\n" for line in lines), encoding="gb18030")
+    told = [{"text": "卡丢了\u2028快", "label": "丢失"}, {"text": "b", "label": "x"}]
+    assert imported(file, "doccano", "label") == told
+    file.write_bytes(b"\x00\x01\x02")
+    with pytest.raises(FeedbackError, match="a binary file; fix: export it"):
+        imported(file, "doccano", "label")
+
+
 @pytest.mark.parametrize(
     ("content", "form", "told"),
     [

@@ -80,13 +80,17 @@ def evaluate(
 
 def predict(
     model: Annotated[str, typer.Argument(help="A folder, name, name:3 or name@champion.")],
-    file: Annotated[Path | None, typer.Argument(help="A file as train reads it; standard input by default.")] = None,
+    file: Annotated[
+        Path | None,
+        typer.Argument(help="A file as train reads it; standard input by default."),
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="The file to write; standard output by default.")
     ] = None,
     text: Annotated[str | None, typer.Option(help="The text's column; by default the one learned from.")] = None,
     format: Annotated[
-        str | None, typer.Option(help="jsonl, csv, tsv, conll …; by the file's ending or content.")
+        str | None,
+        typer.Option(help="jsonl, csv, tsv, lines, conll …; by the content, jsonl of standard input."),
     ] = None,
     variant: Variant = "torch-fp32",
     on_error: OnError = "raise",
@@ -96,11 +100,12 @@ def predict(
     """Predict a stream of rows of any size, in order; every column is kept, `prediction` is added."""
     from tunewheel import loop
     from tunewheel.display import headed
+    from tunewheel.pages import several
 
     options: dict[str, Any] = {"text": text, "format": format, "variant": variant, "on_error": on_error}
     options |= {"home": home, "database": database, "say": lambda heading, line: headed(stderr, heading, line)}
     count = loop.predict(model, file, output, **options)
-    stderr.print(f"{count:,} rows predicted" + (f", written to {output}" if output else ""))
+    stderr.print(f"{several(count, 'row')} predicted" + (f", written to {output}" if output else ""))
 
 
 def _print_conlleval(report: Report) -> None:

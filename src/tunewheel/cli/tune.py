@@ -92,12 +92,13 @@ def tune(
 
 def _show(tuned: Tuned) -> None:
     from tunewheel.display import headed
+    from tunewheel.pages import several
     from tunewheel.tuning.search.drawing import shown
     from tunewheel.tuning.search.messages import verdict_line
 
     counts = {state: sum(trial.state == state for trial in tuned.trials) for state in ("pruned", "failed")}
     aside = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
-    headed(stdout, "searched", f"{len(tuned.trials)} trials" + (f" ({aside})" if aside else ""))
+    headed(stdout, "searched", several(len(tuned.trials), "trial") + (f" ({aside})" if aside else ""))
     headed(stdout, "best", shown(tuned.best.trial.values))
     headed(stdout, "verdict", verdict_line(tuned, "en"))
     if tuned.importances:

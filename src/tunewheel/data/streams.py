@@ -8,9 +8,10 @@ import re
 import sys
 import tempfile
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, Literal, Protocol
 
@@ -21,7 +22,7 @@ from tunewheel.data.rejected import json_line
 from tunewheel.store.files import open_whole
 
 Form = Literal["jsonl", "csv", "tsv"]
-"""What is written, and read from standard input."""
+"""What is written."""
 _UNDECODED = re.compile("[\udc80-\udcff]")
 
 csv.field_size_limit(1 << 30)
@@ -81,7 +82,8 @@ class Stream:
     """The rows of a file, or of standard input, as they stand; every column is kept, and bad ones come as errors.
 
     A file is read as a dataset is: any form and encoding that `tunewheel.data.readers` know, and text of no form as a
-    text a line. Standard input is JSON Lines, CSV or TSV, in UTF-8. ``notes`` are what reading assumed.
+    text a line. Standard input is JSON Lines unless ``format`` says csv, tsv or lines, in UTF-8. ``notes`` are what
+    reading assumed.
     """
 
     path: Path | None
@@ -90,14 +92,14 @@ class Stream:
 
     def __post_init__(self) -> None:
         known_format(self.format)
-        if self.path is None and self.format not in (None, "jsonl", "csv", "tsv"):
+        if self.path is None and (self.format or "jsonl") not in _PIPED:
             fix = "write it to a file and name that"
-            raise DataError([Problem("<stdin>", None, "", "jsonl, csv or tsv", str(self.format), fix)])
+            raise DataError([Problem(_STDIN, None, "", "jsonl, csv, tsv or lines", str(self.format), fix)])
 
     def __iter__(self) -> Iterator[Streamed]:
         if self.path is None:
             with _stdin() as source:
-                yield from (_table_rows(source, self.format) if self.format in ("csv", "tsv") else _json_rows(source))
+                yield from _PIPED[self.format or "jsonl"](source)
         else:
             for found in self._found(self.path):
                 yield from self._file_rows(found)
@@ -151,6 +153,7 @@ _STDIN = "<stdin>"
 
 
 def _json_rows(source: IO[str], name: str = _STDIN) -> Iterator[Streamed]:
+    fix = "one object a line; say --format csv, tsv or lines (a text a line) where it is that"
     for number, line in enumerate(source, 1):
         if not line.strip():
             continue
@@ -160,17 +163,17 @@ def _json_rows(source: IO[str], name: str = _STDIN) -> Iterator[Streamed]:
         try:
             row = json.loads(line)
         except (ValueError, RecursionError) as error:
-            problem = Problem(name, number, "", "a JSON object", f"invalid JSON ({error})", "one object a line")
+            problem = Problem(name, number, "", "a JSON object", f"invalid JSON ({error})", fix)
             yield number, Unfit(problem, line.rstrip("\r\n"))
             continue
         if isinstance(row, dict):
             yield number, row
         else:
-            problem = Problem(name, number, "", "a JSON object", show(row), "one object a line")
+            problem = Problem(name, number, "", "a JSON object", show(row), fix)
             yield number, Unfit(problem, row)
 
 
-def _table_rows(source: IO[str], form: str | None, name: str = _STDIN) -> Iterator[Streamed]:
+def _table_rows(source: IO[str], form: str, name: str = _STDIN) -> Iterator[Streamed]:
     reader = csv.reader(source, delimiter="\t" if form == "tsv" else ",")
     header = next(reader, None)
     if header is None:
@@ -189,6 +192,19 @@ def _table_rows(source: IO[str], form: str | None, name: str = _STDIN) -> Iterat
             yield number, Unfit(problem, fields)
         else:
             yield number, dict(zip(header, fields, strict=True))
+
+
+def _text_rows(source: IO[str], name: str = _STDIN) -> Iterator[Streamed]:
+    for number, line in enumerate(source, 1):
+        if text := line.strip():
+            yield number, _undecoded(line, name, number) or {"text": text}
+
+
+_PIPED: Mapping[str, Callable[[IO[str]], Iterator[Streamed]]] = {
+    **{"jsonl": _json_rows, "lines": _text_rows},
+    **{form: partial(_table_rows, form=form) for form in ("csv", "tsv")},
+}
+"""How standard input is read, by its form."""
 
 
 def _undecoded(line: str, name: str, number: int) -> Unfit | None:

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from tunewheel.data import DataError
+from tunewheel.data.readers.text import inspect
 from tunewheel.feedback.given import FeedbackError
 
 Form = Literal["jsonl", "doccano", "label-studio"]
@@ -39,7 +41,7 @@ def imported(path: str | Path, form: Form, target: str) -> list[dict[str, Any]]:
     """What people labelled, as items for `tunewheel.feedback.give`; texts that nobody labelled are left out.
 
     Args:
-        path: the tool's export (doccano: JSON Lines; Label Studio: JSON).
+        path: the tool's export (doccano: JSON Lines; Label Studio: JSON), in any encoding that data is read in.
         form: whose it is.
         target: the task's answer: ``label``, ``labels`` or ``entities``.
 
@@ -48,14 +50,17 @@ def imported(path: str | Path, form: Form, target: str) -> list[dict[str, Any]]:
     """
     path = Path(path)
     try:
-        content = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        with inspect(path).open(newline="") as stream:
+            content = stream.read()
+    except OSError as error:
         raise FeedbackError(f"{path}: cannot be read ({error})") from None
+    except DataError as error:
+        raise FeedbackError(str(error)) from None
     if form == "label-studio":
         return [
             item for place, task in enumerate(_array(content, path), 1) for item in _tasked(task, target, path, place)
         ]
-    lines = [(place, line) for place, line in enumerate(content.splitlines(), 1) if line.strip()]
+    lines = [(place, line) for place, line in enumerate(content.split("\n"), 1) if line.strip()]
     parsed = ((place, _object(line, f"{path}: line {place}")) for place, line in lines)
     if form == "jsonl":
         return [line for _, line in parsed]

@@ -35,7 +35,7 @@ def pretrain(
 ) -> Outcome:
     """Pretrain a base on plain text, from scratch or from ``base``; ``out`` is what ``train(base=out)`` takes.
 
-    ``text`` is a file or folder: UTF-8, a paragraph a line (.txt, .md), or JSON Lines by ``column``; also compressed.
+    ``text`` is a file or folder: a paragraph a line (.txt, .md), or JSON Lines by ``column``; compressed ones in UTF-8.
     ``keep_out`` are texts to be measured on later: paragraphs that share 16 characters in a row with them are left out.
     A killed run is taken up by the same call, at the very batch. Work in progress lies in ``OUT.partial`` and stays
     there: with more ``recipe.tokens``, and ``out`` moved away, the run goes further; removed, it frees the disk.

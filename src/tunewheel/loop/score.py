@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tunewheel.loop.export import Through
 from tunewheel.loop.reading import LoopError, check_fits, load, read_dataset, scope_of
+from tunewheel.pages import several
 from tunewheel.training import Say
 
 if TYPE_CHECKING:
@@ -127,7 +128,8 @@ def predict(
 
     Every column is kept; ``prediction`` is added, in a table beside ``confidence``; a column of such a name becomes
     ``original_prediction``. Returns the number of rows.
-    A file may have any form and encoding that `train` reads; standard input is JSON Lines, CSV or TSV in UTF-8.
+    A file may have any form and encoding that `train` reads; standard input is UTF-8 and JSON Lines, unless ``format``
+    says csv, tsv or lines (a text a line).
     With ``on_error="skip"`` a bad row keeps its place with its ``error``; a table has no room for that, so its bad
     rows go to a file beside it, ``….rejected.jsonl``.
     """
@@ -160,7 +162,7 @@ def predict(
         say("data", note)
     if passage.bad:
         where = f"they stand in {aside}" if aside else "each is passed on with its 'error'"
-        say("rejected", f"{passage.bad:,} rows could not be predicted: {where}")
+        say("rejected", f"{several(passage.bad, 'row')} could not be predicted: {where}")
     return count
 
 

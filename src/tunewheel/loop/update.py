@@ -14,6 +14,7 @@ from tunewheel.feedback.settling import Policy, settle
 from tunewheel.feedback.turns import TurnRecord, begin_turn, end_turn, list_turns, note_step, unfinished_turn
 from tunewheel.loop.again import settings_of
 from tunewheel.loop.reading import LoopError
+from tunewheel.pages import several
 from tunewheel.training import Say
 
 if TYPE_CHECKING:
@@ -254,7 +255,7 @@ class _Turn:
         keep_dataset(self.workspace, revised, self.name)
         counts = {split: len(revised[split]) - (len(old[split]) if split in old else 0) for split in revised.splits}
         told = ", ".join(f"{count:+,} {split}" for split, count in counts.items())
-        self.say("data", f"{len(settled.rows):,} rows of feedback: {told}")
+        self.say("data", f"{several(len(settled.rows), 'row')} of feedback: {told}")
         ids = sorted(one for some in settled.behind for one in some)
         return {"dataset": revised.fingerprint, "feedback": ids, "rows": len(settled.rows), "splits": counts}
 

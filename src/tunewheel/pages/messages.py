@@ -7,6 +7,15 @@ from collections.abc import Mapping
 from tunewheel.pages.shell import Lang
 
 
+def several(count: int, noun: str) -> str:
+    """A number of things in English.
+
+    >>> several(1, "row"), several(1200, "row")
+    ('1 row', '1,200 rows')
+    """
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
 class Messages:
     """What a page or a command says, called with a key, a language and what fills the braces.
 

@@ -37,7 +37,10 @@ def test_halves_of_surrogate_pairs_are_replaced(tmp_path):
     [
         ("a.jsonl", b'{"text": "x"}\n{"other": 1}\n', ":2:"),
         ("a.jsonl", b'{"text": 3}\n', "int"),
-        ("a.txt", "好的".encode("gb18030"), "UTF-8"),
+        ("a.txt", ("卡丢了\n" * 4000).encode() + b"\xff\n", ":4001: expected UTF-8 text, found the byte 0xff"),
+        ("a.txt.gz", gzip.compress("好的".encode("gb18030")), ":1: expected UTF-8 text.*unpack it first"),
+        ("a.txt", b"", "an empty file"),
+        ("a.txt.gz", gzip.compress(b" \n"), "expected text, found none in it"),
         ("a.txt.gz", b"no archive", "gz"),
         ("a.txt.gz", gzip.compress(b"hello world", mtime=0)[:10] + b"\xff" * 20, "gz"),
     ],
@@ -47,6 +50,13 @@ def test_says_which_file_and_row_cannot_be_read(tmp_path, name, content, told):
     with pytest.raises(DataError, match=told) as error:
         list(paragraphs(tmp_path / name))
     assert name in str(error.value)
+
+
+def test_plain_text_is_read_in_its_encoding_and_an_empty_file_among_others_is_passed_over(tmp_path):
+    for name, encoding in [("a.txt", "gb18030"), ("b.txt", "utf-16"), ("c.jsonl", "gb18030")]:
+        (tmp_path / name).write_text('{"text": "卡丢了"}\n' if "json" in name else "卡丢了\n", encoding=encoding)
+    (tmp_path / "d.txt").touch()
+    assert list(paragraphs(tmp_path)) == 3 * ["卡丢了"]
 
 
 def test_a_missing_file_and_an_empty_folder_are_told(tmp_path):

@@ -29,6 +29,7 @@ def test_settings_that_did_not_fit_stand_in_no_way_of_better_ones(tmp_path, corp
     for wrong in ({"vocabulary": 4000}, {"batch_tokens": 1 << 22}):
         with pytest.raises(loop.LoopError):
             loop.pretrain(corpus, tmp_path / "b", recipe=recipe(**wrong), dedupe=False)
+        assert not (tmp_path / "b.partial").exists()
     assert loop.pretrain(corpus, tmp_path / "b", recipe=recipe(), dedupe=False).run.updates == 12
 
 

@@ -10,6 +10,7 @@ from rich.text import Text
 from tunewheel.data.check.messages import percent
 from tunewheel.data.topics.messages import message, standing, verdict
 from tunewheel.data.topics.topics import Topics
+from tunewheel.pages import several
 
 SHOWN = 40
 """Topics that the terminal shows; of more only the largest."""
@@ -22,12 +23,12 @@ def topics_view(found: Topics) -> Group:
     counted = f"{message('rows', 'en', n=f'{found.rows:,}')}, {message('texts', 'en', n=f'{found.texts:,}')}"
     head = Text.assemble((found.data, "bold"), f"  {counted}; {message('by', 'en', by=found.by)}")
     spread = f"{min(found.agreement):.2f} to {max(found.agreement):.2f}"
-    other = f"{found.other:,} rows ({percent(found.other / found.rows)}) {message('other', 'en')}"
+    other = f"{several(found.other, 'row')} ({percent(found.other / found.rows)}) {message('other', 'en')}"
     agreed = f"{message('agreement', 'en')} {found.agreed:.2f} ({spread})"
     parts: list[RenderableType] = [head, Padding(_table(found), (0, 0, 0, 2))]
     if (more := len(found.topics) - SHOWN) > 0:
         parts.append(Text(f"  … and {more} smaller ones", "dim"))
-    parts.append(Text(f"  {len(found.topics)} topics; {other}; {agreed}"))
+    parts.append(Text(f"  {several(len(found.topics), 'topic')}; {other}; {agreed}"))
     parts += [Text(f"  {line}", "yellow") for line in found.notes]
     return Group(*parts, Text(f"  {message(verdict(found.agreed), 'en')}", "dim"))
 

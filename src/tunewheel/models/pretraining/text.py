@@ -12,15 +12,17 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 
 from tunewheel.data.problems import DataError, Problem
+from tunewheel.data.readers.text import inspect
 from tunewheel.data.rows import encodable
 
 _OPENERS: dict[str, Callable[..., IO[str]]] = {".xz": lzma.open, ".gz": gzip.open, ".bz2": bz2.open}
 _ENDINGS = (".txt", ".md", ".jsonl", ".ndjson")
+_FIX = "name a text file (a paragraph a line), JSON Lines, or a folder of them"
 _SIGNS = re.compile(r"[\W_]+")
 
 SHARED = 16
@@ -43,21 +45,50 @@ def files_of(source: str | Path) -> list[Path]:
 def paragraphs(source: str | Path, column: str = "text") -> Iterator[str]:
     """Every paragraph (a line) of a file or folder, white space at its ends taken off; JSON Lines by ``column``.
 
-    Raises `DataError` where a file is not UTF-8 text or a line is not what its name promises.
+    Files are read in their encoding, compressed ones in UTF-8. Raises `DataError` where one cannot be, a line is not
+    what its name promises, or there is no text at all.
     """
+    empty = True
     for path in files_of(source):
-        opener = _OPENERS.get(path.suffix, open)
-        parse = _plain(path).suffix in {".jsonl", ".ndjson"}
-        number = 0
-        try:
-            with opener(path, "rt", encoding="utf-8-sig") as stream:
-                for number, line in enumerate(stream, 1):
-                    text = _cell(path, number, line, column) if parse else line
-                    for part in text.splitlines():
-                        if stripped := part.strip():
-                            yield stripped
-        except (UnicodeDecodeError, OSError, EOFError, lzma.LZMAError, zlib.error) as error:
-            raise _unfit(path, "UTF-8 text", f"{error}", row=number + 1) from error
+        if path != Path(source) and not path.stat().st_size:
+            continue  # an empty file among others costs nobody the run
+        for text in _of_file(path, column):
+            empty = False
+            yield text
+    if empty:
+        raise _unfit(Path(source), "text", "none in it")
+
+
+def _of_file(path: Path, column: str) -> Iterator[str]:
+    opener = _OPENERS.get(path.suffix)
+    encoding = inspect(path).encoding if opener is None else "utf-8-sig"
+    parse = _plain(path).suffix in {".jsonl", ".ndjson"}
+    number = 0
+    try:
+        with (opener or open)(path, "rt", encoding=encoding) as stream:
+            for number, line in enumerate(stream, 1):
+                text = _cell(path, number, line, column) if parse else line
+                for part in text.splitlines():
+                    if stripped := part.strip():
+                        yield stripped
+    except UnicodeDecodeError as error:
+        raise _no_utf8(path, opener or open) from error
+    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
+        raise _unfit(path, "text that can be unpacked" if opener else "text", f"{error}", row=number + 1) from error
+
+
+def _no_utf8(path: Path, opener: Callable[..., IO[Any]]) -> DataError:
+    """What to say of a file whose bytes are no UTF-8: text is decoded in blocks, so the line is looked for."""
+    fix = (
+        "mend that line" if opener is open else "unpack it first: other encodings are read where nothing is compressed"
+    )
+    with opener(path, "rb") as stream:
+        for row, line in enumerate(stream, 1):
+            try:
+                line.decode()
+            except UnicodeDecodeError as error:
+                return _unfit(path, "UTF-8 text", f"the byte 0x{line[error.start]:02x}", row=row, fix=fix)
+    return _unfit(path, "UTF-8 text", "other bytes", fix=fix)
 
 
 def _cell(path: Path, number: int, line: str, column: str) -> str:
@@ -85,8 +116,9 @@ def _plain(path: Path) -> Path:
     return path.with_suffix("") if path.suffix in _OPENERS else path
 
 
-def _unfit(path: Path, expected: str, found: str, *, row: int | None = None, column: str = "") -> DataError:
-    fix = "name a text file (UTF-8, a paragraph a line), JSON Lines, or a folder of them"
+def _unfit(
+    path: Path, expected: str, found: str, *, row: int | None = None, column: str = "", fix: str = _FIX
+) -> DataError:
     return DataError([Problem(str(path), row, column, expected, found, fix)])
 
 

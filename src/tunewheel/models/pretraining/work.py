@@ -18,9 +18,13 @@ _FREE = ("tokens", "warmup", "decay", "checkpoint_seconds", "eval_steps", "preci
 
 @contextmanager
 def held(work: Path) -> Iterator[None]:
-    """Keep other processes from the same work; raises ValueError where one is at it."""
+    """Keep other processes from the same work; raises ValueError where one is at it.
+
+    A call that is refused takes the folder away that it made.
+    """
     from filelock import FileLock, Timeout
 
+    made = not work.exists()
     work.mkdir(parents=True, exist_ok=True)
     lock = FileLock(work / _LOCK, timeout=0)
     try:
@@ -29,6 +33,10 @@ def held(work: Path) -> Iterator[None]:
         raise ValueError(f"{work}: another process is at this run; wait for its end, or name another folder") from None
     try:
         yield
+    except ValueError:
+        if made and not updates(work):
+            shutil.rmtree(work)
+        raise
     finally:
         lock.release()
 
