@@ -31,7 +31,7 @@ KNOWN = {
 def large(folder: Path, rows: int) -> dict[str, Any]:
     """Check a generated file; seconds and the peak memory of the command."""
     size = write(folder, rows)["bytes"]
-    command = [sys.executable, "-m", "tunewheel.cli", "check", str(folder / "big.jsonl"), "--json"]
+    command = [sys.executable, "-m", "tunewheel", "check", str(folder / "big.jsonl"), "--json"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT / "src")}
     start = time.perf_counter()
     ran = subprocess.run(

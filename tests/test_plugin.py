@@ -88,7 +88,7 @@ def test_an_unknown_task_gets_the_nearest(stars):
 
 def tunewheel_command(installed, home, *arguments, code=0):
     paths = os.pathsep.join([str(Path(tunewheel.__file__).parents[1]), str(installed)])
-    command = [sys.executable, "-W", "error", "-m", "tunewheel.cli", *map(str, arguments), "--home", str(home)]
+    command = [sys.executable, "-W", "error", "-m", "tunewheel", *map(str, arguments), "--home", str(home)]
     done = subprocess.run(command, env=os.environ | {"PYTHONPATH": paths}, capture_output=True, text=True)
     assert done.returncode == code, done.stderr
     return done

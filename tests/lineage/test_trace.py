@@ -10,13 +10,14 @@ import pytest
 from typer.testing import CliRunner
 
 from tiny import entity_rows, intent_rows
+from tunewheel import loop
 from tunewheel.cli import app, main
 from tunewheel.data import Dataset
 from tunewheel.feedback.exchanges import Exchange, exchange_id
 from tunewheel.feedback.given import give
 from tunewheel.feedback.recorder import Recorder
 from tunewheel.feedback.settling import Policy, settle
-from tunewheel.lineage.nearest import _nearest
+from tunewheel.lineage.nearest import _nearest, trace_errors
 from tunewheel.models.predictor import Predictor
 from tunewheel.registry import keep_dataset
 from tunewheel.store import Workspace
@@ -161,6 +162,18 @@ def test_an_error_leads_to_the_training_row_that_taught_it(workplace, lang):
     assert len(error["nearest"]) == 3
     shown = " ".join(run(workplace, "trace", "cards:1", "--row", f"twin-{lang}").split())
     assert f"1.000 noise-{lang} exact duplicate labelled otherwise" in shown
+
+
+def test_a_model_without_vectors_goes_by_words(workplace, tmp_path):
+    home = {"home": tmp_path / "home"}
+    loop.train(workplace / "cards", method="tfidf", **home)
+    for _ in range(2):  # computed, and kept
+        found = trace_errors("cards:1", row="twin-zh", **home)
+        assert found["by"] == "TF-IDF"
+        (error,) = found["errors"]
+        assert (error["nearest"][0]["id"], error["nearest"][0]["duplicate"]) == ("noise-zh", "exact")
+    shown = run(tmp_path, "trace", "cards:1", "--row", "twin-zh")
+    assert "nearest training rows, by words alone" in " ".join(shown.split())
 
 
 def test_the_surest_errors_come_first_and_a_training_row_is_not_its_own_neighbour(workplace):

@@ -27,7 +27,7 @@ class Started:
     """A service in a process of its own."""
 
     def __init__(self, *args):
-        command = [sys.executable, "-m", "tunewheel.cli", "serve", *args, "--port", "0", "--workers", "1", "--json"]
+        command = [sys.executable, "-m", "tunewheel", "serve", *args, "--port", "0", "--workers", "1", "--json"]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
         self.process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment

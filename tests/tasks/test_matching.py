@@ -1,10 +1,12 @@
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tunewheel.data import DataError, Dataset
-from tunewheel.data.pairs import join_pair, part_pair
+from tunewheel.data.pairs import join_pair, part_pair, query_pairs
 from tunewheel.tasks import TaskError, load_task
 from tunewheel.tasks.matching import Matching
 from tunewheel.testing import PlainEncoder, check_task
@@ -139,6 +141,15 @@ def test_columns_of_any_name_make_a_pair():
         read(pairs(), text="query,output")
     with pytest.raises(TaskError, match=r"train row 1 holds one text .* --text FIRST,SECOND"):
         Matching.from_dataset(read(pairs(), text="sentence1"))
+
+
+def test_questions_with_answers_beside_them_are_told_how_to_become_pairs(tmp_path):
+    kept = [{"query": f"q{i}", "positive": "yes", "negatives": ["no"]} for i in range(9)]
+    file = tmp_path / "faq.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in kept), encoding="utf-8")
+    with pytest.raises(DataError, match=r"faq.jsonl:1: column 'positive': .*found a question and .*query_pairs"):
+        Dataset.read(file, task="matching", targets=("label",))
+    assert Dataset.from_rows({"train": [*query_pairs(kept)]}, "matching", targets=("label",)).rows
 
 
 def test_rows_are_graded_where_each_has_a_score_from_0_to_1():

@@ -104,6 +104,10 @@ class NoLabels(DataError):
     """There are texts, but no column is plainly the label."""
 
 
+_QUESTIONS = {"query", "positive"}
+"""Columns of what `tunewheel.data.pairs.query_pairs` makes pairs of."""
+
+
 def shapes_of(task: str | None, targets: Sequence[Target] | None) -> tuple[Shape, ...]:
     """How labels may be written for a task: for one of `INFERRED`, for any if None, else as ``targets`` say.
 
@@ -133,6 +137,8 @@ def infer(
     both_texts = named_pair(text, columns.names)
     text = None if both_texts else text
     check_named(file, columns, text=text, label=label)
+    if task == "matching" and not (both_texts or label or columns.find(LABELS)) and set(columns.names) >= _QUESTIONS:
+        raise _no_pairs_yet(file, columns)
     chosen, shape, both = _labels(file, columns.without(both_texts or ()), task, wanted, text, label)
     tokens = next(iter(columns.find(TOKENS)), None) if shape == "tags" else None
     pair = (both_texts or paired(columns, text)) if shape in ("label", "labels") else None
@@ -158,6 +164,13 @@ def infer(
         pair=pair[1] if pair else None,
         notes=tuple(notes),
     )
+
+
+def _no_pairs_yet(file: str, columns: Columns) -> DataError:
+    expected = "two texts and a label a row"
+    found = f"a question and its answers a row, in {listed(columns.names)}"
+    fix = "make pairs of them first with tunewheel.data.pairs.query_pairs (docs/matching.md has the lines)"
+    return DataError([Problem(file, 1, "positive", expected, found, fix)])
 
 
 def check_named(file: str, columns: Columns, **named: str | None) -> None:

@@ -1,8 +1,8 @@
-"""From an error to the training rows nearest to it, by the model's own sentence vectors."""
+"""From an error to the training rows nearest to it: by the model's own vectors, or by words where it has none."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -27,6 +27,7 @@ LIKE = 0.8
 _BLOCK = 1 << 16
 
 Vectors = npt.NDArray[np.float32]
+Embed = Callable[[Sequence[Mapping[str, Any]]], Vectors]
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,8 @@ def trace_errors(
 ) -> dict[str, Any]:
     """Trace a version's most confident ``errors``, or one ``row`` of its dataset, to the training rows nearest to it.
 
-    Vectors of the training rows are kept in the workspace's cache, by model and dataset. Ready for JSON.
+    Vectors of the training rows are kept in the workspace's cache, by model and dataset. ``by`` says whose they are:
+    the model's own, or of TF-IDF where it is no network. Ready for JSON.
 
     Raises:
         TraceError: the version has no report, its dataset's rows are not kept, or no row has that id.
@@ -71,13 +73,8 @@ def trace_errors(
         dataset = _rows_of(workspace, version)
         wanted = [row] if row is not None else _worst(version, errors or 5)
         found = _asked(dataset, wanted, version, row)
-        if not found:
-            return {"kind": "errors", "version": version.ref, "errors": []}
-        return {
-            "kind": "errors",
-            "version": version.ref,
-            "errors": _traced(workspace, version, dataset, found, nearest),
-        }
+        told: dict[str, Any] = {"kind": "errors", "version": version.ref, "by": None, "errors": []}
+        return told | _traced(workspace, version, dataset, found, nearest) if found else told
 
 
 def _rows_of(workspace: Workspace, version: Version) -> Dataset:
@@ -108,15 +105,16 @@ def _asked(dataset: Dataset, ids: list[str], version: Version, row: str | None) 
 
 def _traced(
     workspace: Workspace, version: Version, dataset: Dataset, found: list[Held], nearest: int
-) -> list[dict[str, Any]]:
+) -> dict[str, Any]:
     from tunewheel.models import Model
 
     model = Model.load(version.path)
     rows = [one.row for one in found]
-    train = _training_vectors(workspace, version, dataset, model)
+    by, embed = _reader(model, dataset)
+    train = _training_vectors(workspace, version, dataset, embed)
     own = [one.at if one.split == "train" else None for one in found]
-    places = _nearest(train, model.vectors(rows), own, nearest)
-    return [
+    places = _nearest(train, embed(rows), own, nearest)
+    errors = [
         {
             **one.as_dict(),
             "predicted": model.task.answer(prediction),
@@ -126,6 +124,20 @@ def _traced(
         }
         for one, prediction, near in zip(found, model.predict(rows), places, strict=True)
     ]
+    return {"by": by, "errors": errors}
+
+
+def _reader(model: Model, dataset: Dataset) -> tuple[str, Embed]:
+    """What tells how near rows are, by name: the model's own vectors, else TF-IDF's over the training texts."""
+    from tunewheel.data.features import text_space
+    from tunewheel.models import ModelError
+
+    try:
+        _ = model.network
+    except ModelError:
+        space = text_space(dataset["train"]["text"])
+        return "TF-IDF", lambda rows: space([row["text"] for row in rows])
+    return "the model's vectors", model.vectors
 
 
 def _neighbour(dataset: Dataset, model: Model, row: dict[str, Any], at: int, similarity: float) -> Neighbour:
@@ -146,15 +158,14 @@ def _labelled(model: Model, row: dict[str, Any]) -> bool:
     return any(row.get(target) is not None for target in model.task.targets())
 
 
-def _training_vectors(workspace: Workspace, version: Version, dataset: Dataset, model: Model) -> Vectors:
+def _training_vectors(workspace: Workspace, version: Version, dataset: Dataset, embed: Embed) -> Vectors:
     """The vectors of all training rows [n, width], memory-mapped; computed once for a model and a dataset."""
     path = workspace.cache_dir / "vectors" / f"{version.artifact[:16]}-{dataset.fingerprint[:16]}.npy"
-    shape = (dataset.rows["train"], model.network.backbone.config.hidden_size)
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         beside = path.with_name(temporary_name(f".{path.name}.tmp-"))
         try:
-            _write_vectors(beside, shape, dataset, model)
+            _write_vectors(beside, dataset, embed)
             beside.replace(path)
         finally:
             beside.unlink(missing_ok=True)
@@ -162,11 +173,12 @@ def _training_vectors(workspace: Workspace, version: Version, dataset: Dataset, 
     return vectors
 
 
-def _write_vectors(path: Path, shape: tuple[int, int], dataset: Dataset, model: Model) -> None:
+def _write_vectors(path: Path, dataset: Dataset, embed: Embed) -> None:
+    shape = (dataset.rows["train"], embed([dataset["train"][0]]).shape[1])
     target = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
     at = 0
     for batch in dataset.batches("train"):
-        target[at : at + batch.num_rows] = model.vectors(batch.to_pylist())
+        target[at : at + batch.num_rows] = embed(batch.to_pylist())
         at += batch.num_rows
     target.flush()
     sync(path)

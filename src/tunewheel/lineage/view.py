@@ -132,7 +132,7 @@ def _errors(trace: Mapping[str, Any]) -> Tree:
         node = tree.add(_line((f"{error['id']} ", "bold"), f"{error['split']}  ", mark))
         node.add(_row(error))
         node.add(_line(("answer ", "cyan"), _labels(error["text"], error["predicted"]), sure))
-        near = node.add(Text("nearest training rows", "cyan"))
+        near = node.add(_line(("nearest training rows", "cyan"), "" if trace["by"] != "TF-IDF" else ", by words alone"))
         for row in error["nearest"]:
             twin = f"  {row['duplicate']} duplicate" if row["duplicate"] else ""
             odd = "  labelled otherwise" if row["agrees"] is False else ""

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tunewheel.models.quiet import quiet
 from tunewheel.store.files import sha256
 
 if TYPE_CHECKING:
@@ -93,18 +94,17 @@ def check_spelling(name: str) -> None:
 def _pretrained(source: str | Path, name: str) -> Backbone:
     import torch
     from transformers import AutoModel, AutoTokenizer
-    from transformers.utils import logging
 
-    logging.disable_progress_bar()
     try:
-        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
-        model = AutoModel.from_pretrained(
-            source,
-            dtype=torch.float32,
-            trust_remote_code=False,
-            use_safetensors=True,
-            attn_implementation="sdpa",
-        )
+        with quiet():
+            tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+            model = AutoModel.from_pretrained(
+                source,
+                dtype=torch.float32,
+                trust_remote_code=False,
+                use_safetensors=True,
+                attn_implementation="sdpa",
+            )
     except (OSError, ValueError) as error:
         known = ", ".join(sorted(KNOWN))
         raise BackboneError(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from tunewheel.models.body import Precision
 from tunewheel.models.predictor import Predictor
+from tunewheel.models.quiet import quiet
 from tunewheel.store.files import sha256
 
 if TYPE_CHECKING:
@@ -40,7 +41,8 @@ class Neural:
 
     def save(self, folder: Path) -> dict[str, Any]:
         """Write weights, configuration and tokenizer."""
-        self.network.save_pretrained(folder)
+        with quiet():
+            self.network.save_pretrained(folder)
         self.encoder.tokenizer.save_pretrained(folder)
         return {
             "encoder": {"window": self.encoder.window, "shapes": self.encoder.shapes},
@@ -52,13 +54,12 @@ class Neural:
         """Read weights and tokenizer; safetensors only, and no code comes with them."""
         import torch
         from transformers import AutoTokenizer
-        from transformers.utils import logging
 
         from tunewheel.models.encoding import TextEncoder
         from tunewheel.models.network import Network
 
-        logging.disable_progress_bar()
-        network = Network.from_pretrained(folder, dtype=torch.float32, local_files_only=True, use_safetensors=True)
+        with quiet():
+            network = Network.from_pretrained(folder, dtype=torch.float32, local_files_only=True, use_safetensors=True)
         if torch.cuda.is_available():
             network = network.to("cuda")
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)

@@ -11,6 +11,7 @@ from tunewheel.models.backbones import Backbone, BackboneError
 from tunewheel.models.batching import budgeted
 from tunewheel.models.body import Precision
 from tunewheel.models.methods.base import MethodError
+from tunewheel.models.quiet import quiet
 from tunewheel.tasks import Prediction, Row, Task
 
 if TYPE_CHECKING:
@@ -66,7 +67,8 @@ class Entailment:
 
     def save(self, folder: Path) -> dict[str, Any]:
         """Write weights, configuration and tokenizer."""
-        self.network.save_pretrained(folder)
+        with quiet():
+            self.network.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
         return {"nli": {"hypotheses": self.hypotheses, "window": self.window}}
 
@@ -186,15 +188,14 @@ def entailed_at(network: Any, base: str) -> int:
 def _loaded(source: str) -> tuple[Any, Any]:
     import torch
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
-    from transformers.utils import logging
 
-    logging.disable_progress_bar()
     safe: dict[str, Any] = {"trust_remote_code": False}
     try:
         tokenizer = AutoTokenizer.from_pretrained(source, **safe)
-        network, told = AutoModelForSequenceClassification.from_pretrained(
-            source, dtype=torch.float32, use_safetensors=True, output_loading_info=True, **safe
-        )
+        with quiet():
+            network, told = AutoModelForSequenceClassification.from_pretrained(
+                source, dtype=torch.float32, use_safetensors=True, output_loading_info=True, **safe
+            )
     except (OSError, ValueError) as error:
         raise BackboneError(
             f"base {source!r} cannot be loaded as a classifier of pairs: {str(error).splitlines()[0]}\n"
