@@ -73,7 +73,7 @@ def one_run(case: Case, data: Path, folder: Path, *, quick: bool) -> dict[str, A
     short = ("--epochs", "1", "--set", "window=64") if quick else ()
     command = ["tunewheel", "train", str(given), *case.options, *short, "--json", "--home", str(folder / "home")]
     start = time.perf_counter()
-    program = [sys.executable, "-m", "tunewheel.cli", *command[1:]]
+    program = [sys.executable, "-m", "tunewheel", *command[1:]]
     done = subprocess.run(program, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"{' '.join(command)} failed with {done.returncode}")

@@ -137,7 +137,7 @@ def python_with(package: str, python: str) -> str | None:
 
 def exported(home: Path, name: str) -> None:
     """Write the version for other engines, as somebody who wants speed would."""
-    command = [sys.executable, "-m", "tunewheel.cli", "export", name, "--home", str(home)]
+    command = [sys.executable, "-m", "tunewheel", "export", name, "--home", str(home)]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     print(done.stdout or done.stderr[-500:], file=sys.stderr)

@@ -172,7 +172,7 @@ def by_command(ground: Ground, name: str, texts: Sequence[str]) -> Predictions:
     """What `tunewheel predict` writes."""
     file = ground.home / "texts.jsonl"
     file.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts), encoding="utf-8")
-    command = [sys.executable, "-m", "tunewheel.cli", "predict", name, str(file), "--home", str(ground.home)]
+    command = [sys.executable, "-m", "tunewheel", "predict", name, str(file), "--home", str(ground.home)]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     return [json.loads(line)["prediction"] for line in done.stdout.splitlines()]

@@ -104,7 +104,7 @@ def ours(
     home: Path, *models: str, workers: int, cores: Sequence[int] | None = None, more: Sequence[str] = ()
 ) -> Iterator[Running]:
     """`tunewheel serve` on a free port."""
-    command = [sys.executable, "-m", "tunewheel.cli", "serve", *models, "--home", str(home)]
+    command = [sys.executable, "-m", "tunewheel", "serve", *models, "--home", str(home)]
     port = free_port()
     command += ["--port", str(port), "--workers", str(workers), *more]
     with _process(command, port, home / "serve.log", cores, {}) as running:

@@ -99,7 +99,7 @@ def large(rows: int) -> dict[str, Any]:
         command = [
             sys.executable,
             "-m",
-            "tunewheel.cli",
+            "tunewheel",
             "topics",
             str(folder / "big.jsonl"),
             "--base",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -62,13 +63,10 @@ def settings() -> str:
             default = "required" if info.is_required() else "auto" if info.default is None else info.default
             default = "none" if default == () else default
             rows.append(f"| `{name}` | {default} | {meaning[name]} |")
-    for field in fields(Recipe):
-        default = "auto" if field.default is None else field.default
-        rows.append(f"| `{field.name}` | {default} | {meaning[field.name]} |")
+    rows += _fields(Recipe, meaning)
     rows += ["\n## Pretraining\n", "Keys of the file that `tunewheel pretrain --settings` reads, and of its `--set`.\n"]
     rows += ["| setting | default | meaning |", "|---|---|---|"]
-    meaning = explained(PRETRAINING)
-    rows += [f"| `{field.name}` | {field.default} | {meaning[field.name]} |" for field in fields(PretrainRecipe)]
+    rows += _fields(PretrainRecipe, explained(PRETRAINING))
     rows += ["\n## Serving\n", "Keys of the file that `tunewheel serve --settings` reads, and of its `--set`.\n"]
     rows += ["| setting | default | meaning |", "|---|---|---|"]
     meaning = explained(SERVING)
@@ -76,6 +74,11 @@ def settings() -> str:
         default = "required" if info.is_required() else "none" if info.default is None else info.default
         rows.append(f"| `{name}` | {default} | {meaning[name]} |")
     return "\n".join(rows) + "\n"
+
+
+def _fields(recipe: type[Any], meaning: Mapping[str, str]) -> list[str]:
+    default = {each.name: "auto" if each.default is None else each.default for each in fields(recipe)}
+    return [f"| `{name}` | {value} | {meaning[name]} |" for name, value in default.items()]
 
 
 def methods() -> str:
@@ -192,6 +195,7 @@ PRETRAINING = """
     eval_steps: updates between two looks at held-out text
     checkpoint_seconds: most work a killed run may lose
     precision: `fp32`, `bf16`, or `auto`: whichever a measurement at start finds faster
+    compile: by torch.compile; by default on a processor with a C++ compiler, for runs from about ten minutes
     seed: of weights, order and masks
 """
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from tunewheel.models.acceleration import fuse_projections, plain_products, set_
 from tunewheel.models.checkpoints import Saver, last_checkpoint, remove_cut_off
 from tunewheel.models.engine import Progress, Watch
 from tunewheel.models.machine import keep_memory
+from tunewheel.models.pretraining.compiling import compiled, is_worth, uncompiled
 from tunewheel.models.pretraining.masking import chosen, generator, masked, order
 from tunewheel.models.pretraining.optimizer import make_optimizer
 from tunewheel.models.pretraining.recipe import PretrainRecipe
@@ -113,7 +114,13 @@ class _From(Sampler[int]):
 
 
 def pretrain_network(
-    network: nn.Module, batches: Batches, recipe: PretrainRecipe, folder: Path, *, progress: Progress | None = None
+    network: nn.Module,
+    batches: Batches,
+    recipe: PretrainRecipe,
+    folder: Path,
+    *,
+    progress: Progress | None = None,
+    tell: Callable[[str, str], None] = lambda heading, line: None,
 ) -> Pretrained:
     """Train ``network`` in place; checkpoints in ``folder`` take a killed run up at the very batch it stood at."""
     keep_memory()
@@ -123,10 +130,14 @@ def pretrain_network(
     checkpoint = last_checkpoint(folder)
     begun = int(checkpoint.name.split("-")[1]) if checkpoint else 0
     engine = _Engine(network, batches, recipe, folder, begun, progress)
-    started = time.perf_counter()
-    with plain_products(network) if plain else nullcontext():
+    with ExitStack() as stack:
+        if plain:
+            stack.enter_context(plain_products(network))
+        if is_worth(network, recipe):
+            stack.enter_context(compiled(network, batches[begun], recipe.precision, tell))
+        started = time.perf_counter()
         engine.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    seconds = time.perf_counter() - started - engine.evaluating
+        seconds = time.perf_counter() - started - engine.evaluating
     engine.accelerator.unwrap_model(network, keep_fp32_wrapper=False)
     if progress:
         progress.stop()
@@ -142,7 +153,8 @@ def look(network: nn.Module, batches: Batches, recipe: PretrainRecipe) -> dict[s
     network.eval()
     sums: dict[str, list[float]] = {}
     device = next(network.parameters()).device
-    with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
+    autocast = torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bf16")
+    with torch.no_grad(), autocast, uncompiled():
         for batch in batches.held():
             losses = network(**{name: value.to(device) for name, value in batch.items()})
             for name, value in losses.items():

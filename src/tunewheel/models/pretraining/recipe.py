@@ -19,6 +19,7 @@ class PretrainRecipe:
     warmup, decay: shares of the updates at the beginning and the end in which the rate climbs and falls; it is constant
     between, so a run can be taken further with more ``tokens`` (Hu et al. 2024). masked: share of the tokens.
     checkpoint_seconds: how much work a killed run may lose at most. eval_steps: updates between looks at held-out text.
+    compile: by torch.compile; None: on a processor that has a C++ compiler, where the run is long enough to pay for it.
     """
 
     objective: Objective = "mlm"
@@ -39,6 +40,7 @@ class PretrainRecipe:
     eval_steps: int = 500
     checkpoint_seconds: float = 300.0
     precision: Literal["auto", "fp32", "bf16"] = "auto"
+    compile: bool | None = None
     seed: int = 13
 
     @property

@@ -142,7 +142,8 @@ def _pretrained(
     before = look(network, batches, recipe) if given.base is not None else None
     forgotten = look(network, older, recipe) if older is not None else None
     flops, peak = float(network.flops(recipe.length, recipe.masked)), _peak(product_rate, recipe)
-    run = pretrain_network(network, batches, recipe, checkpoints(work), progress=progress and progress(flops, peak))
+    shown = progress and progress(flops, peak)
+    run = pretrain_network(network, batches, recipe, checkpoints(work), progress=shown, tell=tell)
     outcome = Outcome(
         folder=given.out,
         run=run,

@@ -12,7 +12,7 @@ from typing import Any
 from tunewheel.store.files import write_whole
 
 _SETTINGS, _LOCK = "pretrain.json", "lock"
-_FREE = ("tokens", "warmup", "decay", "checkpoint_seconds", "eval_steps", "precision")
+_FREE = ("tokens", "warmup", "decay", "checkpoint_seconds", "eval_steps", "precision", "compile")
 """What may change when a run is taken up again: how far it goes, not what it learns."""
 
 
