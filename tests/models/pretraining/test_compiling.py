@@ -5,7 +5,8 @@ import torch
 from safetensors.torch import load_file
 
 from tunewheel import loop
-from tunewheel.models.pretraining.compiling import is_worth
+from tunewheel.models.pretraining.build import new_network
+from tunewheel.models.pretraining.compiling import compiled, is_worth
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*lr_scheduler.step.*"),
@@ -35,6 +36,26 @@ def test_a_compiled_run_learns_the_same_and_is_taken_up_at_the_very_batch(tmp_pa
     assert all(torch.equal(first[name], second[name]) for name in first)
     plain = loop.pretrain(corpus, tmp_path / "c", recipe=recipe(compile=False, objective=objective), dedupe=False)
     assert whole.run.held["words"] == pytest.approx(plain.run.held["words"], rel=0.01)
+
+
+@pytest.mark.slow
+def test_gradients_of_the_table_are_the_same_every_time(recipe):
+    network = new_network(recipe(width=64, vocabulary=200, layers=1), 200)
+    draw = torch.Generator().manual_seed(1)
+    batch = {name: torch.randint(10, 200, (64, 64), generator=draw) for name in ("input_ids", "labels")}
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    seen = []
+    try:
+        with compiled(network, batch, "fp32", lambda *_: None):
+            for _ in range(8):
+                network.zero_grad()
+                network(**batch)["loss"].backward()
+                seen.append(network.backbone.get_input_embeddings().weight.grad.clone())
+    finally:
+        torch.set_num_threads(threads)
+    assert all(torch.equal(one, seen[0]) for one in seen)
+    assert not torch.are_deterministic_algorithms_enabled()
 
 
 @pytest.mark.slow
