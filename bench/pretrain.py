@@ -22,7 +22,6 @@ from common import arguments, finish, need
 
 UPDATES = 30
 OBJECTIVES = ("mlm", "rtd", "clm")
-WAYS = [(objective, compiled) for objective in OBJECTIVES for compiled in (True, False)]
 
 
 def one_run(objective: str, compiled: bool, text: Path, updates: int) -> dict[str, Any]:
@@ -40,7 +39,10 @@ def main() -> None:
     """Run every objective in turn, and record speed and share."""
     from tunewheel.models.pretraining.text import paragraphs
 
-    options = arguments(__doc__ or "").parse_args()
+    parser = arguments(__doc__ or "")
+    parser.add_argument("--only", nargs="+", choices=OBJECTIVES, default=OBJECTIVES, help="objectives; all by default")
+    options = parser.parse_args()
+    ways = [(objective, compiled) for objective in options.only for compiled in (True, False)]
     need(options.data, "pretrain_zh.txt.xz")
     rounds, updates = (1, 3) if options.quick else (3, UPDATES)
     result: dict[str, Any] = {"quick": options.quick}
@@ -48,8 +50,8 @@ def main() -> None:
         text = Path(folder) / "text.txt"
         some = islice(paragraphs(options.data / "pretrain_zh.txt.xz"), 10_000)
         text.write_text("\n".join(some), encoding="utf-8")
-        runs = [{way: one_run(*way, text, updates) for way in WAYS} for _ in range(rounds)]
-    for way in WAYS:
+        runs = [{way: one_run(*way, text, updates) for way in ways} for _ in range(rounds)]
+    for way in ways:
         name = f"{way[0]}, compiled" if way[1] else way[0]
         speed = median(run[way]["tokens_per_second"] for run in runs)
         share = median(run[way]["share_of_peak"] for run in runs)
