@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 SAID = ("expected", "found", "fix", "note")
@@ -81,7 +82,7 @@ class _Reading:
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield _escaped(node.value)
         elif isinstance(node, ast.JoinedStr):
-            yield "".join(_escaped(each.value) if isinstance(each, ast.Constant) else "{}" for each in node.values)
+            yield "".join(map(self._part, node.values))
             for each in node.values:
                 if isinstance(each, ast.FormattedValue):
                     yield from self.texts(each.value, seen)
@@ -97,6 +98,13 @@ class _Reading:
         elif isinstance(node, ast.Name) and node.id not in seen:
             for value in self._assigned(node.id):
                 yield from self.texts(value, seen | {node.id})
+
+    def _part(self, node: ast.expr) -> str:
+        """Words of a sentence, a constant of the module among them; else a brace."""
+        if isinstance(node, ast.FormattedValue) and _name(node.value).isupper():
+            for value in self._assigned(_name(node.value)):
+                node = value if isinstance(value, ast.Constant) else node
+        return _escaped(str(node.value)) if isinstance(node, ast.Constant) else "{}"
 
     def _assigned(self, name: str) -> Iterator[ast.expr]:
         for node in (inner for around in self.scope[-1:] + self.scope[:1] for inner in _own(around)):
@@ -154,4 +162,4 @@ def _escaped(text: str) -> str:
 
 def _speaks(sentence: str) -> bool:
     """Whether a sentence has a word in it."""
-    return any(a.isalpha() and b.isalpha() for a, b in zip(sentence, sentence[1:], strict=False))
+    return any(a.isalpha() and b.isalpha() for a, b in pairwise(sentence))

@@ -1,4 +1,4 @@
-"""The Chinese of notes and problems: all that the source says has one, and no Chinese is left of what it says no more."""
+"""The Chinese of notes and problems: all that is said has one, and none is left of what is said no more."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from typing import Any, get_args, get_type_hints
 import pytest
 
 import tunewheel
+from english import RUN
 from sentences import Sentences
 from tunewheel.data import DataError, Dataset
 from tunewheel.data.chinese import chinese, problem_said
 from tunewheel.data.chinese.notes import NOTES
 from tunewheel.data.chinese.problems import EXPECTED, FIXES, FOUND
+from tunewheel.data.clean.cleaning import Repairs, clean
 from tunewheel.data.clean.sets import Out
 from tunewheel.data.problems import Problem
 from tunewheel.data.readers.text import _PACKED
@@ -122,8 +124,8 @@ def test_what_python_says_of_tables_is_said_in_chinese() -> None:
             "任务 classification：“text”列含 1,200 种标签（每条可有多个）；文本在“labels”列",
         ),
         (
-            "split: 8 train, 1 dev (stratified, groups of 'none' kept together, seed 13; dev and test taken from train)",
-            "划分：8 train、1 dev（分层抽样，“none”列同组不拆分，种子 13；dev、test 取自 train）",
+            "split: 8 train, 1 dev (stratified, groups of 'no' kept together, seed 13; dev and test taken from train)",
+            "划分：8 train、1 dev（分层抽样，“no”列同组不拆分，种子 13；dev、test 取自 train）",
         ),
         ("'meet at noon' at 3:7", "3:7 处的 'meet at noon'"),
         ("'dinner at 8:30'", "'dinner at 8:30'"),
@@ -183,10 +185,82 @@ def test_every_problem_of_a_bad_row_is_said_in_chinese(tmp_path: Path, task: str
     assert [problem.row for problem in refused.value.problems] == list(range(len(good) + 1, len(good) + len(bad) + 1))
     for problem in refused.value.problems:
         shown = problem_said(problem)
-        assert not re.search(r"[A-Za-z]+ [a-z]+ [a-z]+", shown), shown
+        assert not RUN.search(shown), shown
         assert re.search("应为：.+；实际：.+。", shown), shown
 
 
 def test_a_problem_without_a_column_names_none() -> None:
     found = Problem("a.jsonl", 3, "", "a JSON object", "7", "one object a line")
     assert problem_said(found) == "应为：JSON 对象；实际：7。请每行写一个对象"
+
+
+ASKED = [{"text": f"第{i}次查询余额", "label": "ab"[i % 2]} for i in range(20)]
+TAGGED = "".join(f"第 O\n{i} O\n次 O\n王 B-PER\n芳 E-PER\n\n" for i in range(9))
+TABLE_OF_TEXTS = "".join(f"第{i}次查询余额,{'ab'[i % 2]}\n" for i in range(20))
+SURE = [{"start": 0, "end": 1, "label": "PER", "text": "王芳"}]
+
+
+@pytest.mark.parametrize(
+    ("files", "options", "told"),
+    [
+        ({"a.jsonl": [{**row, "id": "1"} for row in ASKED]}, {}, "另由文本生成 id"),
+        ({"a.jsonl": [{**row, "group": "客户", "label": [row["label"]]} for row in ASKED]}, {}, "同组不拆分"),
+        (
+            {"a.jsonl": [{**row, "day": f"2018年5月{i + 1}日"} for i, row in enumerate(ASKED)]},
+            {"time": "day"},
+            "按时间",
+        ),
+        ({"a.jsonl": [{"text": row["text"]} for row in ASKED]}, {"task": "text"}, "按纯文本处理"),
+        (
+            {"a.jsonl": [{"prompt": f"问{i}", "response": "请先挂失。", "rejected": "好"} for i in range(9)]},
+            {},
+            "为回答",
+        ),
+        (
+            {"a.jsonl": [{"sentence1": f"问{i}", "sentence2": "答", "label": "ab"[i % 2]} for i in range(9)]},
+            {},
+            "合为文本",
+        ),
+        (
+            {"a.jsonl": [{"text": f"王芳{i}", "entities": SURE} for i in range(9)]},
+            {},
+            "个实体文本中有 9 个表明如此；每个都加一",
+        ),
+        (
+            {"a.jsonl": [{"text": f"王芳{i}", "entities": [*SURE, *SURE]} for i in range(9)]},
+            {"ends": "inclusive"},
+            "加一",
+        ),
+        ({"a.conll": TAGGED}, {}, "标注体系 BIOES"),
+        ({"a.csv": TABLE_OF_TEXTS}, {}, "没有表头"),
+        ({"a.csv": ("text,label\n" + TABLE_OF_TEXTS).encode("gb18030")}, {}, "按 gb18030 读取"),
+        ({"a.tsv": "text\tlabel\n" + '"卡丢了\ta\n卡呢\tb\n' * 8}, {}, "引号不成对"),
+        ({"a.json": json.dumps({"data": ASKED})}, {}, "JSON 为单个对象"),
+        ({"a.txt": TABLE_OF_TEXTS.replace(",", "@")}, {}, "标签在最后一个 '@' 之后"),
+        ({"a.txt": "卡丢了\n卡呢\n", "b.txt": "余额\n查询\n"}, {}, "标签均为文件名"),
+        (
+            {"train.jsonl": ASKED, "test.jsonl": [*ASKED, {"text": "你好", "label": "c"}], "b.md": "# 说明"},
+            {},
+            "没有的标签：c",
+        ),
+        ({"train.jsonl": ASKED, "old.jsonl": ASKED[:3]}, {}, "看不出属于哪个划分"),
+    ],
+)
+def test_what_a_reading_assumed_is_said_in_chinese(
+    tmp_path: Path, write: Any, files: dict[str, Any], options: dict[str, Any], told: str
+) -> None:
+    paths = [write(name, content) for name, content in files.items()]
+    notes = Dataset.read(paths[0] if len(paths) == 1 else tmp_path, **options).notes
+    shown = [chinese(note) for note in notes]
+    assert told in "\n".join(shown), shown
+    assert not [line for line in shown if RUN.search(line)]
+    assert all(re.search("[\u4e00-\u9fff]", line) for line in shown)
+
+
+def test_what_was_done_to_a_dataset_is_said_in_chinese(tmp_path: Path) -> None:
+    given = Dataset.from_rows({"train": [*ASKED, ASKED[0]]})
+    done = clean(given, Repairs(dedupe=True, near=1), tmp_path / "record.jsonl").dataset
+    again = done.revise([{"text": "新的问题", "label": "a"}, *done["train"]])
+    assert "已清洗：去掉重复的 1 条" in map(chinese, done.notes)
+    shown = "\n".join(map(chinese, again.notes))
+    assert "修订版：20 条样本保持原划分，新增 1 条，移除 0 条" in shown and not RUN.search(shown)

@@ -26,7 +26,7 @@ class Sentences:
     """Finds the template that an English sentence was made from, and fills its Chinese.
 
     A brace stands for what was filled in, as it is: ``{:d}`` for a number, ``{:said}`` for a sentence of its own, and
-    ``{:each}`` for several with commas or an "and" between them. Of several templates that fit the one with most words wins.
+    ``{:each}`` for several with commas or an "and" between them. Of templates that fit the one with most words wins.
 
     Args:
         table: Chinese by English; ``{}`` there, or ``{0}`` and ``{1}`` where their order is another.

@@ -237,13 +237,15 @@ _ROWS: dict[str, str] = {
 
 _SOURCES: dict[str, str] = {
     "check the path": "请检查路径",
-    "check the path: {}": "请检查路径：{}",
+    "check the path: sqlite:///shop.db::SELECT text, label FROM tickets": (
+        "请检查路径：sqlite:///shop.db::SELECT text, label FROM tickets"
+    ),
     "did you mean '{}'?": "是否应为“{}”？",
     " (did you mean '{}'?)": "（是否应为“{}”？）",
     "give {} the name of a column": "请给 {} 一个列名",
     "give --{} the name of a column": "请给 --{} 一个列名",
-    "name it with {}, or write {{\"prompt\": \"…\", \"response\": \"…\"}} or {{\"messages\": […]}}": (
-        "请用 {} 指定，或写成 {{\"prompt\": \"…\", \"response\": \"…\"}} 或 {{\"messages\": […]}}"
+    'name it with {}, or write {{"prompt": "…", "response": "…"}} or {{"messages": […]}}': (
+        '请用 {} 指定，或写成 {{"prompt": "…", "response": "…"}} 或 {{"messages": […]}}'
     ),
     "--text": "--text",
     "--label": "--label",
@@ -255,7 +257,9 @@ _SOURCES: dict[str, str] = {
         '请写成 "label": "…" 或 "entities": [{{"start": 0, "end": 5, "label": "PER"}}]'
     ),
     "say which is which: --text NAME --label NAME{:said}": "请分别指定：--text NAME --label NAME{}",
-    "{:said}; check and clean take text without labels (--task {})": "{}；check 与 clean 可处理无标签文本（--task {}）",
+    "{:said}; check and clean take text without labels (--task text)": (
+        "{}；check 与 clean 可处理无标签文本（--task text）"
+    ),
     "leave out --label, or name the task that learns it in place of --task {}": (
         "请去掉 --label，或把 --task {} 换成学习它的任务"
     ),
@@ -299,9 +303,13 @@ _SOURCES: dict[str, str] = {
     "export it as JSON Lines or CSV in UTF-8": "请导出为 UTF-8 的 JSON Lines 或 CSV",
     "export the file again, in UTF-8": "请以 UTF-8 重新导出该文件",
     "export the rows as CSV or Parquet": "请把数据导出为 CSV 或 Parquet",
-    "check the database and the query; the form is {}": "请检查数据库与查询；格式为 {}",
+    "check the database and the query; the form is sqlite:///shop.db::SELECT text, label FROM tickets": (
+        "请检查数据库与查询；格式为 sqlite:///shop.db::SELECT text, label FROM tickets"
+    ),
     "sqlite:///shop.db::SELECT text, label FROM tickets": "sqlite:///shop.db::SELECT text, label FROM tickets",
-    "write {}": "请写成 {}",
+    "write sqlite:///shop.db::SELECT text, label FROM tickets": (
+        "请写成 sqlite:///shop.db::SELECT text, label FROM tickets"
+    ),
     "name it so or give --format": "请用这样的文件名，或给出 --format",
     "name the columns in its first line": "请在第一行写列名",
     "write the file as UTF-8": "请以 UTF-8 写该文件",
