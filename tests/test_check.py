@@ -10,8 +10,10 @@ import pytest
 from typer.testing import CliRunner
 
 import tunewheel as tw
+from english import english_in
 from inspections import found
 from tunewheel.cli import app, main
+from tunewheel.data.check.page import render_html
 
 ROWS = [{"text": f"my card number {i} is gone", "label": "lost"} for i in range(12)] + [
     {"text": f"第{i}次查询余额还有多少钱", "label": "balance"} for i in range(12)
@@ -111,3 +113,21 @@ def test_a_folder_is_no_file_to_write_and_that_is_said_before_any_work(tmp_path,
     result = run("desk", option, "desk")
     assert (result.exit_code, "is a directory" in result.output) == (2, True)
     assert [path.name for path in tmp_path.iterdir()] == ["desk"]
+
+
+def test_a_chinese_page_says_in_chinese_what_was_read_and_what_is_wrong_with_rows(tmp_path):
+    rows = [{"text": f"第{i}次查询余额还有多少钱", "label": "余额" if i % 2 else "挂失", "id": "1"} for i in range(24)]
+    long = {f"很长的列名{i}": "值" for i in range(60)}
+    path = write(tmp_path / "问题.jsonl", [*rows, {"text": 7, "label": "余额"}, long], "{broken", "[7]", "13912345678")
+    page = tmp_path / "report.html"
+    assert run(path, "-o", page, "--lang", "zh").exit_code == 0
+    html = page.read_text("utf-8")
+    assert english_in(html) == []
+    for told in ("分类", "另由文本生成 id", "问题.jsonl:25", "text 列应为：文本", "第 2 个字符处：缺少带双引号的键"):
+        assert told in html, told
+    assert "没有这一列" in html and "[PHONE]" in html and "13912345678" not in html
+    inspection = tw.check(path)
+    assert english_in(render_html(inspection))
+    assert "problem" not in inspection.as_dict()["findings"][0]["examples"][0]
+    assert inspection.findings[0].examples[0].note == "text: a text ← 7 (int); write a string"
+    assert "the files' ids are not one a row" in "\n".join(inspection.as_dict()["notes"])

@@ -28,6 +28,7 @@ class Stars(Task):
     """
 
     name: ClassVar[str] = "stars"
+    chinese: ClassVar[str] = "评星"
     columns: ClassVar[tuple[str, ...]] = ("text", "label")
     headline: ClassVar[tuple[str, ...]] = ("closeness", "agreement")
     selection: ClassVar[str] = "closeness"

@@ -2,17 +2,22 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
+from html import unescape
 from html.parser import HTMLParser
 from importlib.resources import files
 
 import numpy as np
 import pytest
 
+from english import english_in
 from tunewheel.evaluation import compare, score_predictions
 from tunewheel.evaluation.charts import confusion_chart, label_chart, most_confused, weakest
-from tunewheel.evaluation.html import highlight, render_html, write_html
+from tunewheel.evaluation.html import _Page, highlight, render_html, write_html
 from tunewheel.evaluation.messages import METRICS, TEXT
 from tunewheel.tasks.classification import Classification
+from tunewheel.tasks.generation import Generation
+from tunewheel.tasks.matching import Matching
 from tunewheel.tasks.multi_label import MultiLabel
 from tunewheel.tasks.ner import Ner
 
@@ -117,6 +122,68 @@ def test_chinese():
     assert "Noto Sans CJK SC" in page.styles[0]
     for english in ("interval", "gold", "confidence", "rows"):
         assert english not in page.visible
+
+
+@pytest.mark.parametrize(
+    ("task", "named", "facts"),
+    [
+        (Classification(["a", "b"]), "分类", {"无：须开发集给出至少 50 个判断，且有对有错，才能拟合"}),
+        (Classification(["a", "b"], temperature=1.5, out_of_scope="c"), "分类", {"温度 1.500，在开发集上拟合"}),
+        (
+            Classification(["a", "b"], out_of_scope="其他", scope_score="energy", scope_threshold=2.0),
+            "分类",
+            {"能量低于 2 时判为 '其他'，在开发集上拟合"},
+        ),
+        (MultiLabel(["a", "b"]), "分类", set()),
+        (Ner(["人"]), "实体识别", set()),
+        (Ner(["人"], platt=(1.2, -0.3)), "实体识别", {"Platt 缩放，斜率 1.200，偏移 -0.300，在开发集上拟合"}),
+        (Matching(("否", "是"), graded=True), "文本匹配", {"'是' 表示两段文本相匹配；学习其 'score'"}),
+        (Generation(), "文本生成", {"至多 128 个词元，每步取最可能的词元"}),
+        (
+            Generation(temperature=0.7, perplexity=3.0, reward_accuracy=0.8),
+            "文本生成",
+            {
+                "至多 128 个词元，按温度 0.7、top-p 1、种子 13 抽取词元",
+                "开发集标准答案每词元 3",
+                "开发集中有 80.0% 的样本，其选中回答的隐式奖励更高",
+            },
+        ),
+    ],
+)
+def test_what_a_task_states_is_said_in_chinese(task, named, facts):
+    report = replace(classified(labels=("丢卡", "余额"), name="工单"), task=task, table=[], confusion=None, worst=[])
+    report = replace(report, facts={**task.facts(), "split": "test", "base": "minilm"}, metrics=report.metrics)
+    for told in (report, replace(report, facts=json.loads(json.dumps(report.facts)))):
+        shown = "".join(_Page(told, None, told.facts, "zh").colophon())
+        assert english_in(shown) == [] and facts <= set(re.findall("<dd>(.*?)</dd>", unescape(shown)))
+        assert f"<dd>{named}</dd>" in shown and "<dt>基座</dt>" in shown
+    english = "".join(_Page(report, None, report.facts, "en").colophon())
+    assert f"<dd>{task.name}</dd>" in english and all(fact in unescape(english) for fact in task.facts().values())
+
+
+def test_a_chinese_page_has_no_english_but_what_is_the_users_own():
+    options = {"labels": ("丢卡", "余额"), "seen": np.arange(200) < 20, "seconds": 2.0}
+    report = replace(classified(name="工单", facts=Classification(["a", "b"]).facts(), **options), worst=[])
+    before = classified(name="工单 before tuning", seed=1, **options)
+    shown = render_html(report, comparison=compare(before, report, resamples=50), lang="zh")
+    assert english_in(shown) == [] and "工单（训练前） → 工单" in shown and '<p class="soft">分类 · ' in shown
+    assert english_in(render_html(report))
+
+
+def test_what_was_never_learned_is_named_in_the_language_of_the_page():
+    table = [{"label": "(never learned)", "precision": 0, "recall": 0, "f1": 0, "support": 1, "predicted": 0}]
+    report = replace(classified(), table=table)
+    assert "never learned" not in render_html(report, lang="zh") and "never learned" in render_html(report)
+
+
+class Rated(Classification):
+    name = "stars"
+    chinese = "评星"
+
+
+def test_a_task_of_somebody_else_is_called_what_it_calls_itself():
+    report = replace(classified(), task=Rated(("lost card", EVIL)))
+    assert "评星 · " in render_html(report, lang="zh") and ">stars · " in render_html(report)
 
 
 def test_every_message_has_both_languages_and_the_same_braces():

@@ -115,7 +115,7 @@ class Evidence:
         kind = "surfaces" if self._surfaces else "words"
         votes = self.inclusive if self.verdict == "inclusive" else self.exclusive
         told = f"ends of entities are {self.verdict}: so {votes} of {self.inclusive + self.exclusive} {kind} tell"
-        return told + ("; one is added to each" if self.verdict == "inclusive" else "")
+        return f"{told}; one is added to each" if self.verdict == "inclusive" else told
 
 
 def _is_natural(text: str, start: int, stop: int) -> bool:

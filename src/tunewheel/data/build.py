@@ -276,7 +276,6 @@ def _task_note(schema: Schema, seen: Seen) -> str:
         return f"no labels: taken as plain text, in '{schema.columns['text']}'; name them with --label"
     if schema.prompt:
         return f"task {schema.task}: column '{schema.label}' holds the answers; what they answer in '{schema.text}'"
-    kind = "entity types" if schema.marks_spans else "labels"
-    several = ", several a row" if schema.multi_label else ""
+    kind = "labels, several a row" if schema.multi_label else "entity types" if schema.marks_spans else "labels"
     text, label = schema.columns["text"], schema.columns["label"]
-    return f"task {schema.task}: column '{label}' holds {len(seen.names)} {kind}{several}; text in '{text}'"
+    return f"task {schema.task}: column '{label}' holds {len(seen.names)} {kind}; text in '{text}'"

@@ -126,7 +126,8 @@ class Divider:
             groups = f", groups of '{made.group}' kept together" if made.kind == "grouped" else ""
             how = f"stratified{groups}, seed {made.seed}"
         if None not in self.names:
-            how += "; " + " and ".join(name for name, share in made.shares.items() if share) + " taken from train"
+            carved = " and ".join(name for name, share in made.shares.items() if share)
+            how = f"{how}; {carved} taken from train"
         return how
 
 

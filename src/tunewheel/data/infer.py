@@ -288,7 +288,7 @@ def _cannot_tell(file: str, columns: Columns, what: Literal["text", "label"]) ->
     hint = f" (did you mean '{close}'?)" if close else ""
     fix = f"say which is which: --text NAME --label NAME{hint}"
     if what == "label":
-        fix += f"; check and clean take text without labels (--task {PLAIN})"
+        fix = f"{fix}; check and clean take text without labels (--task {PLAIN})"
     expected, found = f"a column that is plainly the {what}", f"columns {listed(columns.names)}"
     return (DataError if what == "text" else NoLabels)([Problem(file, 1, what, expected, found, fix)])
 

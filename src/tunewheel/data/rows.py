@@ -281,8 +281,9 @@ class Shaper:
         surface = found.surface
         if surface is not None and text[start:end] != surface:
             fix = inclusive if text[start : end + 1] == surface else f"count characters from 0, end-{self.ends}"
-            place = f"{found.start}:{found.end}"
-            raise self._bad(record, column, f"{show(surface)} at {place}", f"{show(text[start:end])} at {place}", fix)
+            expected = f"{show(surface)} at {found.start}:{found.end}"
+            stands = f"{show(text[start:end])} at {found.start}:{found.end}"
+            raise self._bad(record, column, expected, stands, fix)
 
 
 def name_of(value: Any) -> str | None:

@@ -103,7 +103,7 @@ def clock_of(file: str, column: str, values: Iterable[Any]) -> Clock:
         found = show(known[0]) if known else "nothing"
         fix = "write dates as 2018-05-11"
         if any(isinstance(value, str) and _DAY_FIRST.match(value.strip()) for value in known):
-            fix += " (day and month cannot be told apart)"
+            fix = "write dates as 2018-05-11 (day and month cannot be told apart)"
         raise DataError(
             [Problem(file, 1, column, "a date (2018-05-11, 2018年5月11日, seconds since 1970)", found, fix)]
         )

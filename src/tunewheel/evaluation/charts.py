@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tunewheel.evaluation.facts import label_name
 from tunewheel.evaluation.messages import message, slice_name
 from tunewheel.pages import Lang
 
@@ -46,7 +47,7 @@ def label_chart(
     """Horizontal bars of F1 by label, best on top, with the bars of ``before`` behind when given."""
     rows = weakest(table)
     earlier = {row["label"]: row["f1"] for row in before or ()}
-    names = [str(row["label"]) for row in rows]
+    names = [label_name(str(row["label"]), lang) for row in rows]
     extra = [
         [name, row["precision"], row["recall"], row["support"], row["predicted"]]
         for name, row in zip(names, rows, strict=True)

@@ -7,6 +7,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tunewheel.data.chinese import task_name
 from tunewheel.evaluation.charts import (
     BARS,
     CELLS,
@@ -16,6 +17,7 @@ from tunewheel.evaluation.charts import (
     reliability_chart,
     weakest,
 )
+from tunewheel.evaluation.facts import fact, label_name, named
 from tunewheel.evaluation.intervals import SMALL, Interval
 from tunewheel.evaluation.messages import message, metric_name
 from tunewheel.evaluation.protection import protection_section
@@ -69,6 +71,10 @@ class _Page:
     def metric(self, name: str) -> str:
         return escape(metric_name(name, self.lang, self.report.task.metric_names))
 
+    @property
+    def task(self) -> str:
+        return task_name(self.report.task.name, self.lang, self.report.task.chinese)
+
     def html(self) -> Iterator[str]:
         title = message("title", self.lang, model=self.report.model)
         yield from shell(title, self.body(), self.charts, self.lang)
@@ -81,7 +87,7 @@ class _Page:
 
     def header(self, title: str) -> Iterator[str]:
         report = self.report
-        facts = [escape(report.task.name), self.say("rows", n=f"{report.rows:,}")]
+        facts = [escape(self.task), self.say("rows", n=f"{report.rows:,}")]
         if report.dataset:
             facts.append(self.say("dataset", name=report.dataset))
         yield f'<header>\n<h1>{title}</h1>\n<p class="soft">{" · ".join(facts)}</p>\n'
@@ -121,7 +127,7 @@ class _Page:
     def changes(self) -> Iterator[str]:
         if self.comparison is None:
             return
-        before, after = self.comparison.before.model, self.comparison.after.model
+        before, after = (named(each.model, self.lang) for each in (self.comparison.before, self.comparison.after))
         yield f"<h2>{self.say('comparison', before=before, after=after)}</h2>\n"
         yield f'<p class="soft">{self.say("comparison note")}</p>\n'
         lines = []
@@ -168,7 +174,14 @@ class _Page:
         lines = []
         for row in rows:
             shares = [f"{100 * row[key]:.1f}" for key in ("precision", "recall", "f1")]
-            lines.append([escape(str(row["label"])), *shares, f"{row['support']:,}", f"{row['predicted']:,}"])
+            lines.append(
+                [
+                    escape(label_name(str(row["label"]), self.lang)),
+                    *shares,
+                    f"{row['support']:,}",
+                    f"{row['predicted']:,}",
+                ]
+            )
         yield f"<details><summary>{self.say('full table', n=len(rows))}</summary>"
         yield _table(heads, lines, numbers=range(1, 6)) + "</details>\n"
 
@@ -241,7 +254,7 @@ class _Page:
 
     def colophon(self) -> Iterator[str]:
         report = self.report
-        facts = {self.say("model"): report.model, self.say("task"): report.task.name}
+        facts = {self.say("model"): report.model, self.say("task"): self.task}
         if report.dataset:
             facts[self.say("fingerprint")] = report.dataset
         facts[self.say("created")] = report.created
@@ -249,7 +262,8 @@ class _Page:
             rate = f"{report.rows / max(report.seconds, 1e-9):,.0f}"
             facts[self.say("speed")] = message("speed value", self.lang, seconds=f"{report.seconds:.2f}", rate=rate)
         facts[self.say("sampling")] = f"{report.resamples:,}, {report.seed}"
-        facts.update({escape(str(key)): str(value) for key, value in self.facts.items()})
+        told = (fact(str(key), str(value), self.lang) for key, value in self.facts.items())
+        facts.update({escape(name): value for name, value in told})
         listed = "".join(f"<dt>{key}</dt><dd>{escape(str(value))}</dd>\n" for key, value in facts.items())
         yield f"<h2>{self.say('facts')}</h2>\n<dl>\n{listed}</dl>\n"
 

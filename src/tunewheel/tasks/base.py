@@ -129,6 +129,8 @@ class Task(ABC):
     """
 
     name: ClassVar[str]
+    chinese: ClassVar[str] = ""
+    """What Chinese pages call it, where it is none of Tunewheel's own."""
     columns: ClassVar[tuple[str, ...]]
     """``text``, then the column that holds a row's own labels, or the few of which one does (see `targets`)."""
     headline: ClassVar[tuple[str, ...]]

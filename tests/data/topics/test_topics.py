@@ -8,6 +8,7 @@ import pytest
 from sklearn.metrics import adjusted_rand_score
 
 from desk import desk
+from english import english_in
 from tunewheel.data import Dataset
 from tunewheel.data.topics import OTHER, TopicsError, find_topics
 from tunewheel.data.topics.clustering import centres, nearest, stability, too_far
@@ -160,6 +161,19 @@ def test_two_languages_are_told():
     both = [text for lang in ("en", "zh") for _, text in desk(lang)]
     assert re.search("two languages .*50% zh, 50% en", gathered(both, count=6).notes[0])
     assert not gathered([text for _, text in desk("zh")], count=3).notes
+
+
+def test_a_chinese_page_has_its_notes_in_chinese():
+    note = (
+        "vectors by TF-IDF, no pretrained base at hand reads these texts: topics go by shared words and not by what is"
+    )
+    both = [text.replace(" ", "-") for lang in ("en", "zh") for _, text in desk(lang)]
+    found = gathered(both, count=6, notes=[f"{note} meant (--base names another)"])
+    html = render_html(found, "zh")
+    told = ("含两种语言（中文 50%、英文 50%）", "向量由 TF-IDF 得出（手头没有能读懂这些文本的预训练基座）")
+    assert all(line in html for line in told)
+    assert not [run for run in english_in(html) if not any(run in topic.name for topic in found.topics)]
+    assert "two languages" in render_html(found)
 
 
 def test_every_sentence_is_said_in_both_languages_with_the_same_figures():

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from english import english_in
 from traffic import START, traffic
 from tunewheel.feedback.drift import Cut, Reference, Seen, cut_windows, watch
 from tunewheel.feedback.drift.charts import timelines
@@ -56,6 +57,12 @@ def test_the_page_says_what_moved(found, lang):
     for key in ("timeline", "alarm", "moved words", "examples", "facts"):
         assert TEXT[key][lang == "zh"] in page
     assert len(timelines(found, lang)) == 8
+
+
+def test_a_chinese_page_has_no_english_but_what_people_wrote():
+    page = render_html(drifted("zh"), "zh")
+    assert english_in(page) == [] and "窗口：100 行" in page
+    assert "windows of 100 rows" in render_html(drifted("zh"))
 
 
 def test_what_people_wrote_is_never_read_as_html(found):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from english import english_in
 from tunewheel.evaluation.slices import Part
 from tunewheel.evaluation.terminal import plain
 from tunewheel.registry.gate import Answers, Gate, RowSet, Trial, measure
@@ -41,6 +42,7 @@ def test_the_page_says_why_in_both_languages(undecided):
         assert part in english
     for part in ("a:2 对比 a:1", "约需再有 9,663 行才能判定", "曾任冠军", "样本过少", "10.0%", 'lang="zh-CN"'):
         assert part in chinese
+    assert english_in(english) and not [run for run in english_in(chinese) if run not in EVIL]
 
 
 def test_slices_are_named_in_both_languages(evidence):

@@ -2,12 +2,16 @@
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 
+from english import english_in
 from made import CLOCK, TASK, install, made, refusing, rows_of
 from tunewheel.evaluation import score_predictions
 from tunewheel.models import Recipe, prepare
+from tunewheel.models.methods import method_class, method_names, refusal
+from tunewheel.tasks import task_class
 from tunewheel.tuning.climbing.fits import Bench
 from tunewheel.tuning.climbing.ladder import Ladder, Left
 from tunewheel.tuning.climbing.page import render_html
@@ -77,6 +81,20 @@ def test_the_page_holds_every_rung(climb, report, lang, wanted):
     if lang == "zh":
         seen = re.sub(r"<style.*?</style>|<script.*", "", html, flags=re.S).replace("--unlabelled", "")
         assert not any(word in seen for word in english)
+
+
+def test_a_chinese_page_has_no_english_and_says_of_every_method_why_it_is_of_no_use(climb, report):
+    refused = {
+        (name, task, found.reason)
+        for name in {*method_names()} - {"counts"}
+        for task in ("classification", "matching", "ner", "generation")
+        if (found := refusal(method_class(name), task_class(task)))
+    }
+    assert len({reason for *_, reason in refused}) >= 8
+    left = tuple(Left(f"{name}-{task}", "refused", reason) for name, task, reason in sorted(refused))
+    html = render_html(replace(climb, left=left), report, data="工单", lang="zh")
+    assert english_in(html) == [] and '<p class="soft">分类 · ' in html
+    assert english_in(render_html(replace(climb, left=left), report, data="工单"))
 
 
 def test_the_terminal_names_every_rung_and_what_is_left_out(climb, report):

@@ -39,9 +39,16 @@ def shortened(text: str) -> str:
 
 def _finding(draft: Draft, rows: Mapping[int, Row], corpus: Corpus, mask: Mask) -> Finding:
     made = [_example(place, rows, corpus, mask) for place in draft.places]
-    given = [replace(each, text=shortened(mask(each.text)), note=shortened(mask(each.note))) for each in draft.examples]
+    given = [_given(each, mask) for each in draft.examples]
     values = {name: mask(value) if isinstance(value, str) else value for name, value in draft.values.items()}
     return Finding(draft.family, draft.kind, draft.severity, draft.count, values, [*given, *made], draft.sampled)
+
+
+def _given(example: Example, mask: Mask) -> Example:
+    text, note, problem = shortened(mask(example.text)), shortened(mask(example.note)), example.problem
+    if problem is not None:
+        problem = replace(problem, expected=mask(problem.expected), found=mask(problem.found), fix=mask(problem.fix))
+    return replace(example, text=text, note=note, problem=problem)
 
 
 def _example(place: Place, rows: Mapping[int, Row], corpus: Corpus, mask: Mask) -> Example:

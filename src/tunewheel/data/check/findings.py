@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, NamedTuple, get_args
+
+from tunewheel.data.problems import Problem
 
 Severity = Literal["error", "warning", "info"]
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
@@ -19,7 +21,8 @@ class Example:
     """A row that shows what was found; personal data in its text is masked and long texts are shortened.
 
     ``row`` is the line of the file where the row could not be read, ``id`` the row's id where it could. ``note`` is
-    what was found in it, in no language (``lost → lots``, ``U+FFFD``); ``other`` is the row it is compared with.
+    what was found in it, in no language (``lost → lots``, ``U+FFFD``); ``other`` is the row it is compared with. Of a
+    row that could not be read ``note`` says the ``problem`` in English.
     """
 
     file: str
@@ -30,6 +33,12 @@ class Example:
     label: str = ""
     note: str = ""
     other: Example | None = None
+    problem: Problem | None = field(default=None, repr=False)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The example as JSON values."""
+        told = {name: value for name, value in asdict(self).items() if name != "problem"}
+        return {**told, "other": self.other and self.other.as_dict()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +59,8 @@ class Finding:
 
     def as_dict(self) -> dict[str, Any]:
         """The finding as JSON values."""
-        return {**asdict(self), "values": dict(self.values)}
+        examples = [example.as_dict() for example in self.examples]
+        return {**asdict(replace(self, examples=())), "values": dict(self.values), "examples": examples}
 
 
 class Place(NamedTuple):

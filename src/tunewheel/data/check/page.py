@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from tunewheel.data.check.charts import BARS, charts
+from tunewheel.data.check.examples import shortened
 from tunewheel.data.check.findings import SEVERITIES, Example, Finding, Severity
 from tunewheel.data.check.inspection import Inspection, merged, summary
 from tunewheel.data.check.messages import families, message, sentence, title
+from tunewheel.data.chinese import in_language, problem_said, task_name
 from tunewheel.pages import Lang, html_table, section, shell
 from tunewheel.store.files import write_whole
 
@@ -50,7 +52,7 @@ class _Page:
 
     def header(self) -> Iterator[str]:
         found = self.inspection
-        facts = [escape(found.task), self.say("rows", n=f"{sum(found.rows.values()):,}")]
+        facts = [escape(task_name(found.task, self.lang)), self.say("rows", n=f"{sum(found.rows.values()):,}")]
         facts.append(self.say("dataset", name=found.fingerprint[:12]))
         yield f"<header>\n<h1>{self.say('title', data=found.data)}</h1>\n"
         yield f'<p class="soft">{" · ".join(facts)}</p>\n</header>\n<div class="cards">\n'
@@ -112,12 +114,18 @@ class _Page:
 
     def cells(self, example: Example) -> list[str]:
         text = f'<div class="text"><div>{escape(example.text)}</div></div>'
-        label, note = escape(example.label), escape(example.note)
+        label, note = escape(example.label), escape(self.note(example))
         if example.other:
             text += f'{self.place(example.other)}<div class="text"><div>{escape(example.other.text)}</div></div>'
             if example.label != example.other.label:
                 label += f" ≠ {escape(example.other.label)}"
         return [text, *(f'<div class="label">{cell}</div>' if cell else "" for cell in (label, note))]
+
+    def note(self, example: Example) -> str:
+        """What was found in a row; of one that could not be read, what is wrong with it."""
+        if example.problem is None or self.lang == "en":
+            return example.note
+        return shortened(problem_said(example.problem))
 
     def chart(self, name: str) -> Iterator[str]:
         yield f"<h2>{self.say(name)}</h2>\n"
@@ -132,12 +140,12 @@ class _Page:
     def colophon(self) -> Iterator[str]:
         found = self.inspection
         facts: dict[str, Any] = {
-            "task": found.task,
+            "task": task_name(found.task, self.lang),
             "splits": ", ".join(f"{split} {count:,}" for split, count in found.rows.items()),
             "fingerprint": found.fingerprint,
             "sampling": f"{found.sample:,}, {found.seed}",
             "created": found.created,
-            "notes": "\n".join(found.notes),
+            "notes": "\n".join(in_language(note, self.lang) for note in found.notes),
         }
         listed = "".join(
             f'<dt>{self.say(key)}</dt><dd class="notes">{escape(value)}</dd>\n' for key, value in facts.items()

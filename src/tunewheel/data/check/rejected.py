@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tunewheel.data.check.findings import EXAMPLES, Draft, Example
+from tunewheel.data.problems import Problem
 
 
 def rejected_rows(path: Path, usable: int) -> Iterator[Draft]:
@@ -27,7 +28,8 @@ def rejected_rows(path: Path, usable: int) -> Iterator[Draft]:
                 note = f"{sort} ← {found['found']}; {found['fix']}"
                 record = found["record"]
                 text = record if isinstance(record, str) else json.dumps(record, ensure_ascii=False)
-                examples.append(Example(found["file"], "", text.strip(), row=found["row"], note=note))
+                problem = Problem(**{name: found[name] for name in Problem.__slots__})
+                examples.append(Example(found["file"], "", text.strip(), row=found["row"], note=note, problem=problem))
     total = usable + len(rows)
     values = {"total": total, "share": len(rows) / total, "expected": dict(sorts.most_common(EXAMPLES))}
     yield Draft("schema", "rejected", "error", len(rows), values, examples=examples)

@@ -92,7 +92,7 @@ class DelimitedReader(TextReader):
                         return
                     begin, record, left = lines.begin, lines.held[0], lines.read_again()
                     found = f"a quote that does not pair ({error})"
-                    found += f"; the {left} lines after it are not read" if left else ""
+                    found = f"{found}; the {left} lines after it are not read" if left else found
                     fix = 'quote the whole field and double every quote inside it ("")'
                     expected = "fields quoted as RFC 4180 has it"
                     self.problems.add(Problem(self.name, begin, "", expected, found, fix), record)

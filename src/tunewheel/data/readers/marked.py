@@ -53,8 +53,8 @@ class MarkedReader(TextReader):
             fix = "write them as CSV with a header, or as JSON Lines"
             raise DataError([Problem(self.name, None, "", expected, "no mark that parts them", fix)])
         self.mark = found
-        place = "before the first" if found.label == "first" else "after the last"
-        self.notes.append(f"{self.file.path.name}: a text a line, its label {place} {found.sign!r}")
+        place = f"before the first {found.sign!r}" if found.label == "first" else f"after the last {found.sign!r}"
+        self.notes.append(f"{self.file.path.name}: a text a line, its label {place}")
 
     def __iter__(self) -> Iterator[Record]:
         with self.file.open(newline="\n") as stream:

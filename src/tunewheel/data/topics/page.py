@@ -7,6 +7,7 @@ from html import escape
 from pathlib import Path
 
 from tunewheel.data.check.messages import percent
+from tunewheel.data.chinese import in_language
 from tunewheel.data.topics.charts import colour, map_chart
 from tunewheel.data.topics.messages import message, standing, verdict
 from tunewheel.data.topics.topics import DOUBTFUL, Topic, Topics
@@ -50,7 +51,7 @@ class _Page:
         note = self.say("agreement note", n=len(found.agreement), low=low, high=high)
         yield f"<header>\n<h1>{self.say('title', data=found.data)}</h1>\n"
         yield f'<p class="soft">{" · ".join(facts)}</p>\n'
-        yield from (f'<p class="warn">{escape(line)}</p>\n' for line in found.notes)
+        yield from (f'<p class="warn">{escape(in_language(line, self.lang))}</p>\n' for line in found.notes)
         yield '</header>\n<div class="cards">\n'
         yield from self.card("topics", f"{len(found.topics):,}")
         yield from self.card("other", percent(found.other / found.rows))

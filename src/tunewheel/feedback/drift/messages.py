@@ -10,6 +10,7 @@ TEXT: dict[str, tuple[str, str]] = {
     "held out": ("the held-out rows of its dataset", "其数据集的留出样本"),
     "first": ("its first {n} exchanges", "最初的 {n} 次交互"),
     "cut": ("windows of {window}", "窗口：{window}"),
+    "cut rows": ("{n} rows", "{n} 行"),
     "verdict": ("verdict", "结论"),
     "calm": ("no drift", "未见漂移"),
     "drift": ("drift", "已漂移"),
@@ -119,3 +120,13 @@ def said_reference(reference: str, lang: Lang) -> str:
     if reference.startswith("first "):
         return message("first", lang, n=f"{int(reference.split()[1]):,}")
     return message("held out", lang)
+
+
+def said_window(window: str, lang: Lang) -> str:
+    """How wide windows are, in its language.
+
+    >>> said_window("500 rows", "zh"), said_window("7d", "zh")
+    ('500 行', '7d')
+    """
+    number, _, unit = window.partition(" ")
+    return message("cut rows", lang, n=number) if unit == "rows" else window

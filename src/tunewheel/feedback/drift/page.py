@@ -9,7 +9,7 @@ from tunewheel.data.check.messages import percent
 from tunewheel.feedback.drift.charts import timelines
 from tunewheel.feedback.drift.found import Drifted
 from tunewheel.feedback.drift.levels import RATE, cautious
-from tunewheel.feedback.drift.messages import message, said_reference
+from tunewheel.feedback.drift.messages import message, said_reference, said_window
 from tunewheel.feedback.drift.moved import Example, Moved
 from tunewheel.feedback.drift.statistics import LEAST, Statistic
 from tunewheel.feedback.drift.watch import Check
@@ -53,7 +53,10 @@ class _Page:
     def header(self) -> Iterator[str]:
         found = self.found
         reference = said_reference(found.reference, self.lang)
-        facts = [self.say("compared", reference=reference), self.say("cut", window=found.window)]
+        facts = [
+            self.say("compared", reference=reference),
+            self.say("cut", window=said_window(found.window, self.lang)),
+        ]
         yield f"<header>\n<h1>{self.say('title', ref=found.ref)}</h1>\n"
         yield f'<p class="soft">{" · ".join(facts)}</p>\n'
         if found.looks > 1:

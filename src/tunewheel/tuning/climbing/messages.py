@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from tunewheel.data.chinese import TASKS
 from tunewheel.evaluation.intervals import SMALL
 from tunewheel.evaluation.messages import metric_name
-from tunewheel.pages import Lang, Messages
+from tunewheel.pages import Lang, Messages, Sentences
 from tunewheel.tasks import Task
 from tunewheel.tuning.climbing.advice import MARGIN, Advice, Rung
 from tunewheel.tuning.climbing.curve import POINTS, Curve
@@ -127,6 +128,26 @@ TEXT: dict[str, tuple[str, str]] = {
 }
 message = Messages(TEXT)
 
+REFUSED = Sentences(
+    {
+        "it learns from answers that were liked less": "它从较不受欢迎的回答中学习",
+        "it pairs whole texts by their labels": "它按标签把整段文本两两配对",
+        "it labels whole texts, not places in them": "它给整段文本打标签，而不是其中的位置",
+        "its generator makes up whole single texts": "其生成器只编造单段完整文本",
+        "it goes by how sure a model is of a single text's answer": "它依据模型对单段文本回答的把握程度",
+        "a label's name says what a whole text is about; {:said} asks for more": (
+            "标签名称只说明整段文本的内容；{}任务要求更多"
+        ),
+        "it compares two texts, and a row of this task holds one": "它比较两段文本，而此任务每条样本只有一段",
+        "it does not say how a language model is asked for it (`Task.prompt`)": (
+            "任务未说明如何向语言模型提问（`Task.prompt`）"
+        ),
+        "its answers are texts, which this method does not teach to write": "其回答是文本，而此方法不教书写",
+        **TASKS,
+    }
+)
+"""Why a method is of no use for a task, by what the method says in English."""
+
 
 def metric(task: Task, lang: Lang) -> str:
     """The figure that methods are judged by, for people."""
@@ -176,7 +197,7 @@ def gained(curve: Curve | None, lang: Lang = "en") -> str:
 def left_out(left: Left, minutes: float, lang: Lang = "en") -> str:
     """Why a method is no rung."""
     if left.why != "time":
-        return message(f"left {left.why}", lang, reason=left.reason)
+        return message(f"left {left.why}", lang, reason=REFUSED(left.reason, lang))
     if left.seconds is None:
         return message("left unbegun", lang, minutes=f"{minutes:g}")
     return message("left time", lang, minutes=f"{minutes:g}", seconds=duration(left.seconds, lang))

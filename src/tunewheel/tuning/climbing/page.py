@@ -7,6 +7,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from tunewheel.data.chinese import task_name
 from tunewheel.evaluation import Report
 from tunewheel.evaluation.tables import percent
 from tunewheel.pages import Lang, html_table, section, shell
@@ -84,7 +85,10 @@ class _Page:
 
     def header(self) -> Iterator[str]:
         climb = self.climb
-        facts = [escape(climb.task.name), self.say(self.judged, n=f"{climb.rows:,}")]
+        facts = [
+            escape(task_name(climb.task.name, self.lang, climb.task.chinese)),
+            self.say(self.judged, n=f"{climb.rows:,}"),
+        ]
         facts.append(self.say("spent", spent=f"{climb.spent / 60:.1f}", minutes=f"{climb.minutes:g}"))
         yield f"<header>\n<h1>{self.say('title', data=self.data)}</h1>\n"
         yield f'<p class="soft">{" · ".join(facts)}</p>\n</header>\n'
