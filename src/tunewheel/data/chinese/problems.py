@@ -63,7 +63,8 @@ EXPECTED: Mapping[str, str] = {
     "a file beside it with a line of tags or a label for each of its lines": "旁边另有一个文件，逐行给出标签",
     "JSON Lines, CSV, TSV, CoNLL columns or Parquet": "JSON Lines、CSV、TSV、CoNLL 列格式或 Parquet",
     "a .jsonl, .csv or .tsv file": ".jsonl、.csv 或 .tsv 文件",
-    "jsonl, csv or tsv": "jsonl、csv 或 tsv",
+    "jsonl, csv, tsv or lines": "jsonl、csv、tsv 或 lines",
+    "two texts and a label a row": "每行两段文本和一个标签",
     "a key for the split {}": "划分 {} 的键",
     "a train split": "train 划分",
     "one file for {}": "{} 只有一个文件",
@@ -115,6 +116,7 @@ _JSON: dict[str, str] = {
 }
 
 FOUND: Mapping[str, str] = {
+    "a question and its answers a row, in {}": "每行一个问题及其答案，位于 {} 列",
     **_JSON,
     "nothing": "空",
     "an empty string": "空字符串",
@@ -219,7 +221,12 @@ _ROWS: dict[str, str] = {
         '请写成一个完整的对象，如 {{"text": …, "label": …}}'
     ),
     "write one object a line (JSON Lines), or an array of objects": "请每行写一个对象（JSON Lines），或写成对象数组",
-    "one object a line": "请每行写一个对象",
+    "one object a line; say --format csv, tsv or lines (a text a line) where it is that": (
+        "请每行写一个对象；若为 csv、tsv 或 lines（每行一条文本），请用 --format 说明"
+    ),
+    "make pairs of them first with tunewheel.data.pairs.query_pairs (docs/matching.md has the lines)": (
+        "请先用 tunewheel.data.pairs.query_pairs 配成文本对（代码见 docs/matching.md）"
+    ),
     "give the row one field a column{:said}": "请让该行每列一个字段{}",
     "; a field with {} or a line break needs quotes": "；含 {} 或换行的字段须加引号",
     'quote the whole field and double every quote inside it ("")': '请给整个字段加引号，其中的引号写两个（""）',
