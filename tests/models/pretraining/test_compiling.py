@@ -14,7 +14,7 @@ pytestmark = [
 ]
 
 
-ONCE = "the network, once (compile=false goes without)"
+ONCE = "the layers, once (compile=false goes without)"
 
 
 def weights(folder):
@@ -55,7 +55,6 @@ def test_gradients_of_the_table_are_the_same_every_time(recipe):
     finally:
         torch.set_num_threads(threads)
     assert all(torch.equal(one, seen[0]) for one in seen)
-    assert not torch.are_deterministic_algorithms_enabled()
 
 
 @pytest.mark.slow
