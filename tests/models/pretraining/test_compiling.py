@@ -61,6 +61,7 @@ def test_gradients_of_the_table_are_the_same_every_time(recipe):
 def test_where_nothing_compiles_the_run_goes_on_without(tmp_path, corpus, recipe, monkeypatch):
     monkeypatch.setattr("torch._inductor.config.cpp.cxx", (str(tmp_path / "no-compiler"),))
     monkeypatch.setattr("torch._inductor.config.force_disable_caches", True)
+    torch.compiler.reset()
     said = []
     made = loop.pretrain(
         corpus, tmp_path / "a", recipe=recipe(compile=True), dedupe=False, say=lambda *line: said.append(line)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -66,7 +67,9 @@ def _tried(
     """Compile forward and backward, or say why not and leave the network as it was."""
     device = next(network.parameters()).device
     try:
-        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+        with warnings.catch_warnings(), torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+            # Dynamo looks at the gradient of what goes into a layer, which has none.
+            warnings.filterwarnings("ignore", "The .grad attribute of a Tensor that is not a leaf", UserWarning)
             losses = network.train()(**{name: value.to(device) for name, value in batch.items()})
         losses["loss"].backward()
     except RuntimeError as error:  # what dynamo and inductor raise are, a missing compiler's too
