@@ -40,6 +40,7 @@ def test_bad_rows_are_a_finding_with_line_and_remedy_and_the_others_are_checked(
     assert "fill it in or remove the row" in rejected.examples[0].note
     assert inspection.rows == {"train": 25}
     assert found(inspection, "repeats").count == 1
+    assert not any("left out" in note for note in inspection.notes)
     assert not list(tmp_path.glob("*rejected*"))
 
 

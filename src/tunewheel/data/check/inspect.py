@@ -105,7 +105,12 @@ def check(
         numbers.add(row)
         for scanner in scanners.values():
             scanner.add(row)
-    drafts = [*rejected_rows(rejected, len(corpus))] if rejected and "schema" in families else []
+    drafts: list[Draft] = []
+    notes = dataset.notes
+    if rejected and "schema" in families:
+        drafts += rejected_rows(rejected, len(corpus))
+        # They are among the findings; where they were written meanwhile is nobody's business, and may be gone.
+        notes = tuple(note for note in notes if str(rejected) not in note)
     for scanner in scanners.values():
         drafts += scanner.drafts()
     if "duplicates" in families:
@@ -125,7 +130,7 @@ def check(
         task=dataset.task,
         fingerprint=dataset.fingerprint,
         rows=dataset.rows,
-        notes=dataset.notes,
+        notes=notes,
         findings=finished(drafts, corpus),
         families=families,
         sample=sample,
