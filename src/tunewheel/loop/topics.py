@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tunewheel.loop.learn import default_base
 from tunewheel.loop.reading import targets_of
+from tunewheel.pages import several
 from tunewheel.training import Say
 
 if TYPE_CHECKING:
@@ -76,7 +77,6 @@ def read_texts_of(data: str | Path, say: Say = lambda heading, line: None, **opt
     Files that hold tokens and no text are read as their task has it. Raises `DataError`.
     """
     from tunewheel.data import DataError, Dataset
-    from tunewheel.data.check.messages import rows
     from tunewheel.data.infer import PLAIN
     from tunewheel.data.readers.formats import Formless
 
@@ -98,7 +98,7 @@ def read_texts_of(data: str | Path, say: Say = lambda heading, line: None, **opt
             except DataError:
                 raise error from None
     if bad := sum(source.rejected for source in dataset.sources):
-        say("data", f"left out for they cannot be used: {rows(bad)}; `tunewheel check` says why")
+        say("data", f"left out for they cannot be used: {several(bad, 'row')}; `tunewheel check` says why")
     return dataset
 
 

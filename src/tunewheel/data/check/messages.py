@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from tunewheel.data.check.findings import Finding
-from tunewheel.pages import Lang, Messages
+from tunewheel.pages import Lang, Messages, several
 
 
 class Says(NamedTuple):
@@ -352,19 +352,10 @@ def _figures(finding: Finding, lang: Lang) -> dict[str, str]:
     """The figures of a finding as they are written; a whole number also with ``row`` or ``rows``."""
     values: Mapping[str, Any] = {"count": finding.count, **finding.values}
     shown = {name: _written(name, value) for name, value in values.items()}
-    counted = {f"{n}_rows": rows(v) for n, v in values.items() if isinstance(v, int) and lang == "en"}
+    counted = {f"{n}_rows": several(v, "row") for n, v in values.items() if isinstance(v, int) and lang == "en"}
     if "main" in shown:
         shown["main"] = message(shown["main"], lang)
     return shown | counted
-
-
-def rows(count: int) -> str:
-    """A number of rows in words.
-
-    >>> rows(1), rows(1200)
-    ('1 row', '1,200 rows')
-    """
-    return f"{count:,} row" if count == 1 else f"{count:,} rows"
 
 
 def percent(share: float) -> str:

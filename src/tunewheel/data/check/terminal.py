@@ -11,8 +11,9 @@ from rich.text import Text
 
 from tunewheel.data.check.findings import SEVERITIES, Finding, Severity
 from tunewheel.data.check.inspection import Inspection
-from tunewheel.data.check.messages import message, rows, sentence, title
+from tunewheel.data.check.messages import message, sentence, title
 from tunewheel.data.check.repairs import REVIEWED
+from tunewheel.pages import several
 
 _COLOUR: dict[Severity, str] = {"error": "red", "warning": "yellow", "info": "cyan"}
 
@@ -60,7 +61,7 @@ def _table(inspection: Inspection) -> Table:
 def _said(finding: Finding, inspection: Inspection) -> Text:
     said = Text.assemble((title(finding), "bold"), "\n", sentence(finding))
     if finding.sampled:
-        said.append(f" On a sample of {rows(finding.sampled)}.", "dim")
+        said.append(f" On a sample of {several(finding.sampled, 'row')}.", "dim")
     if finding.examples:
         first = finding.examples[0]
         place = f"{first.file}:{first.row}" if first.row else " ".join(filter(None, (first.split, first.id)))
