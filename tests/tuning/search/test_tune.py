@@ -62,8 +62,8 @@ def tuned(tiny_base, tmp_path_factory):
 def test_the_defaults_come_first_and_the_best_is_not_worse_under_the_same_seeds(tuned, tiny_base):
     first = tuned.trials[0]
     assert first.defaults and [trial.defaults for trial in tuned.trials[1:]] == [False] * 5
-    assert first.values["learning_rate"] == 3e-4 and first.values["weight_decay"] == Recipe().weight_decay
-    assert {trial.values["weight_decay"] for trial in tuned.trials[1:]} == {0.02}
+    assert first.values["learning_rate"] == 3e-4 and Recipe().weight_decay != 0.02
+    assert {trial.values["weight_decay"] for trial in tuned.trials} == {0.02}, "what is pinned holds for the defaults"
     assert tuned.best.mean >= tuned.defaults.mean
     assert list(tuned.best.scores) == list(tuned.defaults.scores) == [RECIPE.seed + 1]
 
