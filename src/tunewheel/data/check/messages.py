@@ -12,7 +12,7 @@ from tunewheel.pages import Lang, Messages, several
 class Says(NamedTuple):
     """A finding's title and its sentence, each in English and Chinese.
 
-    A figure ``n`` can also stand as ``{n_rows}``: ``1 row``, ``2 rows``.
+    A whole number ``n`` can also stand with what it counts: ``{n:row}`` is ``1 row`` or ``2 rows``.
     """
 
     title: tuple[str, str]
@@ -23,50 +23,49 @@ KINDS: dict[str, Says] = {
     "rejected": Says(
         ("Rows that cannot be read", "无法读取的行"),
         (
-            "{count_rows} of {total} cannot be used ({share}) and would stop a training.",
+            "{count:row} of {total} cannot be used ({share}) and would stop a training.",
             "{total} 行中有 {count} 行无法使用（{share}），训练会因此中止。",
         ),
     ),
     "replaced": Says(
         ("Replacement characters", "替换字符"),
         (
-            "{count_rows} with U+FFFD: characters that a wrong encoding lost for good; read the source again.",
+            "{count:row} with U+FFFD: characters that a wrong encoding lost for good; read the source again.",
             "{count} 条样本含 U+FFFD：这些字符因编码错误已永久丢失，请重新读取原始数据。",
         ),
     ),
     "garbled": Says(
         ("Texts decoded in the wrong encoding", "编码错误的乱码"),
         (
-            "{count_rows} with pieces that were UTF-8 and were read as something else: a model learns them as noise.",
+            "{count:row} with pieces that were UTF-8 and were read as something else: a model learns them as noise.",
             "{count} 条样本含有被误读的 UTF-8 片段：模型只能把它们当作噪声学习。",
         ),
     ),
     "control": Says(
         ("Control and invisible characters", "控制字符与不可见字符"),
         (
-            "{count_rows} with characters nobody sees ({codes}): they split words and keep equal texts apart.",
+            "{count:row} with characters nobody sees ({codes}): they split words and keep equal texts apart.",
             "{count} 条样本含不可见字符（{codes}）：它们会拆开词语，并使相同的文本看起来不同。",
         ),
     ),
     "wide": Says(
         ("Full-width letters and digits", "全角字母与数字"),
         (
-            "{count_rows} with full-width letters or digits, {narrow_rows} with plain "
-            "ones: one word has two spellings.",
+            "{count:row} with full-width letters or digits, {narrow:row} with plain ones: one word has two spellings.",
             "{count} 条样本含全角字母或数字，{narrow} 条为半角：同一个词有两种写法。",
         ),
     ),
     "wordless": Says(
         ("Texts without a word", "没有文字的文本"),
         (
-            "{count_rows} without a letter or digit: nothing to learn a label from.",
+            "{count:row} without a letter or digit: nothing to learn a label from.",
             "{count} 条样本没有任何文字或数字：无从学习标签。",
         ),
     ),
     "truncated": Says(
         ("Texts cut off at {length} characters", "在 {length} 个字符处被截断的文本"),
         (
-            "{count_rows} end inside a sentence at exactly {length} characters, where {usual} texts would be usual: "
+            "{count:row} ending inside a sentence at exactly {length} characters, where {usual} would be usual: "
             "a column or an export was too short, and what was said after that is lost.",
             "{count} 条样本恰好在 {length} 个字符处中断，而该长度通常只有 {usual} 条："
             "字段或导出长度不足，其后的内容已丢失。",
@@ -75,7 +74,7 @@ KINDS: dict[str, Says] = {
     "boilerplate": Says(
         ("Boiler-plate", "模板化文字"),
         (
-            "{pieces} openings, endings or sentences stand in many texts, the most frequent in {count_rows} ({share}): "
+            "Openings, endings or sentences found in many texts: {pieces}, the most frequent in {count:row} ({share}): "
             "“{piece}”. They cost time in training and say nothing.",
             "{pieces} 个开头、结尾或句子在许多文本中重复，最常见的出现在 {count} 条样本中（{share}）：“{piece}”。"
             "它们耗费训练时间而不含信息。",
@@ -84,29 +83,29 @@ KINDS: dict[str, Says] = {
     "single_label": Says(
         ("Only one label", "只有一种标签"),
         (
-            "All {count_rows} have “{label}”: there is nothing to tell apart.",
+            "All {count:row} have “{label}”: there is nothing to tell apart.",
             "全部 {count} 条样本均为“{label}”：没有可以区分的内容。",
         ),
     ),
     "typos": Says(
         ("Misspelt labels", "疑似拼错的标签"),
         (
-            "{labels} labels look like another one misspelt; their {count_rows} teach a class that does not exist.",
+            "Misspelt, it seems: {labels:label}, whose {count:row} teach a class that does not exist.",
             "{labels} 个标签疑似另一标签的误写；其 {count} 条样本在训练一个不存在的类别。",
         ),
     ),
     "rare_labels": Says(
         ("Labels with too few rows", "样本过少的标签"),
         (
-            "{count} labels have fewer than {few} rows ({rows_rows} in all): their scores say next to nothing, "
-            "and dev or test may lack them.",
+            "{count:label} with fewer than {few} rows ({rows:row} in all): such a score says next to nothing, "
+            "and dev or test may lack the label.",
             "{count} 个标签不足 {few} 条样本（共 {rows} 条）：其得分几乎没有意义，验证集或测试集中可能缺少它们。",
         ),
     ),
     "untaught": Says(
         ("Labels of {split} that train lacks", "训练集中没有的 {split} 标签"),
         (
-            "{count_rows} of {split} have a label that no row of train has: {share} of {split} is wrong in any case.",
+            "{count:row} of {split} with a label that no row of train has: {share} of {split} is wrong in any case.",
             "{split} 中有 {count} 条样本的标签在训练集中不存在：{split} 的 {share} 必然判错。",
         ),
     ),
@@ -123,7 +122,7 @@ KINDS: dict[str, Says] = {
     "languages": Says(
         ("Texts in another language", "其他语言的文本"),
         (
-            "{count_rows} ({share}) are in another language than most ({main}): they are few to learn from, "
+            "{count:row} ({share}) in another language than most ({main}): they are few to learn from, "
             "and a base for one language reads them badly.",
             "{count} 条样本（{share}）与多数样本（{main}）语言不同：可供学习的很少，单语基座也难以读懂。",
         ),
@@ -131,7 +130,7 @@ KINDS: dict[str, Says] = {
     "long": Says(
         ("Texts longer than a backbone reads at once", "超出模型单次读取长度的文本"),
         (
-            "{count_rows} of more than about {pieces} word pieces: read in about {windows} windows, "
+            "{count:row} of more than about {pieces} word pieces: read in about {windows} windows, "
             "which takes as long as that many rows.",
             "{count} 条样本超过约 {pieces} 个词元：将分成约 {windows} 个窗口读取，耗时与同样数量的样本相当。",
         ),
@@ -139,46 +138,46 @@ KINDS: dict[str, Says] = {
     "cut_words": Says(
         ("Entities that cut a word", "切断单词的实体"),
         (
-            "{count} of {entities} entities ({share}) begin or end inside a word: offsets are probably off by some.",
+            "{count} of {entities} entities ({share}) beginning or ending inside a word: "
+            "offsets are probably off by some.",
             "{entities} 个实体中有 {count} 个（{share}）在单词内部开始或结束：位置很可能有偏移。",
         ),
     ),
     "overlapping": Says(
         ("Entities that overlap", "相互重叠的实体"),
         (
-            "{count} pairs among {entities} entities overlap: tags can keep only one of "
-            "each, the other is not learned.",
+            "{count:pair} of overlapping entities among {entities}: tags can keep only one of each pair, "
+            "the other is not learned.",
             "{entities} 个实体中有 {count} 对相互重叠：标注序列只能保留其一，另一个学不到。",
         ),
     ),
     "blank_edges": Says(
         ("Entities with a blank or a mark at the edge", "边界含空白或标点的实体"),
         (
-            "{count} of {entities} entities ({share}) begin with a blank or a punctuation mark, or end with a blank: "
-            "a right answer without it counts as wrong.",
+            "{count} of {entities} entities ({share}) beginning with a blank or a punctuation mark, "
+            "or ending with a blank: a right answer without it counts as wrong.",
             "{entities} 个实体中有 {count} 个（{share}）以空白或标点开头，或以空白结尾：不含它的正确答案会被判错。",
         ),
     ),
     "repeats": Says(
         ("Repeated texts in {split}", "{split} 中的重复文本"),
         (
-            "{count_rows} of {split} ({share}) say what an earlier one says, case, width and punctuation aside: "
-            "they weigh more than once.",
+            "{count:row} of {split} ({share}) saying what an earlier one says, case, width and punctuation aside: "
+            "such texts weigh more than once.",
             "{split} 中有 {count} 条样本（{share}）与此前的某条相同（不计大小写、全半角与标点）：它们被重复计权。",
         ),
     ),
     "near_repeats": Says(
         ("Nearly repeated texts in {split}", "{split} 中的近似重复文本"),
         (
-            "{count_rows} of {split} ({share}) nearly repeat an earlier one (similarity {threshold} or more).",
+            "{count:row} of {split} ({share}) nearly repeating an earlier one (similarity {threshold} or more).",
             "{split} 中有 {count} 条样本（{share}）与此前的某条近似重复（相似度不低于 {threshold}）。",
         ),
     ),
     "leak": Says(
         ("Texts of {held} that stand in {learned}", "{held} 与 {learned} 的重叠文本"),
         (
-            "{count_rows} of {held} ({share}) stand in {learned} too ({identical} letter "
-            "for letter, the others but for "
+            "{count:row} of {held} ({share}) found in {learned} too ({identical} letter for letter, the others but for "
             "case, width, white space or punctuation): a score on {held} is partly memory, by up to {share}.",
             "{held} 中有 {count} 条样本（{share}）同时出现在 {learned} 中（{identical} 条完全相同，"
             "其余仅大小写、全半角、空白或标点不同）：{held} 的得分部分来自记忆，最多虚高 {share}。",
@@ -187,7 +186,7 @@ KINDS: dict[str, Says] = {
     "near_leak": Says(
         ("Texts of {held} nearly as in {learned}", "{held} 与 {learned} 的近似重叠文本"),
         (
-            "{count_rows} of {held} ({share}) nearly stand in {learned} (similarity {threshold} or more): "
+            "{count:row} of {held} ({share}) nearly as in {learned} (similarity {threshold} or more): "
             "the score flatters.",
             "{held} 中有 {count} 条样本（{share}）与 {learned} 中的文本近似（相似度不低于 {threshold}）：得分偏高。",
         ),
@@ -195,8 +194,8 @@ KINDS: dict[str, Says] = {
     "conflicts": Says(
         ("Equal texts under different labels", "相同文本标签不同"),
         (
-            "{texts} texts stand under several labels, in {count_rows}: whatever a model answers, "
-            "at least {wrong} are wrong ({share} of all).",
+            "{texts:text} under several labels, in {count:row}: whatever a model answers, "
+            "it is wrong at least {wrong:time} ({share} of all).",
             "{texts} 个文本有多种标签，共 {count} 条样本：无论模型如何回答，至少有 {wrong} "
             "条判错（占全部的 {share}）。",
         ),
@@ -204,7 +203,7 @@ KINDS: dict[str, Says] = {
     "label_errors": Says(
         ("Labels that are probably wrong", "疑似错误的标签"),
         (
-            "{count_rows} ({share}) whose other rows speak for another label; look at the first ones, and mend them.",
+            "{count:row} ({share}) whose other rows speak for another label; look at the first ones, and mend them.",
             "{count} 条样本（{share}）的标签与其余样本所示不符；请先查看排在最前的并修正。",
         ),
     ),
@@ -219,7 +218,7 @@ KINDS: dict[str, Says] = {
     "entity_errors": Says(
         ("Entities that are probably wrong", "疑似错误的实体标注"),
         (
-            "{count} places in {rows_rows}: entities probably missed ({missed}), marked without being one ({spurious}) "
+            "{count:place} in {rows:row}: entities probably missed ({missed}), marked without being one ({spurious}) "
             "or of another type ({retyped}).",
             "{rows} 条样本中有 {count} 处：疑似漏标（{missed}）、误标（{spurious}）或类型错误（{retyped}）。",
         ),
@@ -227,14 +226,14 @@ KINDS: dict[str, Says] = {
     "personal": Says(
         ("Personal data", "个人信息"),
         (
-            "{count_rows} hold personal data ({named}): it would enter models, reports and logs.",
+            "{count:row} with personal data ({named}): it would enter models, reports and logs.",
             "{count} 条样本含个人信息（{named}）：它们会进入模型、报告与日志。",
         ),
     ),
     "outliers": Says(
         ("Texts unlike all others", "与其余文本都不相似的文本"),
         (
-            "{count_rows} ({share}) unlike every other: another topic, another language, or rubbish.",
+            "{count:row} ({share}) unlike every other: another topic, another language, or rubbish.",
             "{count} 条样本（{share}）与其他文本都不相似：可能属于其他主题、其他语言或无效内容。",
         ),
     ),
@@ -257,7 +256,7 @@ KINDS: dict[str, Says] = {
     "unreached": Says(
         ("Texts that no labelled row reaches", "已标注样本未覆盖的文本"),
         (
-            "{clusters} clusters of unlabelled text, {count_rows} ({share}), are far from every labelled one: "
+            "{clusters:cluster} of unlabelled text, {count:row} ({share}), far from every labelled one: "
             "label some of each next. The largest is about: {words}.",
             "{clusters} 簇未标注文本（{count} 条，{share}）远离所有已标注样本：接下来应从每簇各标注一些。"
             "最大的一簇关于：{words}。",
@@ -348,14 +347,22 @@ def sentence(finding: Finding, lang: Lang = "en") -> str:
     return KINDS[finding.kind].sentence[lang == "zh"].format(**_figures(finding, lang))
 
 
-def _figures(finding: Finding, lang: Lang) -> dict[str, str]:
-    """The figures of a finding as they are written; a whole number also with ``row`` or ``rows``."""
+class Whole(int):
+    """A whole number as sentences write it, by itself or with what it counts.
+
+    >>> f"{Whole(1200)}, {Whole(1):row}, {Whole(1200):row}"
+    '1,200, 1 row, 1,200 rows'
+    """
+
+    def __format__(self, noun: str) -> str:
+        return several(int(self), noun) if noun else f"{int(self):,}"
+
+
+def _figures(finding: Finding, lang: Lang) -> dict[str, str | Whole]:
+    """The figures of a finding as they are written."""
     values: Mapping[str, Any] = {"count": finding.count, **finding.values}
     shown = {name: _written(name, value) for name, value in values.items()}
-    counted = {f"{n}_rows": several(v, "row") for n, v in values.items() if isinstance(v, int) and lang == "en"}
-    if "main" in shown:
-        shown["main"] = message(shown["main"], lang)
-    return shown | counted
+    return shown | ({"main": message(str(shown["main"]), lang)} if "main" in shown else {})
 
 
 def percent(share: float) -> str:
@@ -367,11 +374,11 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f}%" if share >= 0.01 else f"{100 * share:.2g}%"
 
 
-def _written(name: str, value: Any) -> str:
+def _written(name: str, value: Any) -> str | Whole:
     if name in ("share", "before", "after"):
         return percent(value)
     if isinstance(value, int):
-        return f"{value:,}"
+        return Whole(value)
     if isinstance(value, float):
         return f"{value:.3g}"
-    return str(len(value)) if isinstance(value, Mapping) else str(value)
+    return Whole(len(value)) if isinstance(value, Mapping) else str(value)
