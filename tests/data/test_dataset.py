@@ -144,7 +144,7 @@ def test_dev_is_taken_from_train(write: Write, tmp_path: Path) -> None:
     dataset = Dataset.read(tmp_path)
     assert dataset.rows == {"train": 45, "dev": 5, "test": 7}
     assert any("dev taken from train" in note for note in dataset.notes)
-    assert any("test texts also stand in train" in note for note in dataset.notes)
+    assert any("texts of test that also stand in train" in note for note in dataset.notes)
 
 
 def test_groups_and_documents_stay_together(write: Write) -> None:
@@ -203,7 +203,7 @@ def test_overlap_looks_past_white_space_but_not_case() -> None:
     test = [{"text": text, "label": "x"} for text in (" My  card\n", "my card", "Mycard", "My card")]
     dataset = Dataset.from_rows({"train": train, "test": test})
     assert dataset.overlap("train", "test").tolist() == [True, False, False, True]
-    assert "2 test texts also stand in train" in dataset.notes
+    assert "texts of test that also stand in train: 2" in dataset.notes
 
 
 def test_overlap_with_another_dataset_and_nearly() -> None:

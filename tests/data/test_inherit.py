@@ -181,7 +181,7 @@ def test_the_parents_split_holds_whatever_the_files_say(write: Write, tmp_path: 
     assert all(found[str(i)] == {"train"} for i in [*range(13), 40, 41])
     assert all(found[str(i)] == {"dev"} for i in range(20, 25))
     assert all(found[str(i)] == {"test"} for i in [*range(25, 30), 50, 51])
-    assert "7 rows are in another split than their file says: the parent's holds" in child.notes
+    assert "rows in another split than their file says: 7; the parent's holds" in child.notes
     assert child.split.shares == {"dev": 1 / 6, "test": 1 / 6}
 
 
@@ -265,8 +265,8 @@ def test_what_stands_on_both_sides_of_the_border_is_said_aloud() -> None:
     rows = [{**row, "day": 1_500_000_000 + i, "user": f"u{i % 2}"} for i, row in enumerate(numbered(10))]
     rows[9]["text"] = rows[0]["text"]
     dataset = Dataset.from_rows({"train": rows}, dev=0, test=0.2, time="day", group="user")
-    assert "1 test texts also stand in train" in dataset.notes
-    assert "2 test rows are of a group that also stands in train" in dataset.notes
+    assert "texts of test that also stand in train: 1" in dataset.notes
+    assert "rows of test whose group also stands in train: 2" in dataset.notes
 
 
 def test_the_named_group_is_not_taken_for_text_or_label(write: Write) -> None:

@@ -313,7 +313,7 @@ def test_banking77(bench: Callable[[str], Path]) -> None:
     assert len(dataset.labels) == 77
     # Six texts are the same when their ends are stripped; a seventh has two spaces inside.
     assert int(dataset.overlap("train", "test").sum()) == 7
-    assert "7 test texts also stand in train" in dataset.notes
+    assert "texts of test that also stand in train: 7" in dataset.notes
 
 
 def test_wnut17(bench: Callable[[str], Path]) -> None:

@@ -103,7 +103,7 @@ class Divider:
             self.notes.append("ids name other rows than in the parent: rows are known by their texts")
         given = np.array([name in self.names for name in every])
         if moved := int((given[before] & given[settled] & (settled >= 0) & (settled != before)).sum()):
-            self.notes.append(f"{moved} rows are in another split than their file says: the parent's holds")
+            self.notes.append(f"rows in another split than their file says: {moved}; the parent's holds")
         inherited = replace(heritage.split, kind="inherited", shares=heritage.shares, group=self.schema.group)
         return replace(inherited, kept=kept)
 
@@ -139,15 +139,15 @@ def oddities(seen: Seen, division: Division) -> Iterator[str]:
     for name in [name for name in division.sizes if name != "train" and train.any()]:
         here = division.holds(name)
         if leaked := int(np.isin(keys[here], keys[train]).sum()):
-            yield f"{leaked} {name} texts also stand in train"
+            yield f"texts of {name} that also stand in train: {leaked}"
         if shared := int((np.isin(groups[here], groups[train]) & (groups[here] != 0)).sum()):
-            yield f"{shared} {name} rows are of a group that also stands in train"
+            yield f"rows of {name} whose group also stands in train: {shared}"
         unseen = np.setdiff1d(codes[here[row_of]], codes[train[row_of]]).tolist()
         if unseen:
             labels = sorted(names[code] for code in unseen)
             yield f"{name} has labels that train has not: {', '.join(labels[:5])}" + ", …" * (len(labels) > 5)
     if seen.overlapping:
-        yield f"{seen.overlapping} rows have entities that overlap"
+        yield f"rows whose entities overlap: {seen.overlapping}"
 
 
 def _fingerprint(seen: Seen, division: Division) -> str:

@@ -22,7 +22,7 @@ TASKS = {
 def chinese(sentence: str) -> str:
     """A note, or what a problem says, in Chinese; as it is where it is none that is known.
 
-    >>> chinese("12 test texts also stand in train")
+    >>> chinese("texts of test that also stand in train: 12")
     'test 中有 12 条文本也出现在 train 中'
     >>> chinese("cleaned by hand")
     'cleaned by hand'

@@ -81,7 +81,7 @@ _ENTITIES: dict[str, str] = {
     "{}: {:d} of {:d} entities end inside a word: are the ends inclusive? Add 1": (
         "{0}：{2} 个实体中有 {1} 个在单词内部结束：结束位置是否含末位？若是请加 1"
     ),
-    "{:d} rows have entities that overlap": "{} 条样本的实体相互重叠",
+    "rows whose entities overlap: {:d}": "{} 条样本的实体相互重叠",
 }
 
 _SPLITS: dict[str, str] = {
@@ -100,11 +100,11 @@ _SPLITS: dict[str, str] = {
     "ids name other rows than in the parent: rows are known by their texts": (
         "id 所指样本与父数据集不同：改按文本辨认样本"
     ),
-    "{:d} rows are in another split than their file says: the parent's holds": (
+    "rows in another split than their file says: {:d}; the parent's holds": (
         "{} 条样本的划分与文件所示不同：以父数据集为准"
     ),
-    "{:d} {} texts also stand in train": "{1} 中有 {0} 条文本也出现在 train 中",
-    "{:d} {} rows are of a group that also stands in train": "{1} 中有 {0} 条样本所属的组也出现在 train 中",
+    "texts of {} that also stand in train: {:d}": "{} 中有 {} 条文本也出现在 train 中",
+    "rows of {} whose group also stands in train: {:d}": "{} 中有 {} 条样本所属的组也出现在 train 中",
     "{} has labels that train has not: {}": "{} 含有 train 中没有的标签：{}",
     "{} has labels that train has not: {}, …": "{} 含有 train 中没有的标签：{} 等",
 }
