@@ -217,7 +217,7 @@ def turn(ground: Ground, kill_before: int | None = None, *, end: bool = False) -
 def step_by_step(ground: Ground, kill_before: int | None, counted: str) -> Counter[str]:
     """Note the phase that a turn is in where its killer sees it, and count its steps."""
     import tunewheel.registry.gate
-    from tunewheel.loop.update import _Turn
+    from tunewheel.loop.turn import Turn
 
     steps: Counter[str] = Counter()
 
@@ -237,9 +237,9 @@ def step_by_step(ground: Ground, kill_before: int | None, counted: str) -> Count
         setattr(owner, name, outer)
 
     ground.phase[0] = 0
-    enter(_Turn, "_data", "gathering")
-    enter(_Turn, "_adapt", "adapting")
-    enter(_Turn, "_gate", "comparing")
+    enter(Turn, "_data", "gathering")
+    enter(Turn, "_adapt", "adapting")
+    enter(Turn, "_gate", "comparing")
     enter(tunewheel.registry.gate, "record_decision", "deciding")  # which lasts to the end
     call_before_steps(step)
     return steps

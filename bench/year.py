@@ -153,7 +153,8 @@ def everything(desk: Desk, week: int, *, every: int) -> None:
 def loop(desk: Desk, week: int) -> None:
     """One look of the wheel."""
     from tunewheel.feedback.settling import Policy
-    from tunewheel.loop.update import When, drifted, update
+    from tunewheel.loop.turn import When
+    from tunewheel.loop.update import drifted, update
 
     before = desk.champion()
     policy = Policy(disagree="majority", automatic=True)

@@ -1,8 +1,10 @@
 """Erasure through the command: rows leave the data, the models and, on request, every file of the workspace."""
 
+import importlib
 import json
 import shutil
 from html import escape
+from types import SimpleNamespace
 
 import pytest
 
@@ -17,7 +19,7 @@ from tunewheel.feedback.exchanges import Exchange, count_exchanges, exchange_id,
 from tunewheel.feedback.recorder import Recorder
 from tunewheel.lineage import TraceError
 from tunewheel.loop.again import recorded_settings
-from tunewheel.loop.update import _revised
+from tunewheel.loop.turn import _revised
 from tunewheel.models.model import Model, Origin
 from tunewheel.models.prompted import Plan, Prompted, Server
 from tunewheel.registry import Registry, keep_dataset, kept_dataset
@@ -334,6 +336,21 @@ def test_a_champion_that_cannot_be_trained_again_keeps_nothing_from_being_purged
     assert [holding(tmp_path / "home", text) for text in SAID.values()] == [[], []]
     again = run(tmp_path, "forget", *SAID.values(), "--why", "asked", "--retrain", "--json")
     assert (again.exit_code, json.loads(again.stdout)["untrained"]) == (1, ["desk:1"])
+
+
+def test_a_retrained_version_that_is_worse_leaves_the_one_that_knows_in_front_and_says_so(desk, monkeypatch):
+    verb = importlib.import_module("tunewheel.loop.forget")
+    trained_again = verb.train
+
+    def worse(*arguments, **options):
+        made = trained_again(*arguments, **options)
+        return SimpleNamespace(version=made.version, champion=SimpleNamespace(verdicts={"accuracy": "worse"}))
+
+    monkeypatch.setattr(verb, "train", worse)
+    found = run(desk, "forget", SAID["en"], "--why", "asked", "--retrain", "--json")
+    told = json.loads(found.stdout)
+    assert (found.exit_code, told["retrained"], told["untrained"]) == (1, [], ["desk:1"])
+    assert "desk:2 is measurably worse" in " ".join(found.stderr.split())
 
 
 def test_a_file_of_nothing_but_erased_texts_keeps_no_other_from_being_read(desk):

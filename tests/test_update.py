@@ -20,8 +20,9 @@ from tunewheel.feedback.recorder import Recorder
 from tunewheel.feedback.review import Conflict, Queue
 from tunewheel.feedback.settling import Policy
 from tunewheel.feedback.turns import list_turns
-from tunewheel.loop import LoopError
-from tunewheel.loop.update import When, update
+from tunewheel.loop import LoopError, TurnError
+from tunewheel.loop.turn import Turn, When
+from tunewheel.loop.update import keep_turning, update
 from tunewheel.models import MethodError, Recipe, prepare
 from tunewheel.registry import kept_dataset
 from tunewheel.registry.gate import Margins
@@ -67,6 +68,11 @@ def turn(workspace: Workspace, **options):
 def counts(workspace: Workspace) -> dict[str, int]:
     with workspace.read() as connection:
         return count_feedback(connection, "tickets")
+
+
+def records(workspace: Workspace) -> list[str]:
+    with workspace.read() as connection:
+        return [record.status for record in list_turns(connection, "tickets")]
 
 
 def champion(workspace: Workspace) -> str:
@@ -335,3 +341,52 @@ def test_a_share_that_is_none_and_a_champion_that_cannot_go_on_are_told(workspac
     told(workspace)
     with pytest.raises(MethodError, match="cannot go on from a model"):
         turn(workspace, replay=0.1)
+    assert records(workspace) == []
+    assert turn(workspace).status == "promoted"
+
+
+def test_no_turn_begins_that_nothing_could_be_compared_in(workspace: Workspace) -> None:
+    data = tw.Dataset.from_rows({"train": rows(["card", "loan"], 120)})
+    tw.train(data, name="tickets", method="tfidf", home=workspace.home, database=workspace.database)
+    told(workspace)
+    with pytest.raises(LoopError, match="tickets:1 has no test rows"):
+        turn(workspace)
+    assert records(workspace) == [] and counts(workspace) == {"accepted": 120}
+
+
+def test_a_turn_that_fails_is_ended_and_stands_in_no_others_way(workspace: Workspace, monkeypatch) -> None:
+    begun(workspace)
+    told(workspace)
+
+    def refused(self, fingerprint):
+        raise MethodError("of no use")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Turn, "_adapt", refused)
+        with pytest.raises(TurnError, match="turn 1 failed: of no use"):
+            turn(workspace)
+        place = {"home": workspace.home, "database": workspace.database, "margins": MARGINS}
+        heard: list[tuple[str, str]] = []
+
+        def say(heading, line):
+            heard.append((heading, line))
+            if heading == "failed":
+                raise KeyboardInterrupt
+
+        told(workspace, 30, seed=3)
+        with pytest.raises(KeyboardInterrupt):
+            next(keep_turning("tickets", When(min_feedback=1), say=say, **place))
+    assert heard[-1] == ("failed", "turn 2 failed: of no use")
+    assert records(workspace) == ["failed", "failed"] and counts(workspace) == {"accepted": 150}
+    assert turn(workspace, when=When(min_feedback=1)).status == "idle", "a daemon waits for what it has not tried"
+    assert turn(workspace).status == "promoted", "asked by hand, it tries again"
+    assert records(workspace) == ["failed", "failed", "promoted"]
+
+
+def test_a_turn_that_failed_at_its_data_has_tried_it(workspace: Workspace, monkeypatch) -> None:
+    begun(workspace)
+    told(workspace)
+    monkeypatch.setattr(Turn, "_data", lambda self: tw.Dataset.from_rows({}))
+    with pytest.raises(TurnError):
+        turn(workspace, when=When(min_feedback=1))
+    assert turn(workspace, when=When(min_feedback=1)).status == "idle"

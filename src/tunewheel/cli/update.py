@@ -11,7 +11,7 @@ import typer
 from tunewheel.cli.options import HOME, Database, Home, Json, Lang, print_json, stderr, stdout
 
 if TYPE_CHECKING:
-    from tunewheel.loop.update import Updated
+    from tunewheel.loop.turn import Updated
 
 EXIT = {"promoted": 0, "idle": 0, "rolling": 0, "refused": 1, "rolled back": 1, "undecided": 3}
 
@@ -71,7 +71,8 @@ def update(
     from tunewheel.cli.rollout import plan_of
     from tunewheel.display import Bar, headed
     from tunewheel.feedback.settling import Policy
-    from tunewheel.loop.update import When, drifted, keep_turning
+    from tunewheel.loop.turn import When
+    from tunewheel.loop.update import drifted, keep_turning
 
     policy = Policy(disagree=disagree, automatic=automatic, trust=_weights(trust or []))
     drift = drifted if on_drift else None

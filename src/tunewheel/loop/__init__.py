@@ -18,7 +18,8 @@ from tunewheel.loop.score import evaluate, predict, score_file
 from tunewheel.loop.serve import serve
 from tunewheel.loop.topics import topics
 from tunewheel.loop.tune import tune
-from tunewheel.loop.update import Updated, update
+from tunewheel.loop.turn import TurnError, Updated
+from tunewheel.loop.update import update
 
 __all__ = [
     "Compared",
@@ -27,6 +28,7 @@ __all__ = [
     "LoopError",
     "Rolled",
     "SelfTest",
+    "TurnError",
     "Updated",
     "check",
     "clean",

@@ -360,11 +360,9 @@ class _Retraining:
         place: dict[str, Any] = {"home": self.workspace.home, "database": self.workspace.database}
         shown: dict[str, Any] = {"lang": self.lang, "progress": self.progress, "say": self.say}
         turn = train(rows, **given, **place, **shown, task=rows.task)
-        worse = turn.champion is not None and next(iter(turn.champion.verdicts.values())) == "worse"
-        if worse:
-            self.say("champion", f"{turn.version} is measurably worse: promote it by hand, or train on more rows")
-        else:
-            registry.promote(turn.version.ref, alias=CHAMPION, why=f"trained without erased rows: {self.why}")
+        if turn.champion is not None and next(iter(turn.champion.verdicts.values())) == "worse":
+            raise LoopError(f"{turn.version} is measurably worse; promote it by hand, or train on more rows")
+        registry.promote(turn.version.ref, alias=CHAMPION, why=f"trained without erased rows: {self.why}")
         return turn.version.ref
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tunewheel.models.methods import Adaptation, Job, MethodError, check_pair, check_unlabelled
+from tunewheel.models.methods import Adaptation, Job, check_continues, check_pair, check_unlabelled
 from tunewheel.models.model import Model, Origin
 from tunewheel.models.private.privacy import Privacy, check_private
 from tunewheel.models.recipe import Recipe
@@ -41,8 +41,8 @@ def prepare(
     """
     check_unlabelled(method, bool(unlabelled))
     chosen = check_pair(method, task.name).from_options(options or {})
-    if start is not None and (task.writes or privacy or not vars(type(chosen)).get("continues", False)):
-        raise MethodError(f"method {method!r} for task {task.name!r} cannot go on from a model; begin from its base")
+    if start is not None:
+        check_continues(method, task.name, private=bool(privacy))
     if privacy:
         check_private(method, task, base, recipe)
     origin = Origin(

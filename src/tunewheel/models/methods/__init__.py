@@ -17,6 +17,7 @@ __all__ = [
     "Method",
     "MethodError",
     "Refusal",
+    "check_continues",
     "check_pair",
     "check_recipe",
     "check_unlabelled",
@@ -92,6 +93,12 @@ def check_pair(method: str, task: str) -> type[Method]:
             f"method {method!r} is of no use for task {task!r}: {refused.reason}; use {refused.nearest!r}"
         )
     return found
+
+
+def check_continues(method: str, task: str, *, private: bool = False) -> None:
+    """Raise `MethodError`, before any work, where a method cannot go on from a model of such a task."""
+    if task_class(task).writes or private or not vars(method_class(method)).get("continues", False):
+        raise MethodError(f"method {method!r} for task {task!r} cannot go on from a model; begin from its base")
 
 
 def check_unlabelled(method: str, given: bool) -> None:
