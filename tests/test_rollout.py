@@ -31,7 +31,7 @@ SOON = {"shadow": 1e-6, "share_for": 1e-6, "watch": 1e-6}
 """Stages whose time is over at once."""
 
 
-def shop(workspace: Workspace, tmp_path, n: int = 2) -> tw.Registry:
+def shop(workspace: Workspace, tmp_path, n: int = 2, task: str = "classification") -> tw.Registry:
     """Versions that nobody will load; the first is the champion."""
     registry = tw.Registry(workspace)
     for number in range(1, n + 1):
@@ -39,7 +39,7 @@ def shop(workspace: Workspace, tmp_path, n: int = 2) -> tw.Registry:
         folder.mkdir()
         (folder / "model.txt").write_text(str(number), encoding="utf-8")
         alias = "champion" if number == 1 else None
-        registry.register(folder, name="tickets", task="classification", method="tfidf", alias=alias, why="a test")
+        registry.register(folder, name="tickets", task=task, method="tfidf", alias=alias, why="a test")
     return registry
 
 
@@ -82,6 +82,14 @@ def test_it_goes_from_the_shadow_to_a_share_to_champion_and_every_step_is_decide
     for one in looks:
         recorded, made = decide_again(one.id, home=workspace.home, database=workspace.database)
         assert (recorded, made) == (one, one.decided)
+
+
+def test_a_model_that_writes_has_no_shadow_in_which_nobody_would_ask_it(workspace, tmp_path):
+    shop(workspace, tmp_path, task="generation")
+    with pytest.raises(RolloutError, match="no shadow stage"):
+        look(workspace, 2, plan=Plan(share_for=0))
+    begun = look(workspace, 2).rollout
+    assert (begun.stage, begun.plan.stages) == ("share", ("share",))
 
 
 def test_what_two_services_counted_is_added_and_written_twice_counts_once(workspace, tmp_path):

@@ -171,6 +171,14 @@ def rollback(
     return registry.resolve(f"{name}@{alias}"), ended
 
 
+def plan_for(version: Version, plan: Plan | None) -> Plan:
+    """The plan that a version's rollout goes by: one that writes has no shadow, in which nobody would ask it."""
+    from tunewheel.tasks import task_class
+
+    plan = plan or Plan()
+    return plan.without_shadow() if task_class(version.task).writes else plan
+
+
 def _begun(
     workspace: Workspace, name: str, to: str | int | None, plan: Plan | None, by: str, held: Lease, say: Say
 ) -> Rollout:
@@ -187,11 +195,11 @@ def _begun(
         return found
     if wanted is None:
         raise RolloutError(f"no rollout of {name} is under way; say which version: tunewheel rollout {name} --to 3")
-    number = wanted.number
+    number, fitting = wanted.number, plan_for(wanted, plan)
 
     def work(connection: Connection) -> Rollout:
         held.fence(connection)
-        return begin(connection, name, number, plan or Plan(), by=by, reason="begun by hand")
+        return begin(connection, name, number, fitting, by=by, reason="begun by hand")
 
     begun = workspace.transact(work)
     say("rollout", f"{begun.id}: {wanted} beside {name}:{begun.champion}, first stage {begun.stage}")

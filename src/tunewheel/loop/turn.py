@@ -211,12 +211,13 @@ class Turn:
         from tunewheel.loop.gate import gate
         from tunewheel.registry import Registry
 
+        made = Registry(self.workspace).resolve(version)
         ended = {"promote": "promoted", "refuse": "refused", "undecided": "undecided"}
 
         def also(connection: Any, decision: Decision) -> None:
             self.held.fence(connection)
             if self.rollout is not None and decision.verdict == "promote":
-                self._begin(connection, version, decision)
+                self._begin(connection, made, decision)
                 return
             status: Any = ended[decision.verdict]
             outcome = {"decision": decision.id, "version": version}
@@ -225,21 +226,20 @@ class Turn:
         place: dict[str, Any] = {"home": self.workspace.home, "database": self.workspace.database}
         options: dict[str, Any] = {"margins": self.margins, "seed": self.seed, "lang": self.lang, "say": self.say}
         found = gate(version, promote=self.rollout is None, also=also, **options, **place)
-        made = Registry(self.workspace).resolve(version)
         why = self.record.why if self.record else {}
         rolls = self.rollout is not None and found.decision.verdict == "promote"
         status: Any = "rolling" if rolls else ended[found.decision.verdict]
         return Updated(status, why, self._id, made, found.decision, found.page)
 
-    def _begin(self, connection: Any, version: str, decision: Decision) -> None:
+    def _begin(self, connection: Any, made: Version, decision: Decision) -> None:
         """Begin the rollout of what the gate lets pass; the turn goes on until it comes in front, or does not."""
         from tunewheel.feedback.rollout.record import begin
-        from tunewheel.registry.names import parse
+        from tunewheel.loop.rollout import plan_for
         from tunewheel.registry.registry import who
 
-        number, reason = parse(version).number or 0, f"the gate's decision {decision.id}"
-        begun = begin(connection, self.name, number, self.rollout or Plan(), by=who(None), reason=reason, turn=self._id)
-        note_step(connection, self._id, "rollout", {"rollout": begun.id, "decision": decision.id, "version": version})
+        plan, reason = plan_for(made, self.rollout), f"the gate's decision {decision.id}"
+        begun = begin(connection, self.name, made.number, plan, by=who(None), reason=reason, turn=self._id)
+        note_step(connection, self._id, "rollout", {"rollout": begun.id, "decision": decision.id, "version": made.ref})
 
     @property
     def _id(self) -> int:

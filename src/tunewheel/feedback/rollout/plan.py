@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal, Self
 
 Stage = Literal["shadow", "share", "watch", "done", "rolled back", "ended"]
@@ -68,6 +68,12 @@ class Plan:
         """The stages before the promotion."""
         timed: tuple[tuple[Stage, float], ...] = (("shadow", self.shadow), ("share", self.share_for))
         return tuple(stage for stage, seconds in timed if seconds > 0)
+
+    def without_shadow(self) -> Self:
+        """The same plan for a model that writes: nobody asks one beside the champion."""
+        if not self.share_for:
+            raise RolloutError("models that write have no shadow stage: give the share a time (--for 1d)")
+        return replace(self, shadow=0.0)
 
     def seconds(self, stage: Stage) -> float:
         """How long a stage takes."""
