@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
-from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from tunewheel.store.errors import SchemaError, StoreError
 from tunewheel.store.files import sync
@@ -62,11 +63,25 @@ def read_only(connection: Connection) -> Connection:
 
 @contextmanager
 def told(engine: Engine) -> Iterator[None]:
-    """What befalls a database in use (its server went away, the turn to write never came), as a `StoreError`."""
+    """What befalls a database in use (its server went away, the turn to write never came), as a `StoreError`.
+
+    What a statement itself did wrong stays what it is.
+    """
     try:
         yield
-    except OperationalError as error:
+    except PoolTimeout as error:
+        why = "every connection is in use"
+        raise StoreError(f"{shown(engine.url)} failed: {why}; the same command again goes on") from error
+    except DBAPIError as error:
+        if not _befell(error):
+            raise
         raise StoreError(f"{shown(engine.url)} failed: {error.orig}; the same command again goes on") from error
+
+
+def _befell(error: DBAPIError) -> bool:
+    """Whether an error tells of the database, and not of what was asked of it."""
+    plain = type(error) is DatabaseError  # SQLite's for a damaged file; what statements do wrong has classes of its own
+    return plain or error.connection_invalidated or isinstance(error, OperationalError | InterfaceError | InternalError)
 
 
 def shown(url: URL) -> str:
