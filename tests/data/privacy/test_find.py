@@ -38,6 +38,8 @@ GIVEN = {
         ("邮箱zhang.san+a@mail.example.cn。", "zhang.san+a@mail.example.cn"),
         ("写信到ｌｉ＠example.com吧", "ｌｉ＠example.com"),
         ("mail josé@example.org.", "josé@example.org"),
+        ("to a.very.long" + "x" * 70 + "@example.com", "a.very.long" + "x" * 70 + "@example.com"),
+        ("写信到" + "li.fang-" * 2000 + "a@example.com吧", "li.fang-" * 2000 + "a@example.com"),
     ],
     "ID_CARD": [
         ("身份证11010119900307803X，", "11010119900307803X"),
