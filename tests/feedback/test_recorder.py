@@ -127,6 +127,38 @@ def test_what_cannot_be_written_harms_nothing_else(workspace: Workspace) -> None
     assert len(recorded(workspace)) == 1 and recorder.counts["dropped"] == 1
 
 
+@pytest.mark.parametrize("text", ["call me", "请回电"])
+def test_a_row_that_the_database_does_not_take_costs_no_other(workspace: Workspace, text: str) -> None:
+    with Recorder(workspace, every=0.05) as recorder:
+        recorder.record([exchange(i, text=text, seconds={} if i == 1 else 0.1) for i in range(4)])
+        until(lambda: recorder.counts["dropped"] == 1)
+        recorder.record([exchange(4, text=text)])
+    assert len(recorded(workspace)) == recorder.counts["recorded"] == 4
+
+
+def test_a_file_that_is_none_of_ours_holds_nothing_up(workspace: Workspace, monkeypatch) -> None:
+    recorder = Recorder(workspace, every=0.02)
+    recorder.spool.mkdir()
+    for name in ("-.jsonl", "0000.jsonl", "a.jsonl"):
+        (recorder.spool / name).mkdir()
+    with away(workspace, monkeypatch):
+        recorder.record([exchange()])
+        until(lambda: recorder._told["spooled"] == 1)
+    recorder.record([exchange(1)])
+    until(lambda: recorder.counts["recorded"] == 2)
+    recorder.close()
+
+
+def test_ending_waits_for_no_thread_that_is_gone(workspace: Workspace, monkeypatch) -> None:
+    monkeypatch.setattr(module, "QUEUED", 1)
+    monkeypatch.setattr(Recorder, "_run", lambda self: None)
+    recorder = Recorder(workspace)
+    recorder.record([exchange()])
+    start = time.monotonic()
+    recorder.close(timeout=0.2)
+    assert time.monotonic() - start < 5
+
+
 def test_a_share_is_recorded_by_the_ids_alone(workspace: Workspace) -> None:
     given = [exchange(i) for i in range(400)]
     with Recorder(workspace, share=0.25, every=0.05) as recorder:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tunewheel.models import Model, ModelError, Recipe, prepare
-from tunewheel.registry import Registry, RegistryError, Version
+from tunewheel.registry import Registry, RegistryError, Version, archive
 from tunewheel.registry.archive import DECLARATION, ArchiveError, pack, unpack
 from tunewheel.registry.exports import find_export, record_export
 from tunewheel.store import ArtifactError, Workspace
@@ -72,6 +72,23 @@ def test_the_same_version_makes_the_same_bytes_and_the_same_archive_the_same_ver
     assert [v.ref for v in Registry(there).versions()] == ["工单:1"]
     assert unpack(there, packed, name="tickets").ref == "tickets:1"
     assert unpack(there, packed, alias="champion").aliases == ("champion",)
+
+
+@pytest.mark.parametrize("alias", ["champion", "冠军"])
+def test_after_a_try_that_was_cut_off_the_alias_is_moved_all_the_same(
+    packed: Path, there: Workspace, monkeypatch: pytest.MonkeyPatch, alias: str
+) -> None:
+    def cut(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(archive, "finish_run", cut)
+        unpack(there, packed)
+    assert Registry(there).aliases("工单") == {}
+    assert unpack(there, packed, alias=alias).aliases == (alias,)
+    assert unpack(there, packed, alias=alias).aliases == (alias,)
+    (move,) = Registry(there).history("工单")
+    assert move.why == "unpacked from one.zip"
 
 
 def test_its_newest_export_goes_along(workspace: Workspace, tmp_path: Path, there: Workspace) -> None:

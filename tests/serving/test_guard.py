@@ -1,7 +1,9 @@
 """Keys, scopes, rates and names."""
 
+import asyncio
 import json
 import re
+from contextlib import suppress
 
 import pytest
 from sqlalchemy import select
@@ -12,7 +14,7 @@ from tunewheel.cli import app
 from tunewheel.serving import guard as guarding
 from tunewheel.serving.guard import Guard
 from tunewheel.serving.keys import KeysError, add_key, list_keys, revoke_key
-from tunewheel.store import Workspace
+from tunewheel.store import StoreError, Workspace
 from tunewheel.store.schema import keys
 
 
@@ -124,6 +126,32 @@ def test_the_services_rate_is_that_of_keys_without_one_and_of_all_together_witho
     _, shown = add_key(workspace, "desk")
     desk = desk_of(workspace, rate=2)
     assert [desk.predict(**bearer(shown)).status_code for _ in range(3)] == [200, 200, 429]
+
+
+def test_a_key_revoked_after_the_keys_could_not_be_read_opens_nothing(workspace, monkeypatch):
+    """Whatever stood in the way of reading, it is told once, and the keys are read again."""
+    monkeypatch.setattr(guarding, "_REFRESH", 0.01)
+    key, shown = add_key(workspace, "desk")
+    left = [StoreError("away"), RuntimeError("odd"), RuntimeError("odd")]
+
+    def read():
+        if guard.asks and left:
+            raise left.pop()
+        return list_keys(workspace)
+
+    guard = Guard(read, local=False)
+    guard.load()
+    desk = Desk(guard=guard)
+    assert desk.predict(**bearer(shown)).status_code == 200
+    revoke_key(workspace, key.id)
+
+    async def watched():
+        with suppress(TimeoutError):
+            await asyncio.wait_for(guard.watch(desk.logs), 0.5)
+
+    asyncio.run(watched())
+    assert error(desk.predict(**bearer(shown))) == (401, "key")
+    assert [line["kind"] for line in desk.logged() if line["event"] == "keys_not_read"] == ["RuntimeError"]
 
 
 def test_without_keys_only_this_machines_own_names_are_answered():

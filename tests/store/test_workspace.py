@@ -5,13 +5,21 @@ import signal
 import threading
 import time
 import traceback
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import create_engine, func, insert, make_url, select, text
-from sqlalchemy.exc import IntegrityError, InternalError
+from sqlalchemy.exc import (
+    DatabaseError,
+    DBAPIError,
+    IntegrityError,
+    InterfaceError,
+    InternalError,
+    ProgrammingError,
+)
 
 from tunewheel.store import LockedError, SchemaError, StoreError, Workspace
 from tunewheel.store import database as database_module
@@ -164,8 +172,32 @@ def test_a_server_that_goes_away_is_told_and_the_next_command_goes_on(
     assert count(postgres_workspace) == 0
 
 
+def test_connections_that_are_all_in_use_are_told(sqlite_workspace: Workspace) -> None:
+    sqlite_workspace.engine.pool._timeout = 0.1
+    told = pytest.raises(StoreError, match=r"tunewheel.db failed: every connection is in use; .*again goes on")
+    with ExitStack() as stack, told:
+        for _ in range(20):
+            stack.enter_context(sqlite_workspace.read())
+    assert count(sqlite_workspace) == 0
+
+
+@pytest.mark.parametrize("kind", [InterfaceError, InternalError, DatabaseError])
+def test_whatever_befalls_a_database_is_told(sqlite_workspace: Workspace, kind: type[DBAPIError]) -> None:
+    with pytest.raises(StoreError, match="failed: it is gone"), sqlite_workspace.begin():
+        raise kind("select", {}, Exception("it is gone"))
+
+
+def test_a_connection_that_was_closed_is_told_and_a_wrong_statement_is_not(sqlite_workspace: Workspace) -> None:
+    with pytest.raises(StoreError, match="closed database"), sqlite_workspace.read() as connection:
+        connection.connection.driver_connection.close()
+        connection.execute(select(datasets))
+    with pytest.raises(ProgrammingError), sqlite_workspace.read():
+        raise ProgrammingError("select", {}, Exception("no such column"))
+    assert count(sqlite_workspace) == 0
+
+
 def test_a_reader_cannot_write(postgres_workspace: Workspace) -> None:
-    with pytest.raises(InternalError, match="read-only"), postgres_workspace.read() as connection:
+    with pytest.raises(StoreError, match="read-only"), postgres_workspace.read() as connection:
         connection.execute(insert(datasets).values(dataset("a")))
     with postgres_workspace.begin() as connection:  # the connection was used before; now it may
         connection.execute(insert(datasets).values(dataset("a")))

@@ -10,6 +10,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -89,19 +90,22 @@ class Recorder:
                 self._told["dropped"] += 1
 
     def close(self, timeout: float = 10.0) -> None:
-        """Write what waits in memory, to the disk where the database is away, and end."""
-        self._queue.put(None)
-        self._thread.join(timeout)
+        """Write what waits in memory, to the disk where the database is away, and end; after `timeout` in any case."""
+        end = time.monotonic() + timeout
+        with suppress(queue.Full):
+            self._queue.put(None, timeout=timeout)
+        self._thread.join(max(0.0, end - time.monotonic()))
 
     def _run(self) -> None:
         open_ = True
         while open_:
             taken, open_ = self._taken()
             rows = [row for row in map(self._row, taken) if row is not None]
-            if rows and not self._stored(rows):
-                self._spooled(rows)
+            if rows and (left := self._left(rows)):
+                self._spooled(left)
             if open_ and time.monotonic() >= self._away_until:
-                self._returned()
+                with suppress(Exception):  # what waits on the disk is not to end what comes
+                    self._returned()
 
     def _taken(self) -> tuple[list[Exchange], bool]:
         """The next batch, and whether more may come."""
@@ -149,20 +153,25 @@ class Recorder:
             answer.pop("text")
         return masked, answer | moved
 
-    def _stored(self, rows: list[dict[str, Any]]) -> bool:
-        """Insert rows that are not there yet; False where the database is away."""
+    def _left(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Insert rows that are not there yet; returns those that wait on, since the database is away."""
         from tunewheel.store import StoreError
 
         if time.monotonic() < self._away_until:
-            return False
+            return rows
         try:
             with self.workspace.begin() as connection:
                 connection.execute(_insert(connection.dialect.name), rows)
         except StoreError:
             self._away_until = time.monotonic() + _AGAIN
-            return False
+            return rows
+        except Exception:
+            if len(rows) > 1:  # one that the database does not take is not to cost the others
+                return [left for row in rows for left in self._left([row])]
+            self._told["dropped"] += 1
+            return []
         self._told["recorded"] += len(rows)
-        return True
+        return []
 
     def _spooled(self, rows: list[dict[str, Any]]) -> None:
         """Let rows wait on the disk, as far as there is room."""
@@ -185,21 +194,22 @@ class Recorder:
                 beside.rename(path)
                 sync(self.spool)
                 self._told["spooled"] += len(kept)
-        except OSError:  # nor is there a disk
+        except Exception:  # nor is there a disk
             self._told["dropped"] += len(rows)
 
     def _returned(self) -> None:
         """Write what waits on the disk: ours, and what processes that are no more left."""
         for path in sorted(self.spool.glob(f"*{_SUFFIX}")) if self.spool.is_dir() else ():
-            owner = int(path.name.partition("-")[0])
-            if owner != os.getpid() and alive(owner):
-                continue
-            rows = _read(path)
-            if rows and not self._stored(rows):
-                return
-            path.unlink(missing_ok=True)
-            if owner == os.getpid():
-                self._told["spooled"] -= len(rows)
+            with suppress(Exception):  # a file that cannot be read, or is none of ours, holds up no other
+                owner = int(path.name.partition("-")[0])
+                if owner != os.getpid() and alive(owner):
+                    continue
+                rows = _read(path)
+                if rows and self._left(rows):
+                    return
+                path.unlink(missing_ok=True)
+                if owner == os.getpid():
+                    self._told["spooled"] -= len(rows)
 
 
 def _insert(dialect: str) -> Any:

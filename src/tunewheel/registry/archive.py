@@ -239,7 +239,7 @@ def _registered(
     dataset = version.get("dataset")
     settings = {"archive": file, "sha256": told, "version": {k: v for k, v in version.items() if k != "metrics"}}
     with workspace.lock(key):
-        done = start_run(workspace, key, command="unpack", settings=settings).status == "done"
+        start_run(workspace, key, command="unpack", settings=settings)
         try:
             found = Registry(workspace).register(
                 place / "model",
@@ -250,7 +250,7 @@ def _registered(
                 dataset=dataset if dataset and get_dataset(workspace, dataset) else None,
                 run=key,
                 metrics=version["metrics"],
-                alias=None if done else alias,
+                alias=alias,
                 why=f"unpacked from {file}",
                 by=by,
             )
@@ -260,7 +260,7 @@ def _registered(
             fail_run(workspace, key, str(error) or type(error).__name__)
             raise
         finish_run(workspace, key)
-    if done and alias is not None:
+    if alias is not None and alias not in found.aliases:  # it was registered before, to the end or not
         return Registry(workspace).promote(found.ref, alias=alias, why=f"unpacked from {file}", by=by).version
     return found
 

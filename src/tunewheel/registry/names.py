@@ -12,6 +12,7 @@ CHAMPION = "champion"
 """The alias a bare name stands for."""
 
 LONGEST = 100  # characters
+_DIGITS = 9  # what a database's integer holds, whichever it is
 _NAME = re.compile(r"[A-Za-z0-9\u4e00-\u9fff][A-Za-z0-9\u4e00-\u9fff._-]*")
 
 
@@ -71,9 +72,13 @@ def parse(reference: str) -> Reference:
     if at:
         return Reference(check_name(name), alias=check_name(alias, "alias"))
     name, colon, number = text.partition(":")
-    if colon and not (number.isascii() and number.isdecimal() and int(number) > 0):
+    digits = number.lstrip("0")
+    if colon and not (digits and number.isascii() and number.isdecimal()):
         raise RegistryError(f"{reference!r}: {number!r} is no version number; write {name}:1 or {name}@{CHAMPION}")
-    return Reference(check_name(name), int(number) if colon else None)
+    check_name(name)
+    if len(digits) > _DIGITS:
+        raise RegistryError(f"there is no {name}:{digits[:20]}: no version number has more than {_DIGITS} digits")
+    return Reference(name, int(digits) if colon else None)
 
 
 def suggest(wanted: str, known: Iterable[str], what: str) -> str:

@@ -71,15 +71,13 @@ class Guard:
 
     async def watch(self, logs: Logs) -> None:
         """Read the keys again and again, for as long as the service runs."""
-        from tunewheel.store import StoreError
-
         away = False
         while True:
             await asyncio.sleep(_REFRESH)
             try:
                 await asyncio.to_thread(self.load)
                 away = False
-            except StoreError as error:
+            except Exception as error:  # whatever it is: unread, a revoked key would count until the service ends
                 if not away:
                     logs.failed("keys_not_read", error)
                 away = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
@@ -10,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
-from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from tunewheel.store.errors import SchemaError, StoreError
 from tunewheel.store.files import sync
@@ -21,6 +23,7 @@ WAIT = 60.0
 """How long a transaction waits for another process's, in seconds."""
 
 _TURN = 0x74756E65  # the advisory lock PostgreSQL's writers take turns by: any number nobody else locks
+_PAUSE = 0.05  # seconds until a log that could not be emptied is tried again
 _PATIENCE = 10  # seconds to wait for a server that does not answer
 
 
@@ -62,11 +65,46 @@ def read_only(connection: Connection) -> Connection:
 
 @contextmanager
 def told(engine: Engine) -> Iterator[None]:
-    """What befalls a database in use (its server went away, the turn to write never came), as a `StoreError`."""
+    """What befalls a database in use (its server went away, the turn to write never came), as a `StoreError`.
+
+    What a statement itself did wrong stays what it is.
+    """
     try:
         yield
-    except OperationalError as error:
+    except PoolTimeout as error:
+        why = "every connection is in use"
+        raise StoreError(f"{shown(engine.url)} failed: {why}; the same command again goes on") from error
+    except DBAPIError as error:
+        if not _befell(error):
+            raise
         raise StoreError(f"{shown(engine.url)} failed: {error.orig}; the same command again goes on") from error
+
+
+def _befell(error: DBAPIError) -> bool:
+    """Whether an error tells of the database, and not of what was asked of it."""
+    plain = type(error) is DatabaseError  # SQLite's for a damaged file; what statements do wrong has classes of its own
+    return plain or error.connection_invalidated or isinstance(error, OperationalError | InterfaceError | InternalError)
+
+
+def empty_log(engine: Engine) -> None:
+    """Fold SQLite's log into its file and leave nothing in it; elsewhere nothing is to be done.
+
+    Raises:
+        StoreError: for a minute somebody has been reading what stands in it.
+    """
+    if engine.dialect.name != "sqlite":
+        return
+    end = time.monotonic() + WAIT
+    with engine.connect() as connection:
+        raw: Any = connection.connection.driver_connection
+        # SQLite itself waits for readers and writers, but not for another process that does the same.
+        while raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+            if time.monotonic() > end:
+                raise StoreError(
+                    f"{shown(engine.url)}: another process is reading it, so its log still shows what was erased; "
+                    "the same command again finishes"
+                )
+            time.sleep(_PAUSE)
 
 
 def shown(url: URL) -> str:

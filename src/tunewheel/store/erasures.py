@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
+from tunewheel.store.database import empty_log
 from tunewheel.store.schema import datasets, erasures, runs
 from tunewheel.store.workspace import Workspace
 
@@ -103,14 +104,18 @@ def erased_keys(connection: Connection, *, purged: bool | None = None) -> frozen
 
 
 def erase_records(workspace: Workspace, erasure: Erasure, messages: Mapping[str, str]) -> None:
-    """Take the rows of an erasure's datasets out of the records, in one transaction.
+    """Take the rows of an erasure's datasets out of the records, in one transaction, and out of the database's log.
 
     The datasets stay recorded, without an artifact and with what became of them; their runs can no more be taken up.
+    Only when the log shows them no more is the erasure recorded as purged.
 
     Args:
         workspace: where.
         erasure: as recorded.
         messages: by the keys of runs, what their messages say from here on.
+
+    Raises:
+        StoreError: somebody has been reading the database all along, so that its log cannot be emptied.
     """
 
     def work(connection: Connection) -> None:
@@ -127,16 +132,14 @@ def erase_records(workspace: Workspace, erasure: Erasure, messages: Mapping[str,
                 connection.execute(update(runs).where(cut).values(ended))
         for key, message in messages.items():
             connection.execute(update(runs).where(runs.c.key == key).values(message=message))
-        connection.execute(update(erasures).where(erasures.c.id == erasure.id).values(purged=now))
 
     with workspace.begin() as connection:
         if connection.dialect.name == "sqlite":
             connection.exec_driver_sql("PRAGMA secure_delete = ON")  # else freed pages keep what stood in them
         work(connection)
-    with workspace.engine.connect() as connection:
-        if connection.dialect.name == "sqlite":
-            raw: Any = connection.connection.driver_connection
-            raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    empty_log(workspace.engine)
+    with workspace.begin() as connection:
+        connection.execute(update(erasures).where(erasures.c.id == erasure.id).values(purged=datetime.now(UTC)))
 
 
 def run_messages(workspace: Workspace) -> dict[str, str]:

@@ -21,6 +21,7 @@ from tunewheel.data.clean.cleaning import pooled
 from tunewheel.data.clean.labels import Suspect, Suspects
 from tunewheel.data.clean.sets import Exact
 from tunewheel.data.gather import near_key
+from tunewheel.data.privacy import Masker
 
 Rows = list[dict[str, Any]]
 
@@ -154,6 +155,18 @@ def test_what_is_masked_stands_in_no_record(tmp_path: Path) -> None:
     assert record[1]["before"] == {"found": [{"start": 2, "end": 13, "kind": "NUMBER"}]}
     assert record[1]["after"] == {"text": "打 [NUMBER] 给我"}
     assert not re.search("138|555|0199", (tmp_path / "record.jsonl").read_text("utf-8"))
+
+
+@pytest.mark.parametrize("answer", ["Call Ann on {}", "请打 {} 找王芳"])
+def test_a_row_without_words_leaves_no_number_of_its_answer(answer: str, tmp_path: Path) -> None:
+    train = [
+        {"id": str(i), "text": text, "answer": answer.format("13812345678")} for i, text in enumerate(("???", "a"))
+    ]
+    data = Dataset.from_rows({"train": train}, task="generation")
+    made, record = cleaned(data, tmp_path, drop_empty=True, masker=Masker())
+    assert made.counts == {"empty": 1, "personal data": 1}
+    assert record[0]["before"] == {"text": "???", "answer": answer.format("[PHONE]")}
+    assert "138" not in (tmp_path / "record.jsonl").read_text("utf-8")
 
 
 def test_without_a_mask_the_record_has_what_was(tmp_path: Path) -> None:

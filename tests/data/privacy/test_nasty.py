@@ -15,6 +15,7 @@ PIECES = [
     *("1 ", "1.", "0-", "00-", "1234 ", "12345678 ", "+1 ", "a@", "a@a.", "a@b.c,", "://", "a://b:", "a:", "::", "aF"),
     *("路1号", "市1路", "1号", "北京市1号", "京A", "1 A ", "1 St ", "GB12 ", "GB12ABCD1234561234567 "),
     *("密码=", "password ", "token:", "sk-", "eyJ", "eyJaaaaaaaa.", "tel ", "www.", "-----BEGIN "),
+    *(r"password=\"", r"token:\\\'", r"\"password\": \"", "密码：「", "口令='a ", "a.-@b.cn"),
     *('password="', "token: 'a\\", "密码：“", "a\u0301@", "@例子.", "authorization: basic "),
     *("-----BEGIN PRIVATE KEY-----", "[PHONE]", "1 office ", "passport ", "order ", "138 "),
 ]

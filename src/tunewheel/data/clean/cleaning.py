@@ -219,7 +219,8 @@ class _Cleaning:
         if repairs.normalise or repairs.simplified:
             row = normalised(row, simplified=repairs.simplified)
         if repairs.drop_empty and is_wordless(row["text"]):
-            self.record.removed(split, "empty", before)
+            shown = before if repairs.masker is None else repairs.masker.mask_row(before)[0]  # its answer may hold some
+            self.record.removed(split, "empty", shown)
             return None
         if row["text"] != before["text"]:
             self.record.changed(split, "normalise", before, row)

@@ -14,7 +14,7 @@ _DOMAIN = re.compile(
     r"(?:[A-Za-z]{2,24}(?![A-Za-z-])|中国|中國|香港|台湾|台灣|公司|网络|网址|网店|集团|在线|商城|公益|政务)"
 )
 # Read backwards from the @, so that a line of words is not tried from each of its letters.
-_LOCAL = re.compile(rf"[A-Za-z0-9{_ACCENTED}._%+'-]{{0,63}}[A-Za-z0-9{_ACCENTED}_+]")
+_LOCAL = re.compile(rf"[A-Za-z0-9{_ACCENTED}._%+'-]*[A-Za-z0-9{_ACCENTED}_+]")
 _V4 = re.compile(r"[0-9](?<![0-9.].)[0-9]{0,2}(?:\.[0-9]{1,3}){3}(?![0-9]|\.[0-9])")
 _VERSION = re.compile(r"(?:版本号?|versions?|release|\bv)[ :.]{0,2}\Z", re.I)
 _COLONS = re.compile(":[0-9A-Fa-f]{0,4}:")
@@ -35,14 +35,14 @@ _WEB = re.compile(r"(?:https?://|www\.)[A-Za-z0-9\u00c0-\u024f._~-]{1,253}", re.
 
 def emails(text: str) -> Spans:
     """E-mail addresses; the part before the @ may have accents, Chinese characters end it."""
-    at = text.find("@")
+    at, last = text.find("@"), 0
     while at >= 0:
         domain = _DOMAIN.match(text, at)
-        local = _LOCAL.match(text[max(0, at - 64) : at][::-1]) if domain else None
+        local = _LOCAL.match(text[last:at][::-1]) if domain else None
         if domain and local:
             name = local[0][::-1].lstrip(".-'%")
             yield at - len(name), domain.end()
-        at = text.find("@", at + 1)
+        at, last = text.find("@", at + 1), at + 1
 
 
 def internet(text: str) -> Spans:

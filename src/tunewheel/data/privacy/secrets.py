@@ -34,17 +34,22 @@ _BEGIN, _END = "-----BEGIN ", "PRIVATE KEY-----"
 _LONGEST_BLOCK = 20_000  # characters of a private key
 
 _VALUE = r"[!-!#-&(-+\--:=?-Z\\^-~]"  # visible ASCII without quotes, commas, semicolons, angles and square brackets
+_QUOTE = r"\\{0,3}[\"']"  # with backslashes where JSON stands in JSON, as in lines of logs
+# The search for a value's end passes no quote that opens another: a text takes the time of its length.
 _NAMED = re.compile(
     r"(?:pass(?:word|wd|phrase|code)|\bpwd|secret(?:[_-]?key)?|(?:api|access|private|client|auth)[_-]?(?:key|token|secret)|\btoken"
-    r"|密码|口令|密钥|私钥|验证码|秘钥)[\"']?"
+    r"|密码|口令|密钥|私钥|验证码|秘钥)"
+    rf"(?:{_QUOTE})?"
     r"(?:(?P<sign>[ ]?(?:=|:=)[ ]?)|(?P<word>[ ]?(?::|是|为|\bis\b)[ ]?:?[ ]?))"
-    rf"(?:(?P<quote>[\"'])(?P<quoted>(?:(?!(?P=quote))[^\n\0\\]|\\[^\n\0]){{4,256}})(?P=quote)"
-    rf"|[“‘「『【](?P<framed>[^\n\0”’」』】]{{4,256}})[”’」』】]|[\"']?(?P<value>{_VALUE}{{4,256}}))",
+    rf"(?:(?P<quote>[\"'])(?P<quoted>(?:(?!(?P=quote))[^\n\0\\]|\\[^\n\0]){{4,4096}})(?P=quote)"
+    r"|(?P<mark>\\{1,3}(?P<bare>[\"']))(?P<escaped>(?:(?!(?<!\\)(?:(?P=mark)|(?P=bare)))[^\n\0]){4,4096})(?P=mark)"
+    r"|[“‘「『【](?P<framed>[^\n\0”’」』】]{4,256}|[^\n\0“‘「『【”’」』】]{257,4096})[”’」』】]"
+    rf"|(?:{_QUOTE})?(?P<value>{_VALUE}{{4,}}))",
     re.I,
 )
 _NAMES = ("pass", "pwd", "secret", "key", "token", "密码", "口令", "密钥", "私钥", "验证码", "秘钥")
-_BEARER = re.compile(r"\bBearer ([0-9A-Za-z._~+/-]{16,4000}=*)", re.I)
-_BASIC = re.compile(r"\bauthorization[\"']?[ ]?[:=][ ]?[\"']?basic ([0-9A-Za-z+/]{6,4000}=*)", re.I)
+_BEARER = re.compile(r"\bBearer ([0-9A-Za-z._~+/-]{16,}=*)", re.I)
+_BASIC = re.compile(rf"\bauthorization(?:{_QUOTE})?[ ]?[:=][ ]?(?:{_QUOTE})?basic ([0-9A-Za-z+/]{{6,}}=*)", re.I)
 
 
 def secrets(text: str) -> Spans:
@@ -63,7 +68,7 @@ def secrets(text: str) -> Spans:
             yield found.span(1)
     if any(name in lower for name in _NAMES):
         for found in _NAMED.finditer(text):
-            form = next(name for name in ("quoted", "framed", "value") if found[name] is not None)
+            form = next(name for name in ("quoted", "escaped", "framed", "value") if found[name] is not None)
             value = found[form].rstrip(".!?)") if form == "value" else found[form]
             if _is_secret(value, assigned=found["sign"] is not None):
                 yield found.start(form), found.start(form) + len(value)
