@@ -10,7 +10,8 @@ from hypothesis import given as over
 from hypothesis import strategies as st
 from sqlalchemy import insert, update
 
-from tunewheel.feedback.given import Feedback, FeedbackError, count_feedback, give, list_feedback
+from tunewheel.feedback.answers import FeedbackError
+from tunewheel.feedback.given import Feedback, count_feedback, give, list_feedback
 from tunewheel.feedback.quarantine import BURST, quarantine, suspicions
 from tunewheel.feedback.review import decide
 from tunewheel.feedback.settling import Policy, settle

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from sqlalchemy import insert, select, update
 
+from tunewheel.feedback.answers import FeedbackError
 from tunewheel.feedback.erase import erase_exchanges
-from tunewheel.feedback.given import Feedback, FeedbackError, give, list_feedback
+from tunewheel.feedback.given import Feedback, give, list_feedback
 from tunewheel.feedback.quarantine import BURST, quarantine
 from tunewheel.feedback.review import Conflict, NoItem, Queue
 from tunewheel.feedback.settling import settle

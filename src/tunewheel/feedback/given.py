@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from tunewheel.data.privacy import Masker
+from tunewheel.feedback.answers import ANSWERS, FeedbackError, checked_answer
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, RowMapping
@@ -19,19 +20,12 @@ if TYPE_CHECKING:
 Kind = Literal["correction", "rating", "outcome", "row"]
 Status = Literal["new", "accepted", "rejected", "quarantined", "superseded", "consumed"]
 
-ANSWERS = ("label", "labels", "entities", "answer", "score")
-"""What an answer may be called in a correction or a row; one of them stands there, or a label with its score."""
-
 LATE = timedelta(days=90)
 """How old an answer may be before what is said of it counts as late."""
 
 MOST_CHARACTERS = 100_000
 
 _CHUNK = 500  # parameters of one query
-
-
-class FeedbackError(ValueError):
-    """Feedback cannot be taken in; the message says which, why and what would do."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +76,8 @@ def give(
 ) -> Received:
     """Take feedback in, all that is well-formed in one transaction; the same ``key`` from anyone is taken once.
 
-    An item is ``{"exchange": id, "label": …}`` (or another of `ANSWERS`), a correction, with ``rating`` or ``outcome``
+    An item is ``{"exchange": id, "label": …}`` (or another of
+    `tunewheel.feedback.answers.ANSWERS`), a correction, with ``rating`` or ``outcome``
     in place of the label, or a row of the task with its labels, and ``exchange`` where it came of one. ``key`` makes it
     idempotent; without one the content is the key. ``at`` (ISO 8601) says when it was said.
 
@@ -248,41 +243,6 @@ def _remark(value: Any, told: str) -> tuple[Kind, dict[str, Any], None]:
     if not good:
         raise FeedbackError(f"rating: expected a number from -1 (bad) to 1 (good), found {value!r}")
     return "rating", {"score": float(value)}, None
-
-
-def checked_answer(value: Mapping[str, Any], text: str | None) -> dict[str, Any]:
-    """The one answer in ``value``, checked; spans against ``text`` where it is known.
-
-    A score may have its label beside it: rows of pairs that are graded hold both. Raises `FeedbackError`.
-    """
-    named = [key for key in ANSWERS if key in value]
-    if named == ["label", "score"]:
-        return {**checked_answer({"label": value["label"]}, text), **checked_answer({"score": value["score"]}, text)}
-    if len(named) != 1:
-        raise FeedbackError(f"expected one of {', '.join(ANSWERS)}, found {', '.join(named) or 'none'}")
-    told, key = value[named[0]], named[0]
-    match key:
-        case "label" | "answer":
-            good = isinstance(told, str) and bool(told.strip())
-        case "labels":
-            good = isinstance(told, list) and all(isinstance(label, str) and label.strip() for label in told)
-        case "score":
-            good = isinstance(told, int | float) and not isinstance(told, bool)
-        case _:
-            good = isinstance(told, list) and all(_is_span(span, text) for span in told)
-            told = [{key: span[key] for key in ("start", "end", "label")} for span in told] if good else told
-    if not good:
-        forms = {"labels": "a list of labels", "entities": "spans with start, end and label inside the text"}
-        raise FeedbackError(f"{key}: expected {forms.get(key, 'a number' if key == 'score' else 'a text')}")
-    return {key: told}
-
-
-def _is_span(span: Any, text: str | None) -> bool:
-    if not isinstance(span, Mapping) or not isinstance(span.get("label"), str):
-        return False
-    start, end = span.get("start"), span.get("end")
-    whole = all(isinstance(place, int) and not isinstance(place, bool) for place in (start, end))
-    return whole and 0 <= start < end and (text is None or end <= len(text))  # type: ignore[operator]
 
 
 def _moment(told: Any, otherwise: datetime) -> datetime:

@@ -10,8 +10,9 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
 from tunewheel.data.privacy import Masker
+from tunewheel.feedback.answers import FeedbackError, checked_answer
 from tunewheel.feedback.exchanges import Exchange, exchange_id, find_exchanges
-from tunewheel.feedback.given import Feedback, FeedbackError, checked_answer, find_feedback
+from tunewheel.feedback.given import Feedback, find_feedback
 from tunewheel.feedback.review.items import SPOKEN, STANDING, answer_of, canonical, sides_of, spoken_of
 from tunewheel.feedback.turns import unfinished_turn
 
