@@ -163,6 +163,9 @@ def test_what_is_malformed_is_refused_by_place_and_the_rest_is_kept(workspace: W
         {"exchange": "e1", "label": "x", "at": "yesterday"},
         {"exchange": 5, "label": "x"},
         {"text": "a", "label": "x", "key": ""},
+        {"text": "mail a@b.com", "label": "x", "tokens": "abc"},
+        {"text": "mail a@b.com", "label": "x", "tokens": ["mail"]},
+        {"text": "mail a@b.com", "label": "x", "tokens": [{"start": 0, "end": 99}]},
         "no object",
     ]
     received = said(workspace, *bad, {"text": "good", "label": "x"})
@@ -178,7 +181,8 @@ def test_what_is_malformed_is_refused_by_place_and_the_rest_is_kept(workspace: W
         lambda inner: (
             st.lists(inner, max_size=3)
             | st.dictionaries(
-                st.sampled_from(["exchange", "text", "label", "labels", "entities", "rating", "key", "at"]), inner
+                st.sampled_from(["exchange", "text", "label", "labels", "entities", "tokens", "rating", "key", "at"]),
+                inner,
             )
         ),
         max_leaves=8,

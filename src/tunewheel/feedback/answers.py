@@ -40,8 +40,18 @@ def checked_answer(value: Mapping[str, Any], text: str | None) -> dict[str, Any]
     return {key: told}
 
 
+def check_tokens(tokens: Any, text: str) -> None:
+    """Refuse a row's tokens that are no places in its text. Raises `FeedbackError`."""
+    if not (isinstance(tokens, list) and all(_is_place(token, text) for token in tokens)):
+        raise FeedbackError("tokens: expected spans with start and end inside the text")
+
+
 def _is_span(span: Any, text: str | None) -> bool:
-    if not isinstance(span, Mapping) or not isinstance(span.get("label"), str):
+    return _is_place(span, text) and isinstance(span.get("label"), str)
+
+
+def _is_place(span: Any, text: str | None) -> bool:
+    if not isinstance(span, Mapping):
         return False
     start, end = span.get("start"), span.get("end")
     whole = all(isinstance(place, int) and not isinstance(place, bool) for place in (start, end))

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from tunewheel.data.privacy import Masker
-from tunewheel.feedback.answers import ANSWERS, FeedbackError, checked_answer
+from tunewheel.feedback.answers import ANSWERS, FeedbackError, check_tokens, checked_answer
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, RowMapping
@@ -230,6 +230,8 @@ def _said(
     value = checked_answer({key: item[key] for key in told}, text)
     if text is None:
         return "correction", value, None
+    if item.get("tokens") is not None:
+        check_tokens(item["tokens"], text)
     aside = {"exchange", "key", "at", "source", "id", *told}
     return "row", value, {key: item[key] for key in item if key not in aside}
 
