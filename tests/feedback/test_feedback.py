@@ -98,6 +98,17 @@ def test_an_unknown_exchange_that_comes_late_is_found_again(workspace: Workspace
     assert rows_of(workspace).rows == [{"text": "text of e1", "id": "feedback-e1", "exchange": "e1", "label": "stolen"}]
 
 
+def test_an_exchange_of_another_model_is_none_that_is_known(workspace: Workspace) -> None:
+    answered(workspace, "e1", confidence=0.99)
+    said(workspace, {"exchange": "e1", "label": "stolen"})
+    received = give(workspace, "others", [{"exchange": "e1", "label": "y"}], source="ann", at=NOW, vouched=True)
+    assert (received.unknown, received.superseded, received.contradictory) == (1, 0, 0)
+    assert [one.status for one in everything(workspace)] == ["new"]
+    with workspace.read() as connection:
+        settled = settle(connection, "others")
+        assert (settled.rows, settled.waiting) == ([], {"unknown exchange": 1})
+
+
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
 def test_of_one_source_the_latest_word_counts_whatever_order_it_comes_in(workspace: Workspace, order) -> None:
     answered(workspace, "e1")

@@ -86,6 +86,15 @@ def test_contradictions_come_first_then_what_is_new_then_what_was_set_aside_then
     assert queue(workspace).waiting() == BURST + 3
 
 
+def test_an_exchange_of_another_model_shows_nothing_of_it(workspace) -> None:
+    answered(workspace, e1=0.8, e2=0.8)
+    with workspace.begin() as connection:
+        connection.execute(update(exchanges).values(name="others"))
+    said(workspace, {"exchange": "e1", "label": "x"}, {"exchange": "e2", "text": "close it", "label": "close"})
+    (item,) = queue(workspace).items(20, by="ann")
+    assert (item.id, item.row, item.answer) == ("e2", {"text": "close it"}, None)
+
+
 def test_suggestions_stand_in_the_order_of_suggest(workspace) -> None:
     answered(workspace, a=0.9, b=0.4, c=0.6, d=0.41)
     with workspace.read() as connection:

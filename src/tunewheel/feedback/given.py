@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from tunewheel.data.privacy import Masker
 from tunewheel.feedback.answers import ANSWERS, FeedbackError, check_tokens, checked_answer
+from tunewheel.feedback.exchanges import find_columns
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, RowMapping
@@ -111,7 +112,7 @@ def give(
             received.refused.append((place, str(error)))
 
     def work(connection: Connection) -> None:
-        _Store(connection, received, "accepted" if vouched else "new").take(taken)
+        _Store(connection, name, received, "accepted" if vouched else "new").take(taken)
 
     if taken:
         workspace.transact(work)
@@ -262,6 +263,7 @@ class _Store:
     """Items on their way into the table, in one transaction."""
 
     connection: Connection
+    name: str
     received: Received
     status: Status
 
@@ -300,16 +302,8 @@ class _Store:
         return known
 
     def _seen(self, ids: list[str]) -> dict[str, datetime]:
-        """When the exchanges that are known were answered."""
-        from sqlalchemy import select
-
-        from tunewheel.store.schema import exchanges
-
-        seen: dict[str, datetime] = {}
-        for some in _chunks(ids):
-            query = select(exchanges.c.id, exchanges.c.at).where(exchanges.c.id.in_(some))
-            seen |= {row.id: row.at for row in self.connection.execute(query)}
-        return seen
+        """When those of the model's exchanges that are known were answered."""
+        return {key: row["at"] for key, row in find_columns(self.connection, self.name, ids, "at").items()}
 
     def _reason(self, item: Mapping[str, Any], seen: Mapping[str, datetime]) -> str | None:
         """What is odd about an item that is taken all the same, counted."""
@@ -330,9 +324,9 @@ class _Store:
 
         from tunewheel.store.schema import feedback
 
-        same = feedback.c.exchange == item["exchange"], feedback.c.kind.in_(("correction", "row"))
-        standing = feedback.c.status.in_(("new", "accepted"))
-        query = select(feedback.c.id, feedback.c.source, feedback.c.value, feedback.c.at).where(*same, standing)
+        same = feedback.c.name == self.name, feedback.c.exchange == item["exchange"]
+        standing = feedback.c.kind.in_(("correction", "row")), feedback.c.status.in_(("new", "accepted"))
+        query = select(feedback.c.id, feedback.c.source, feedback.c.value, feedback.c.at).where(*same, *standing)
         others = self.connection.execute(query).all()
         self.received.contradictory += any(
             row.source != item["source"] and row.value != item["value"] for row in others

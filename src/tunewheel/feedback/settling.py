@@ -61,7 +61,7 @@ def settle(connection: Connection, name: str, policy: Policy | None = None) -> S
     waiting: Counter[str] = Counter()
     given = list_feedback(connection, name, statuses=("accepted", "new"), kinds=("correction", "row"), limit=None)
     wanted = [one.exchange for one in given if one.exchange and one.row is None]
-    texts = {key: dict(found["row"]) for key, found in find_columns(connection, wanted, "row").items()}
+    texts = {key: dict(found["row"]) for key, found in find_columns(connection, name, wanted, "row").items()}
     groups: dict[str, list[Feedback]] = defaultdict(list)
     for one in given:
         groups[one.exchange or json.dumps(one.row, sort_keys=True, ensure_ascii=False)].append(one)
