@@ -171,6 +171,7 @@ def test_what_is_malformed_is_refused_by_place_and_the_rest_is_kept(workspace: W
         {"exchange": "e1", "label": "x", "labels": ["x"]},
         {"text": "ab", "entities": [{"start": 0, "end": 3, "label": "x"}]},
         {"text": "ab", "entities": [{"start": 1, "end": 1, "label": "x"}]},
+        {"text": "ab", "entities": [{"start": 0, "end": 1, "label": ""}]},
         {"exchange": "e1", "label": "x", "at": "yesterday"},
         {"exchange": 5, "label": "x"},
         {"text": "a", "label": "x", "key": ""},
@@ -184,6 +185,22 @@ def test_what_is_malformed_is_refused_by_place_and_the_rest_is_kept(workspace: W
     assert received.new == 1
     with workspace.read() as connection:
         assert count_feedback(connection, "tickets") == {"new": 1}
+
+
+def test_spans_outside_the_text_of_an_exchange_are_refused_or_wait_and_stop_no_one_else(workspace: Workspace) -> None:
+    answered(workspace, "e1", "e3")
+    item = {"exchange": "e1", "entities": [{"start": 5, "end": 1_000_000_000, "label": "x"}]}
+    received = said(workspace, item, {**item, "exchange": "e2"}, vouched=True)
+    assert (received.new, [place for place, _ in received.refused]) == (1, [1])
+    assert "inside the text of the exchange" in received.refused[0][1]
+    answered(workspace, "e2")
+    said(workspace, {"exchange": "e3", "entities": [{"start": 8, "end": 10, "label": "x"}]}, vouched=True)
+    settled = rows_of(workspace)
+    assert [row["id"] for row in settled.rows] == ["feedback-e3"]
+    assert settled.waiting == {"with spans outside the text": 1}
+    with pytest.raises(FeedbackError, match="e2: its entities have spans outside the text"):
+        decided(workspace, 1, "accept")
+    assert decided(workspace, 1, "reject") == 1
 
 
 @over(

@@ -46,8 +46,18 @@ def check_tokens(tokens: Any, text: str) -> None:
         raise FeedbackError("tokens: expected spans with start and end inside the text")
 
 
+def fits(value: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
+    """Whether an answer's spans stand in a row's text.
+
+    >>> fits({"entities": [{"start": 0, "end": 9, "label": "card"}]}, {"text": "Visa"}), fits({"label": "card"}, {})
+    (False, True)
+    """
+    text = row.get("text")
+    return not isinstance(text, str) or all(_is_span(span, text) for span in value.get("entities", ()))
+
+
 def _is_span(span: Any, text: str | None) -> bool:
-    return _is_place(span, text) and isinstance(span.get("label"), str)
+    return _is_place(span, text) and isinstance(span.get("label"), str) and bool(span["label"].strip())
 
 
 def _is_place(span: Any, text: str | None) -> bool:

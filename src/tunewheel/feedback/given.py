@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from tunewheel.data.privacy import Masker
-from tunewheel.feedback.answers import ANSWERS, FeedbackError, check_tokens, checked_answer
+from tunewheel.feedback.answers import ANSWERS, FeedbackError, check_tokens, checked_answer, fits
 from tunewheel.feedback.exchanges import find_columns
 
 if TYPE_CHECKING:
@@ -275,7 +275,12 @@ class _Store:
 
         now, known = datetime.now(UTC), self._known([item["key"] for _, item in items])
         seen = self._seen([item["exchange"] for _, item in items if item["exchange"]])
+        rows = self._rows([item["exchange"] for _, item in items if "entities" in item["value"] and not item["row"]])
         for place, item in items:
+            if not fits(item["value"], rows.get(item["exchange"], {})):
+                told = "entities: expected spans with start, end and label inside the text of the exchange"
+                self.received.refused.append((place, told))
+                continue
             if item["key"] in known:
                 if _same(known[item["key"]], item):
                     self.received.repeated += 1
@@ -304,6 +309,10 @@ class _Store:
     def _seen(self, ids: list[str]) -> dict[str, datetime]:
         """When those of the model's exchanges that are known were answered."""
         return {key: row["at"] for key, row in find_columns(self.connection, self.name, ids, "at").items()}
+
+    def _rows(self, ids: list[str]) -> dict[str, Mapping[str, Any]]:
+        """What was asked in those of the model's exchanges that are known."""
+        return {key: found["row"] for key, found in find_columns(self.connection, self.name, ids, "row").items()}
 
     def _reason(self, item: Mapping[str, Any], seen: Mapping[str, datetime]) -> str | None:
         """What is odd about an item that is taken all the same, counted."""

@@ -10,8 +10,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
 from tunewheel.data.privacy import Masker
-from tunewheel.feedback.answers import FeedbackError, checked_answer
-from tunewheel.feedback.exchanges import Exchange, exchange_id, find_exchanges
+from tunewheel.feedback.answers import FeedbackError, checked_answer, fits
+from tunewheel.feedback.exchanges import Exchange, exchange_id, find_columns, find_exchanges
 from tunewheel.feedback.given import Feedback, find_feedback
 from tunewheel.feedback.review.items import SPOKEN, STANDING, answer_of, canonical, sides_of, spoken_of
 from tunewheel.feedback.turns import unfinished_turn
@@ -190,8 +190,10 @@ def _of_piece(connection: Connection, name: str, piece: Feedback) -> _Subject:
     if piece.kind not in SPOKEN:
         return _Subject(f"piece-{piece.id}", [piece], None, None)
     about = ([piece.exchange], ()) if piece.exchange else ((), [piece.row])
-    pieces = spoken_of(connection, name, *about)
-    return _Subject(piece.exchange or f"row-{pieces[0].id}", pieces, None, piece.row)
+    pieces, row = spoken_of(connection, name, *about), piece.row
+    if row is None and (found := find_columns(connection, name, [piece.exchange or ""], "row")):
+        row = found[piece.exchange or ""]["row"]
+    return _Subject(piece.exchange or f"row-{pieces[0].id}", pieces, None, row)
 
 
 def _last(connection: Connection, name: str, item: str) -> RowMapping | None:
@@ -219,7 +221,9 @@ def _again(
 
 def _right(subject: _Subject, value: Mapping[str, Any] | None, target: str | None, *, given: bool) -> dict[str, Any]:
     """The answer that is to count, checked."""
-    if given and value is not None:  # it was checked when it came
+    if given and value is not None:
+        if not fits(value, subject.row or {}):  # it came before its exchange was recorded
+            raise FeedbackError(f"{subject.id}: its entities have spans outside the text; reject it, or say right ones")
         return dict(value)
     if value is None:
         sides = sides_of(subject.standing)
