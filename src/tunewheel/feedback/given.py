@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from tunewheel.data.privacy import Masker
 from tunewheel.feedback.answers import ANSWERS, FeedbackError, check_tokens, checked_answer, fits
 from tunewheel.feedback.exchanges import find_columns
+from tunewheel.feedback.sent import as_recorded
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, RowMapping
@@ -74,6 +75,7 @@ def give(
     source: str,
     at: datetime | None = None,
     vouched: bool = False,
+    masked: bool = False,
 ) -> Received:
     """Take feedback in, all that is well-formed in one transaction; the same ``key`` from anyone is taken once.
 
@@ -93,6 +95,8 @@ def give(
         source: who says it: a person, a program, a file; an item's ``source`` names one behind it.
         at: when, for items that do not say.
         vouched: somebody who may decide stands behind it: it is accepted as it comes.
+        masked: entities of an exchange whose text an item does not repeat are places in the recorded, masked text,
+            which labelling tools show; else in the text as it was sent, as those of the answer are.
 
     >>> import tempfile
     >>> from tunewheel.store import Workspace
@@ -112,7 +116,7 @@ def give(
             received.refused.append((place, str(error)))
 
     def work(connection: Connection) -> None:
-        _Store(connection, name, received, "accepted" if vouched else "new").take(taken)
+        _Store(connection, name, received, "accepted" if vouched else "new", masked).take(taken)
 
     if taken:
         workspace.transact(work)
@@ -266,6 +270,7 @@ class _Store:
     name: str
     received: Received
     status: Status
+    masked: bool
 
     def take(self, items: list[tuple[int, dict[str, Any]]]) -> None:
         """Store what is new, and count it all."""
@@ -275,18 +280,20 @@ class _Store:
 
         now, known = datetime.now(UTC), self._known([item["key"] for _, item in items])
         seen = self._seen([item["exchange"] for _, item in items if item["exchange"]])
-        rows = self._rows([item["exchange"] for _, item in items if "entities" in item["value"] and not item["row"]])
-        for place, item in items:
-            if not fits(item["value"], rows.get(item["exchange"], {})):
-                told = "entities: expected spans with start, end and label inside the text of the exchange"
-                self.received.refused.append((place, told))
+        marked = [item["exchange"] for _, item in items if "entities" in item["value"] and item["row"] is None]
+        asked = find_columns(self.connection, self.name, marked, "row", "moves")
+        for place, told in items:
+            try:
+                item = self._placed(told, asked)
+            except FeedbackError as error:
+                self.received.refused.append((place, str(error)))
                 continue
             if item["key"] in known:
                 if _same(known[item["key"]], item):
                     self.received.repeated += 1
                 else:
-                    told = f"key {item['key']!r} was given for other feedback before"
-                    self.received.refused.append((place, told))
+                    reason = f"key {item['key']!r} was given for other feedback before"
+                    self.received.refused.append((place, reason))
                 continue
             values = {**item, "received": now, "status": self.status, "reason": self._reason(item, seen)}
             if item["exchange"] and item["kind"] in ("correction", "row"):
@@ -310,9 +317,14 @@ class _Store:
         """When those of the model's exchanges that are known were answered."""
         return {key: row["at"] for key, row in find_columns(self.connection, self.name, ids, "at").items()}
 
-    def _rows(self, ids: list[str]) -> dict[str, Mapping[str, Any]]:
-        """What was asked in those of the model's exchanges that are known."""
-        return {key: found["row"] for key, found in find_columns(self.connection, self.name, ids, "row").items()}
+    def _placed(self, item: dict[str, Any], asked: Mapping[str, RowMapping]) -> dict[str, Any]:
+        """The item with its spans in the recorded text of its exchange; raises `FeedbackError` where they are not."""
+        if item["row"] is not None or (exchange := asked.get(item["exchange"])) is None:
+            return item
+        value = item["value"] if self.masked else as_recorded(item["value"], exchange["moves"])
+        if not fits(value, exchange["row"]):
+            raise FeedbackError("entities: expected spans with start, end and label inside the text of the exchange")
+        return {**item, "value": value}
 
     def _reason(self, item: Mapping[str, Any], seen: Mapping[str, datetime]) -> str | None:
         """What is odd about an item that is taken all the same, counted."""

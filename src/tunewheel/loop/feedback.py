@@ -43,7 +43,8 @@ def import_feedback(
     """
     workspace, target = _model(name, home, database)
     items = imported(path, form, target)
-    return give(workspace, name, items, source=source or f"file {Path(path).name}", vouched=trusted)
+    told: dict[str, Any] = {"vouched": trusted, "masked": form != "jsonl"}
+    return give(workspace, name, items, source=source or f"file {Path(path).name}", **told)
 
 
 def export_feedback(
