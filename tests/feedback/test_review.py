@@ -235,6 +235,20 @@ def test_a_decision_is_taken_back_by_whom_it_was_and_all_stands_as_before(worksp
     assert all(by == "ann" and at <= withdrawn for by, at, withdrawn in kept) and len(kept) == 2
 
 
+@pytest.mark.parametrize(("value", "before"), [({"label": "stolen"}, "accepted"), ({"label": "found"}, "rejected")])
+@pytest.mark.parametrize("later", [True, False])
+def test_of_one_source_one_word_stands_again_when_a_decision_is_taken_back(workspace, value, before, later) -> None:
+    answered(workspace, e1=0.4)
+    said(workspace, {"exchange": "e1", "label": "stolen"})
+    decided = queue(workspace).decide("e1", "accept", value, by="ann")
+    assert everything(workspace)[0].status == before
+    at = NOW + timedelta(hours=1 if later else -1)
+    said(workspace, {"exchange": "e1", "label": "returned", "at": at.isoformat()})
+    queue(workspace).withdraw(decided.id, by="ann")
+    standing = [one.value["label"] for one in everything(workspace) if one.status == "new"]
+    assert standing == ["returned" if later else "stolen"]
+
+
 def test_an_older_decision_is_not_taken_back_under_a_newer_one(workspace) -> None:
     answered(workspace, e1=0.4)
     first = queue(workspace).decide("e1", "accept", by="ann")

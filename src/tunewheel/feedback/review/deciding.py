@@ -13,6 +13,7 @@ from tunewheel.data.privacy import Masker
 from tunewheel.feedback.answers import FeedbackError, checked_answer, fits
 from tunewheel.feedback.exchanges import Exchange, exchange_id, find_columns, find_exchanges
 from tunewheel.feedback.given import Feedback, find_feedback
+from tunewheel.feedback.latest import supersede
 from tunewheel.feedback.review.items import SPOKEN, STANDING, answer_of, canonical, sides_of, spoken_of
 from tunewheel.feedback.turns import unfinished_turn
 
@@ -126,7 +127,7 @@ def decide(
 
 
 def withdraw(connection: Connection, name: str, decision: int, *, by: str) -> Decided:
-    """Take a decision back: all that it changed stands as before, and it waits again.
+    """Take a decision back: all that it changed, and nothing has changed since, stands as before and waits again.
 
     Raises:
         NoItem: there is no such decision.
@@ -152,11 +153,14 @@ def withdraw(connection: Connection, name: str, decision: int, *, by: str) -> De
     _unlearned(connection, name, [*before, *([chosen] if chosen else [])])
     if row["made"]:
         connection.execute(delete(feedback).where(feedback.c.id == chosen))
+    changed = 0
     for key, (status, reason) in before.items():
-        connection.execute(update(feedback).where(feedback.c.id == key).values(status=status, reason=reason))
+        so = feedback.c.id == key, feedback.c.status.in_(("accepted", "rejected"))  # as the decision left it
+        changed += connection.execute(update(feedback).where(*so).values(status=status, reason=reason)).rowcount
+    supersede(connection, list(before))
     now = datetime.now(UTC)
     connection.execute(update(reviews).where(reviews.c.id == decision).values(withdrawn=now))
-    return Decided(decision, **told, at=now, changed=len(before))
+    return Decided(decision, **told, at=now, changed=changed)
 
 
 def _named(connection: Connection, name: str, item: str) -> _Subject:
