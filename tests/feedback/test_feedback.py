@@ -175,6 +175,7 @@ def test_what_is_malformed_is_refused_by_place_and_the_rest_is_kept(workspace: W
         {"exchange": "e1", "label": "x", "at": "yesterday"},
         {"exchange": 5, "label": "x"},
         {"text": "a", "label": "x", "key": ""},
+        {"text": " ", "label": "x"},
         {"text": "mail a@b.com", "label": "x", "tokens": "abc"},
         {"text": "mail a@b.com", "label": "x", "tokens": ["mail"]},
         {"text": "mail a@b.com", "label": "x", "tokens": [{"start": 0, "end": 99}]},
@@ -185,6 +186,15 @@ def test_what_is_malformed_is_refused_by_place_and_the_rest_is_kept(workspace: W
     assert received.new == 1
     with workspace.read() as connection:
         assert count_feedback(connection, "tickets") == {"new": 1}
+
+
+def test_blanks_that_were_answered_wait_and_stop_no_one_else(workspace: Workspace) -> None:
+    answered(workspace, "e1", "e2")
+    with workspace.begin() as connection:
+        connection.execute(update(exchanges).where(exchanges.c.id == "e1").values(row={"text": " "}))
+    said(workspace, {"exchange": "e1", "label": "x"}, {"exchange": "e2", "label": "x"}, vouched=True)
+    assert [row["id"] for row in rows_of(workspace).rows] == ["feedback-e2"]
+    assert rows_of(workspace).waiting == {"without a text": 1}
 
 
 def test_spans_outside_the_text_of_an_exchange_are_refused_or_wait_and_stop_no_one_else(workspace: Workspace) -> None:

@@ -192,8 +192,8 @@ def _read(item: Mapping[str, Any], name: str, source: str, moment: datetime, mas
     exchange, text = item.get("exchange"), item.get("text")
     if exchange is not None and not (isinstance(exchange, str) and 0 < len(exchange) <= 64):
         raise FeedbackError("exchange: expected the id that came with an answer")
-    if text is not None and not (isinstance(text, str) and len(text) <= MOST_CHARACTERS):
-        raise FeedbackError(f"text: expected a text of at most {MOST_CHARACTERS:,} characters")
+    if text is not None and not (isinstance(text, str) and text.strip() and len(text) <= MOST_CHARACTERS):
+        raise FeedbackError(f"text: expected a text of at most {MOST_CHARACTERS:,} characters, and not of blanks alone")
     kind, value, row = _said(item, exchange, text)
     if row is not None:
         masked, _ = masker.mask_row({**row, **value})

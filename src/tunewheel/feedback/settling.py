@@ -75,6 +75,9 @@ def settle(connection: Connection, name: str, policy: Policy | None = None) -> S
         if row is None:
             waiting["unknown exchange"] += 1
             continue
+        if not str(row.get("text", "-")).strip():  # a service answers blanks, and nothing can be learned from them
+            waiting["without a text"] += 1
+            continue
         if not fits(taken.value, row):  # it came before its exchange was recorded
             waiting["with spans outside the text"] += 1
             continue
