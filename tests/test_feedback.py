@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 import tunewheel as tw
 from tiny import intent_rows
 from tunewheel.cli import app
-from tunewheel.feedback.given import FeedbackError
+from tunewheel.feedback.answers import FeedbackError
 from tunewheel.loop import feedback as loop
 from tunewheel.registry import RegistryError
 from tunewheel.store.schema import exchanges

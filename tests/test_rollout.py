@@ -152,6 +152,7 @@ def test_people_who_call_its_answers_wrong_take_it_back(workspace, tmp_path):
     said = [{"exchange": one, "label": "loan"} for one in (*old[:2], *new[:25])]
     said += [{"exchange": one, "rating": 1} for one in new[25:35]]
     give(workspace, "tickets", said, source="desk", vouched=True)
+    give(workspace, "others", [{"exchange": one, "label": "loan"} for one in old[9:20]], source="desk", vouched=True)
     rolled = look(workspace)
     assert (rolled.figures.champion.wrong, rolled.figures.candidate.wrong) == (2, 25)
     assert (rolled.figures.champion.of, rolled.figures.candidate.right) == (300, 10)
@@ -166,6 +167,7 @@ def test_a_correction_tells_of_both_answers_in_the_shadow_and_a_rating_of_one(wo
     counted(workspace, n=(60, 60))
     said = [{"exchange": one, "label": "card"} for one in live[:30]] + [{"exchange": live[30], "rating": -1}]
     give(workspace, "tickets", said, source="desk", vouched=True)
+    give(workspace, "others", [{"exchange": live[35], "label": "loan"}], source="desk", vouched=True)
     rolled = look(workspace)
     assert (rolled.figures.candidate.of, rolled.figures.candidate.wrong, rolled.figures.champion.wrong) == (30, 30, 0)
     assert rolled.decided.verdict == "roll back"

@@ -10,7 +10,8 @@ from hypothesis import given as over
 from hypothesis import strategies as st
 from sqlalchemy import insert, update
 
-from tunewheel.feedback.given import Feedback, FeedbackError, count_feedback, give, list_feedback
+from tunewheel.feedback.answers import FeedbackError
+from tunewheel.feedback.given import Feedback, count_feedback, give, list_feedback
 from tunewheel.feedback.quarantine import BURST, quarantine, suspicions
 from tunewheel.feedback.review import decide
 from tunewheel.feedback.settling import Policy, settle
@@ -97,6 +98,17 @@ def test_an_unknown_exchange_that_comes_late_is_found_again(workspace: Workspace
     assert rows_of(workspace).rows == [{"text": "text of e1", "id": "feedback-e1", "exchange": "e1", "label": "stolen"}]
 
 
+def test_an_exchange_of_another_model_is_none_that_is_known(workspace: Workspace) -> None:
+    answered(workspace, "e1", confidence=0.99)
+    said(workspace, {"exchange": "e1", "label": "stolen"})
+    received = give(workspace, "others", [{"exchange": "e1", "label": "y"}], source="ann", at=NOW, vouched=True)
+    assert (received.unknown, received.superseded, received.contradictory) == (1, 0, 0)
+    assert [one.status for one in everything(workspace)] == ["new"]
+    with workspace.read() as connection:
+        settled = settle(connection, "others")
+        assert (settled.rows, settled.waiting) == ([], {"unknown exchange": 1})
+
+
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
 def test_of_one_source_the_latest_word_counts_whatever_order_it_comes_in(workspace: Workspace, order) -> None:
     answered(workspace, "e1")
@@ -159,9 +171,14 @@ def test_what_is_malformed_is_refused_by_place_and_the_rest_is_kept(workspace: W
         {"exchange": "e1", "label": "x", "labels": ["x"]},
         {"text": "ab", "entities": [{"start": 0, "end": 3, "label": "x"}]},
         {"text": "ab", "entities": [{"start": 1, "end": 1, "label": "x"}]},
+        {"text": "ab", "entities": [{"start": 0, "end": 1, "label": ""}]},
         {"exchange": "e1", "label": "x", "at": "yesterday"},
         {"exchange": 5, "label": "x"},
         {"text": "a", "label": "x", "key": ""},
+        {"text": " ", "label": "x"},
+        {"text": "mail a@b.com", "label": "x", "tokens": "abc"},
+        {"text": "mail a@b.com", "label": "x", "tokens": ["mail"]},
+        {"text": "mail a@b.com", "label": "x", "tokens": [{"start": 0, "end": 99}]},
         "no object",
     ]
     received = said(workspace, *bad, {"text": "good", "label": "x"})
@@ -171,13 +188,39 @@ def test_what_is_malformed_is_refused_by_place_and_the_rest_is_kept(workspace: W
         assert count_feedback(connection, "tickets") == {"new": 1}
 
 
+def test_blanks_that_were_answered_wait_and_stop_no_one_else(workspace: Workspace) -> None:
+    answered(workspace, "e1", "e2")
+    with workspace.begin() as connection:
+        connection.execute(update(exchanges).where(exchanges.c.id == "e1").values(row={"text": " "}))
+    said(workspace, {"exchange": "e1", "label": "x"}, {"exchange": "e2", "label": "x"}, vouched=True)
+    assert [row["id"] for row in rows_of(workspace).rows] == ["feedback-e2"]
+    assert rows_of(workspace).waiting == {"without a text": 1}
+
+
+def test_spans_outside_the_text_of_an_exchange_are_refused_or_wait_and_stop_no_one_else(workspace: Workspace) -> None:
+    answered(workspace, "e1", "e3")
+    item = {"exchange": "e1", "entities": [{"start": 5, "end": 1_000_000_000, "label": "x"}]}
+    received = said(workspace, item, {**item, "exchange": "e2"}, vouched=True)
+    assert (received.new, [place for place, _ in received.refused]) == (1, [1])
+    assert "inside the text of the exchange" in received.refused[0][1]
+    answered(workspace, "e2")
+    said(workspace, {"exchange": "e3", "entities": [{"start": 8, "end": 10, "label": "x"}]}, vouched=True)
+    settled = rows_of(workspace)
+    assert [row["id"] for row in settled.rows] == ["feedback-e3"]
+    assert settled.waiting == {"with spans outside the text": 1}
+    with pytest.raises(FeedbackError, match="e2: its entities have spans outside the text"):
+        decided(workspace, 1, "accept")
+    assert decided(workspace, 1, "reject") == 1
+
+
 @over(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
         lambda inner: (
             st.lists(inner, max_size=3)
             | st.dictionaries(
-                st.sampled_from(["exchange", "text", "label", "labels", "entities", "rating", "key", "at"]), inner
+                st.sampled_from(["exchange", "text", "label", "labels", "entities", "tokens", "rating", "key", "at"]),
+                inner,
             )
         ),
         max_leaves=8,

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tunewheel.feedback.given import FeedbackError
+from tunewheel.feedback.answers import FeedbackError
 from tunewheel.feedback.interchange import exported, imported
 
 ENTITY = {

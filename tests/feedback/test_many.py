@@ -42,7 +42,7 @@ def plans(workspace: Workspace, work: Callable[[Connection], object]) -> list[st
         (lambda to: count_traffic(to, *VERSION, after=AT), "COVERING INDEX ix_exchanges_name_number_role_at_id"),
         (lambda to: place_of(to, *VERSION, 500, after=None), "COVERING INDEX ix_exchanges_name_number_role_at_id"),
         (lambda to: read_traffic(to, *VERSION, after=AT, most=500), "INDEX ix_exchanges_name_number_role_at_id"),
-        (lambda to: find_columns(to, ["e1", "e2"], "row"), "INDEX sqlite_autoindex_exchanges_1"),
+        (lambda to: find_columns(to, "tickets", ["e1", "e2"], "row"), "INDEX sqlite_autoindex_exchanges_1"),
         (lambda to: list_feedback(to, "tickets", exchanges=["e1", "e2"], **HEARD), "INDEX ix_feedback_exchange"),
         (lambda to: list_feedback(to, "tickets", after=7), "INDEX ix_feedback_name_status_id"),
         (lambda to: list_feedback(to, "tickets", statuses=("new",)), "INDEX ix_feedback_name_status_id"),
@@ -62,5 +62,5 @@ def test_only_the_columns_that_are_asked_for_are_read(sqlite_workspace: Workspac
     read: list[str] = []
     with sqlite_workspace.read() as connection:
         event.listen(sqlite_workspace.engine, "before_cursor_execute", lambda *told: read.append(told[2]))
-        find_columns(connection, ["e1"], "confidence")
+        find_columns(connection, "tickets", ["e1"], "confidence")
     assert len(read) == 1 and "vector" not in read[0] and "prediction" not in read[0]

@@ -194,6 +194,8 @@ def test_what_a_killed_process_left_on_the_disk_is_written_by_the_next(workspace
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     torn = next(recorder.spool.glob("*.jsonl"))
+    earlier = [{k: v for k, v in json.loads(line).items() if k != "moves"} for line in torn.read_text().splitlines()]
+    torn.write_text("".join(json.dumps(row) + "\n" for row in earlier))
     torn.write_text(torn.read_text() + json.dumps({"id": "half"})[:-3])
     with Recorder(workspace, every=0.02) as recorder:
         until(lambda: recorder.counts["recorded"] == 9)

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from sqlalchemy import insert, select, update
 
+from tunewheel.feedback.answers import FeedbackError
 from tunewheel.feedback.erase import erase_exchanges
-from tunewheel.feedback.given import Feedback, FeedbackError, give, list_feedback
+from tunewheel.feedback.given import Feedback, give, list_feedback
 from tunewheel.feedback.quarantine import BURST, quarantine
 from tunewheel.feedback.review import Conflict, NoItem, Queue
 from tunewheel.feedback.settling import settle
@@ -83,6 +84,15 @@ def test_contradictions_come_first_then_what_is_new_then_what_was_set_aside_then
     assert "within 10 minutes" in items[2].reasons[0]
     assert ids(workspace, 2) == ["split", "new"]
     assert queue(workspace).waiting() == BURST + 3
+
+
+def test_an_exchange_of_another_model_shows_nothing_of_it(workspace) -> None:
+    answered(workspace, e1=0.8, e2=0.8)
+    with workspace.begin() as connection:
+        connection.execute(update(exchanges).values(name="others"))
+    said(workspace, {"exchange": "e1", "label": "x"}, {"exchange": "e2", "text": "close it", "label": "close"})
+    (item,) = queue(workspace).items(20, by="ann")
+    assert (item.id, item.row, item.answer) == ("e2", {"text": "close it"}, None)
 
 
 def test_suggestions_stand_in_the_order_of_suggest(workspace) -> None:
@@ -223,6 +233,20 @@ def test_a_decision_is_taken_back_by_whom_it_was_and_all_stands_as_before(worksp
     with workspace.read() as connection:
         kept = connection.execute(select(reviews.c.by, reviews.c.at, reviews.c.withdrawn)).all()
     assert all(by == "ann" and at <= withdrawn for by, at, withdrawn in kept) and len(kept) == 2
+
+
+@pytest.mark.parametrize(("value", "before"), [({"label": "stolen"}, "accepted"), ({"label": "found"}, "rejected")])
+@pytest.mark.parametrize("later", [True, False])
+def test_of_one_source_one_word_stands_again_when_a_decision_is_taken_back(workspace, value, before, later) -> None:
+    answered(workspace, e1=0.4)
+    said(workspace, {"exchange": "e1", "label": "stolen"})
+    decided = queue(workspace).decide("e1", "accept", value, by="ann")
+    assert everything(workspace)[0].status == before
+    at = NOW + timedelta(hours=1 if later else -1)
+    said(workspace, {"exchange": "e1", "label": "returned", "at": at.isoformat()})
+    queue(workspace).withdraw(decided.id, by="ann")
+    standing = [one.value["label"] for one in everything(workspace) if one.status == "new"]
+    assert standing == ["returned" if later else "stolen"]
 
 
 def test_an_older_decision_is_not_taken_back_under_a_newer_one(workspace) -> None:

@@ -114,7 +114,7 @@ def _expected() -> tuple[type[Exception], ...]:
         "tunewheel.data.topics.topics": ("TopicsError",),
         "tunewheel.feedback.drift.seen": ("DriftError",),
         "tunewheel.evaluation.intervals": ("EvaluationError",),
-        "tunewheel.feedback.given": ("FeedbackError",),
+        "tunewheel.feedback.answers": ("FeedbackError",),
         "tunewheel.feedback.rollout.plan": ("RolloutError",),
         "tunewheel.lineage.find": ("TraceError",),
         "tunewheel.loop": ("LoopError",),

@@ -10,6 +10,9 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from tunewheel.data.privacy import Masker
+from tunewheel.feedback.answers import ANSWERS, FeedbackError, check_tokens, checked_answer, fits
+from tunewheel.feedback.exchanges import find_columns
+from tunewheel.feedback.sent import as_recorded
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, RowMapping
@@ -19,19 +22,12 @@ if TYPE_CHECKING:
 Kind = Literal["correction", "rating", "outcome", "row"]
 Status = Literal["new", "accepted", "rejected", "quarantined", "superseded", "consumed"]
 
-ANSWERS = ("label", "labels", "entities", "answer", "score")
-"""What an answer may be called in a correction or a row; one of them stands there, or a label with its score."""
-
 LATE = timedelta(days=90)
 """How old an answer may be before what is said of it counts as late."""
 
 MOST_CHARACTERS = 100_000
 
 _CHUNK = 500  # parameters of one query
-
-
-class FeedbackError(ValueError):
-    """Feedback cannot be taken in; the message says which, why and what would do."""
 
 
 @dataclass(frozen=True)
@@ -79,10 +75,12 @@ def give(
     source: str,
     at: datetime | None = None,
     vouched: bool = False,
+    masked: bool = False,
 ) -> Received:
     """Take feedback in, all that is well-formed in one transaction; the same ``key`` from anyone is taken once.
 
-    An item is ``{"exchange": id, "label": …}`` (or another of `ANSWERS`), a correction, with ``rating`` or ``outcome``
+    An item is ``{"exchange": id, "label": …}`` (or another of
+    `tunewheel.feedback.answers.ANSWERS`), a correction, with ``rating`` or ``outcome``
     in place of the label, or a row of the task with its labels, and ``exchange`` where it came of one. ``key`` makes it
     idempotent; without one the content is the key. ``at`` (ISO 8601) says when it was said.
 
@@ -97,6 +95,8 @@ def give(
         source: who says it: a person, a program, a file; an item's ``source`` names one behind it.
         at: when, for items that do not say.
         vouched: somebody who may decide stands behind it: it is accepted as it comes.
+        masked: entities of an exchange whose text an item does not repeat are places in the recorded, masked text,
+            which labelling tools show; else in the text as it was sent, as those of the answer are.
 
     >>> import tempfile
     >>> from tunewheel.store import Workspace
@@ -116,7 +116,7 @@ def give(
             received.refused.append((place, str(error)))
 
     def work(connection: Connection) -> None:
-        _Store(connection, received, "accepted" if vouched else "new").take(taken)
+        _Store(connection, name, received, "accepted" if vouched else "new", masked).take(taken)
 
     if taken:
         workspace.transact(work)
@@ -192,8 +192,8 @@ def _read(item: Mapping[str, Any], name: str, source: str, moment: datetime, mas
     exchange, text = item.get("exchange"), item.get("text")
     if exchange is not None and not (isinstance(exchange, str) and 0 < len(exchange) <= 64):
         raise FeedbackError("exchange: expected the id that came with an answer")
-    if text is not None and not (isinstance(text, str) and len(text) <= MOST_CHARACTERS):
-        raise FeedbackError(f"text: expected a text of at most {MOST_CHARACTERS:,} characters")
+    if text is not None and not (isinstance(text, str) and text.strip() and len(text) <= MOST_CHARACTERS):
+        raise FeedbackError(f"text: expected a text of at most {MOST_CHARACTERS:,} characters, and not of blanks alone")
     kind, value, row = _said(item, exchange, text)
     if row is not None:
         masked, _ = masker.mask_row({**row, **value})
@@ -235,6 +235,8 @@ def _said(
     value = checked_answer({key: item[key] for key in told}, text)
     if text is None:
         return "correction", value, None
+    if item.get("tokens") is not None:
+        check_tokens(item["tokens"], text)
     aside = {"exchange", "key", "at", "source", "id", *told}
     return "row", value, {key: item[key] for key in item if key not in aside}
 
@@ -248,41 +250,6 @@ def _remark(value: Any, told: str) -> tuple[Kind, dict[str, Any], None]:
     if not good:
         raise FeedbackError(f"rating: expected a number from -1 (bad) to 1 (good), found {value!r}")
     return "rating", {"score": float(value)}, None
-
-
-def checked_answer(value: Mapping[str, Any], text: str | None) -> dict[str, Any]:
-    """The one answer in ``value``, checked; spans against ``text`` where it is known.
-
-    A score may have its label beside it: rows of pairs that are graded hold both. Raises `FeedbackError`.
-    """
-    named = [key for key in ANSWERS if key in value]
-    if named == ["label", "score"]:
-        return {**checked_answer({"label": value["label"]}, text), **checked_answer({"score": value["score"]}, text)}
-    if len(named) != 1:
-        raise FeedbackError(f"expected one of {', '.join(ANSWERS)}, found {', '.join(named) or 'none'}")
-    told, key = value[named[0]], named[0]
-    match key:
-        case "label" | "answer":
-            good = isinstance(told, str) and bool(told.strip())
-        case "labels":
-            good = isinstance(told, list) and all(isinstance(label, str) and label.strip() for label in told)
-        case "score":
-            good = isinstance(told, int | float) and not isinstance(told, bool)
-        case _:
-            good = isinstance(told, list) and all(_is_span(span, text) for span in told)
-            told = [{key: span[key] for key in ("start", "end", "label")} for span in told] if good else told
-    if not good:
-        forms = {"labels": "a list of labels", "entities": "spans with start, end and label inside the text"}
-        raise FeedbackError(f"{key}: expected {forms.get(key, 'a number' if key == 'score' else 'a text')}")
-    return {key: told}
-
-
-def _is_span(span: Any, text: str | None) -> bool:
-    if not isinstance(span, Mapping) or not isinstance(span.get("label"), str):
-        return False
-    start, end = span.get("start"), span.get("end")
-    whole = all(isinstance(place, int) and not isinstance(place, bool) for place in (start, end))
-    return whole and 0 <= start < end and (text is None or end <= len(text))  # type: ignore[operator]
 
 
 def _moment(told: Any, otherwise: datetime) -> datetime:
@@ -300,8 +267,10 @@ class _Store:
     """Items on their way into the table, in one transaction."""
 
     connection: Connection
+    name: str
     received: Received
     status: Status
+    masked: bool
 
     def take(self, items: list[tuple[int, dict[str, Any]]]) -> None:
         """Store what is new, and count it all."""
@@ -311,13 +280,20 @@ class _Store:
 
         now, known = datetime.now(UTC), self._known([item["key"] for _, item in items])
         seen = self._seen([item["exchange"] for _, item in items if item["exchange"]])
-        for place, item in items:
+        marked = [item["exchange"] for _, item in items if "entities" in item["value"] and item["row"] is None]
+        asked = find_columns(self.connection, self.name, marked, "row", "moves")
+        for place, told in items:
+            try:
+                item = self._placed(told, asked)
+            except FeedbackError as error:
+                self.received.refused.append((place, str(error)))
+                continue
             if item["key"] in known:
                 if _same(known[item["key"]], item):
                     self.received.repeated += 1
                 else:
-                    told = f"key {item['key']!r} was given for other feedback before"
-                    self.received.refused.append((place, told))
+                    reason = f"key {item['key']!r} was given for other feedback before"
+                    self.received.refused.append((place, reason))
                 continue
             values = {**item, "received": now, "status": self.status, "reason": self._reason(item, seen)}
             if item["exchange"] and item["kind"] in ("correction", "row"):
@@ -338,16 +314,17 @@ class _Store:
         return known
 
     def _seen(self, ids: list[str]) -> dict[str, datetime]:
-        """When the exchanges that are known were answered."""
-        from sqlalchemy import select
+        """When those of the model's exchanges that are known were answered."""
+        return {key: row["at"] for key, row in find_columns(self.connection, self.name, ids, "at").items()}
 
-        from tunewheel.store.schema import exchanges
-
-        seen: dict[str, datetime] = {}
-        for some in _chunks(ids):
-            query = select(exchanges.c.id, exchanges.c.at).where(exchanges.c.id.in_(some))
-            seen |= {row.id: row.at for row in self.connection.execute(query)}
-        return seen
+    def _placed(self, item: dict[str, Any], asked: Mapping[str, RowMapping]) -> dict[str, Any]:
+        """The item with its spans in the recorded text of its exchange; raises `FeedbackError` where they are not."""
+        if item["row"] is not None or (exchange := asked.get(item["exchange"])) is None:
+            return item
+        value = item["value"] if self.masked else as_recorded(item["value"], exchange["moves"])
+        if not fits(value, exchange["row"]):
+            raise FeedbackError("entities: expected spans with start, end and label inside the text of the exchange")
+        return {**item, "value": value}
 
     def _reason(self, item: Mapping[str, Any], seen: Mapping[str, datetime]) -> str | None:
         """What is odd about an item that is taken all the same, counted."""
@@ -368,9 +345,9 @@ class _Store:
 
         from tunewheel.store.schema import feedback
 
-        same = feedback.c.exchange == item["exchange"], feedback.c.kind.in_(("correction", "row"))
-        standing = feedback.c.status.in_(("new", "accepted"))
-        query = select(feedback.c.id, feedback.c.source, feedback.c.value, feedback.c.at).where(*same, standing)
+        same = feedback.c.name == self.name, feedback.c.exchange == item["exchange"]
+        standing = feedback.c.kind.in_(("correction", "row")), feedback.c.status.in_(("new", "accepted"))
+        query = select(feedback.c.id, feedback.c.source, feedback.c.value, feedback.c.at).where(*same, *standing)
         others = self.connection.execute(query).all()
         self.received.contradictory += any(
             row.source != item["source"] and row.value != item["value"] for row in others

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from tunewheel.data import DataError
 from tunewheel.data.readers.text import inspect
-from tunewheel.feedback.given import FeedbackError
+from tunewheel.feedback.answers import FeedbackError
 
 Form = Literal["jsonl", "doccano", "label-studio"]
 

@@ -35,7 +35,7 @@ def _judged(connection: Connection, name: str, ids: Sequence[str]) -> dict[str, 
     words = defaultdict[str, dict[str, bool]](dict)
     heard: Any = {"statuses": ("new", "accepted", "consumed"), "kinds": ("correction", "rating"), "limit": None}
     said = list_feedback(connection, name, exchanges=ids, **heard)
-    found = find_columns(connection, {one.exchange for one in said if one.exchange}, "prediction")
+    found = find_columns(connection, name, {one.exchange for one in said if one.exchange}, "prediction")
     for one in sorted(said, key=lambda one: one.at):
         assert one.exchange is not None
         exchange = found.get(one.exchange)

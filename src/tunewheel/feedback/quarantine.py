@@ -97,7 +97,7 @@ def quarantine(workspace: Workspace, name: str) -> list[Suspicion]:
         )
         new = {one.id for one in standing if one.status == "new"}
         asked = {one.exchange for one in standing if one.exchange}
-        found = find_columns(connection, asked, "confidence", "prediction")
+        found = find_columns(connection, name, asked, "confidence", "prediction")
         known = {key: each["confidence"] for key, each in found.items() if each["confidence"] is not None}
         confirming = {
             one.id

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Self
 from tunewheel.data.language import language
 from tunewheel.data.privacy import Masker
 from tunewheel.feedback.exchanges import Exchange
+from tunewheel.feedback.sent import move_early
 from tunewheel.store.files import alive, sync
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ class Recorder:
         try:
             row, prediction = self._masked(exchange.row, exchange.prediction)
             text = str(row.get("text", ""))
-            values = asdict(exchange) | {"row": row, "prediction": prediction}
+            values = asdict(exchange) | {"row": row, "prediction": prediction, "moves": self._moves(exchange)}
             vector = None if exchange.vector is None else exchange.vector.tobytes()
             told = {"label": exchange.label, "confidence": exchange.confidence, "vector": vector}
             return values | told | {"language": language(text), "characters": len(text)}
@@ -153,6 +154,12 @@ class Recorder:
             answer.pop("text")
         return masked, answer | moved
 
+    def _moves(self, exchange: Exchange) -> list[list[int]] | None:
+        """Where masking moved the text; None where nothing moved, or the answer marks nothing in it."""
+        if not isinstance(exchange.prediction.get("entities"), list):
+            return None
+        return [list(move) for move in self._masker.mask(exchange.row.get("text", "")).moves.moves] or None
+
     def _left(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Insert rows that are not there yet; returns those that wait on, since the database is away."""
         from tunewheel.store import StoreError
@@ -161,6 +168,7 @@ class Recorder:
             return rows
         try:
             with self.workspace.begin() as connection:
+                move_early(connection, rows)
                 connection.execute(_insert(connection.dialect.name), rows)
         except StoreError:
             self._away_until = time.monotonic() + _AGAIN
@@ -241,6 +249,7 @@ def _read(path: Path) -> list[dict[str, Any]]:
         try:
             row = json.loads(line)
             row["at"] = datetime.fromisoformat(row["at"])
+            row.setdefault("moves", None)  # of an earlier version
             row["vector"] = None if row["vector"] is None else base64.b64decode(row["vector"])
             rows.append(row)
         except (ValueError, KeyError, TypeError):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from tunewheel.data.erased import is_erased, said_in
+from tunewheel.feedback.answers import fits
 from tunewheel.feedback.exchanges import find_columns
 from tunewheel.feedback.given import Feedback, list_feedback
 from tunewheel.store.erasures import erased_keys
@@ -61,7 +62,7 @@ def settle(connection: Connection, name: str, policy: Policy | None = None) -> S
     waiting: Counter[str] = Counter()
     given = list_feedback(connection, name, statuses=("accepted", "new"), kinds=("correction", "row"), limit=None)
     wanted = [one.exchange for one in given if one.exchange and one.row is None]
-    texts = {key: dict(found["row"]) for key, found in find_columns(connection, wanted, "row").items()}
+    texts = {key: dict(found["row"]) for key, found in find_columns(connection, name, wanted, "row").items()}
     groups: dict[str, list[Feedback]] = defaultdict(list)
     for one in given:
         groups[one.exchange or json.dumps(one.row, sort_keys=True, ensure_ascii=False)].append(one)
@@ -73,6 +74,12 @@ def settle(connection: Connection, name: str, policy: Policy | None = None) -> S
         row = taken.row if taken.row is not None else texts.get(taken.exchange or "")
         if row is None:
             waiting["unknown exchange"] += 1
+            continue
+        if not str(row.get("text", "-")).strip():  # a service answers blanks, and nothing can be learned from them
+            waiting["without a text"] += 1
+            continue
+        if not fits(taken.value, row):  # it came before its exchange was recorded
+            waiting["with spans outside the text"] += 1
             continue
         if is_erased(erased, *said_in({"text": "", **row, **taken.value})):
             waiting["of a text that was erased"] += 1

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
+
+from tunewheel.feedback.latest import supersede
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, RowMapping
@@ -61,14 +63,19 @@ def get_turn(connection: Connection, turn: int) -> TurnRecord:
 
 
 def give_back(connection: Connection, turn: int) -> None:
-    """Let feedback that a turn learned from be learned from again: what it made is no longer in front."""
-    from sqlalchemy import update
+    """Let feedback that a turn learned from stand as it did before: what the turn made is no longer in front."""
+    from sqlalchemy import select, update
 
     from tunewheel.store.schema import feedback
 
     where = feedback.c.turn == turn, feedback.c.status == "consumed"
+    ids = list(connection.scalars(select(feedback.c.id).where(*where)))
     values = {"status": "accepted", "turn": None, "reason": f"given back: what turn {turn} made was rolled back"}
     connection.execute(update(feedback).where(*where).values(values))
+    for some in _parts(get_turn(connection, turn).steps.get("end", {}).get("new", ())):
+        unseen = feedback.c.id.in_(set(ids).intersection(some))
+        connection.execute(update(feedback).where(unseen).values(status="new"))
+    supersede(connection, ids)
 
 
 def list_turns(connection: Connection, name: str) -> list[TurnRecord]:
@@ -89,16 +96,27 @@ def note_step(connection: Connection, turn: int, step: str, outcome: Mapping[str
 def end_turn(
     connection: Connection, turn: int, status: Ended, outcome: Mapping[str, Any], consumed: Sequence[int] = ()
 ) -> None:
-    """Record how a turn ended, and that the feedback with the ids ``consumed`` was learned from by it."""
-    from sqlalchemy import update
+    """Record how a turn ended, and that the feedback with the ids ``consumed`` was learned from by it.
+
+    What its source said otherwise meanwhile stays superseded. Which of it nobody had accepted is kept, for `give_back`.
+    """
+    from sqlalchemy import select, update
 
     from tunewheel.store.schema import feedback
 
-    _change(connection, turn, {"end": outcome}, {"status": status, "finished": datetime.now(UTC)})
-    ids = list(consumed)
+    new: list[int] = []
+    for some in _parts(consumed):
+        ids = feedback.c.id.in_(some)
+        new += connection.scalars(select(feedback.c.id).where(ids, feedback.c.status == "new").order_by(feedback.c.id))
+        standing = feedback.c.status.in_(("new", "accepted"))
+        connection.execute(update(feedback).where(ids, standing).values(status="consumed", turn=turn))
+    end = {**outcome, "new": new} if new else outcome
+    _change(connection, turn, {"end": end}, {"status": status, "finished": datetime.now(UTC)})
+
+
+def _parts(ids: Sequence[int]) -> Iterator[Sequence[int]]:
     for start in range(0, len(ids), 500):
-        where = feedback.c.id.in_(ids[start : start + 500])
-        connection.execute(update(feedback).where(where).values(status="consumed", turn=turn))
+        yield ids[start : start + 500]
 
 
 def _change(connection: Connection, turn: int, steps: Mapping[str, Any], values: Mapping[str, Any]) -> None:

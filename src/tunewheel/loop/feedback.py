@@ -9,7 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from tunewheel.feedback.given import FeedbackError, Received, give
+from tunewheel.feedback.answers import FeedbackError
+from tunewheel.feedback.given import Received, give
 from tunewheel.feedback.interchange import Form, exported, imported
 from tunewheel.feedback.review import Conflict, decide
 from tunewheel.feedback.settling import Policy, Settled, settle
@@ -42,7 +43,8 @@ def import_feedback(
     """
     workspace, target = _model(name, home, database)
     items = imported(path, form, target)
-    return give(workspace, name, items, source=source or f"file {Path(path).name}", vouched=trusted)
+    told: dict[str, Any] = {"vouched": trusted, "masked": form != "jsonl"}
+    return give(workspace, name, items, source=source or f"file {Path(path).name}", **told)
 
 
 def export_feedback(

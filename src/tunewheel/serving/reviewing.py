@@ -108,7 +108,7 @@ def _decided(queue: Queue, said: Verdict, by: str) -> Decided:
 
 async def _off_the_loop(work: Callable[[], T]) -> T:
     """What the work returns, done in a thread; what it raises, as it is told over HTTP."""
-    from tunewheel.feedback.given import FeedbackError
+    from tunewheel.feedback.answers import FeedbackError
     from tunewheel.feedback.review import Conflict, NoItem
     from tunewheel.store import StoreError
 

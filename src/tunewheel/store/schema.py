@@ -22,7 +22,7 @@ from sqlalchemy import (
 
 from tunewheel.store.kinds import Document, Moment
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011")
 """Every schema revision, oldest first; the last is what this code reads and writes."""
 
 metadata = MetaData(
@@ -175,6 +175,8 @@ exchanges = Table(
     Column("variant", String, nullable=False),
     Column("seconds", Float, nullable=False),
     Column("at", Moment, nullable=False),
+    # where masking moved the text of an answer that marks spans: people mark them in what they sent; numbers only
+    Column("moves", Document),
     CheckConstraint("role IN ('live', 'shadow')", name="role"),
     Index(None, "name", "at"),
     # of one version's traffic so many are counted and passed over, without reading them

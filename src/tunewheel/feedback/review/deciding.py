@@ -10,8 +10,10 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
 from tunewheel.data.privacy import Masker
-from tunewheel.feedback.exchanges import Exchange, exchange_id, find_exchanges
-from tunewheel.feedback.given import Feedback, FeedbackError, checked_answer, find_feedback
+from tunewheel.feedback.answers import FeedbackError, checked_answer, fits
+from tunewheel.feedback.exchanges import Exchange, exchange_id, find_columns, find_exchanges
+from tunewheel.feedback.given import Feedback, find_feedback
+from tunewheel.feedback.latest import supersede
 from tunewheel.feedback.review.items import SPOKEN, STANDING, answer_of, canonical, sides_of, spoken_of
 from tunewheel.feedback.turns import unfinished_turn
 
@@ -125,7 +127,7 @@ def decide(
 
 
 def withdraw(connection: Connection, name: str, decision: int, *, by: str) -> Decided:
-    """Take a decision back: all that it changed stands as before, and it waits again.
+    """Take a decision back: all that it changed, and nothing has changed since, stands as before and waits again.
 
     Raises:
         NoItem: there is no such decision.
@@ -151,11 +153,14 @@ def withdraw(connection: Connection, name: str, decision: int, *, by: str) -> De
     _unlearned(connection, name, [*before, *([chosen] if chosen else [])])
     if row["made"]:
         connection.execute(delete(feedback).where(feedback.c.id == chosen))
+    changed = 0
     for key, (status, reason) in before.items():
-        connection.execute(update(feedback).where(feedback.c.id == key).values(status=status, reason=reason))
+        so = feedback.c.id == key, feedback.c.status.in_(("accepted", "rejected"))  # as the decision left it
+        changed += connection.execute(update(feedback).where(*so).values(status=status, reason=reason)).rowcount
+    supersede(connection, list(before))
     now = datetime.now(UTC)
     connection.execute(update(reviews).where(reviews.c.id == decision).values(withdrawn=now))
-    return Decided(decision, **told, at=now, changed=len(before))
+    return Decided(decision, **told, at=now, changed=changed)
 
 
 def _named(connection: Connection, name: str, item: str) -> _Subject:
@@ -189,8 +194,10 @@ def _of_piece(connection: Connection, name: str, piece: Feedback) -> _Subject:
     if piece.kind not in SPOKEN:
         return _Subject(f"piece-{piece.id}", [piece], None, None)
     about = ([piece.exchange], ()) if piece.exchange else ((), [piece.row])
-    pieces = spoken_of(connection, name, *about)
-    return _Subject(piece.exchange or f"row-{pieces[0].id}", pieces, None, piece.row)
+    pieces, row = spoken_of(connection, name, *about), piece.row
+    if row is None and (found := find_columns(connection, name, [piece.exchange or ""], "row")):
+        row = found[piece.exchange or ""]["row"]
+    return _Subject(piece.exchange or f"row-{pieces[0].id}", pieces, None, row)
 
 
 def _last(connection: Connection, name: str, item: str) -> RowMapping | None:
@@ -218,7 +225,9 @@ def _again(
 
 def _right(subject: _Subject, value: Mapping[str, Any] | None, target: str | None, *, given: bool) -> dict[str, Any]:
     """The answer that is to count, checked."""
-    if given and value is not None:  # it was checked when it came
+    if given and value is not None:
+        if not fits(value, subject.row or {}):  # it came before its exchange was recorded
+            raise FeedbackError(f"{subject.id}: its entities have spans outside the text; reject it, or say right ones")
         return dict(value)
     if value is None:
         sides = sides_of(subject.standing)

@@ -171,12 +171,13 @@ def _disagreed(connection: Connection, name: str) -> list[int]:
 
 
 def _shown() -> ColumnElement[bool]:
-    """There is a text: the piece's own, or its exchange's."""
+    """There is a text: the piece's own, or that of the model's exchange."""
     from sqlalchemy import exists, null, or_
 
     from tunewheel.store.schema import exchanges, feedback
 
-    return or_(feedback.c.row.is_not(null()), exists().where(exchanges.c.id == feedback.c.exchange))
+    answered = exists().where(exchanges.c.id == feedback.c.exchange, exchanges.c.name == feedback.c.name)
+    return or_(feedback.c.row.is_not(null()), answered)
 
 
 def _pieces(connection: Connection, name: str, ids: Sequence[int]) -> list[Feedback]:
@@ -212,7 +213,7 @@ def _said(connection: Connection, name: str, target: str, firsts: Sequence[_Firs
         return []
     ids = [one.piece.exchange for one in firsts if one.piece.exchange]
     rows = [one.piece.row for one in firsts if not one.piece.exchange]
-    known = find_exchanges(connection, ids)
+    known = {key: one for key, one in find_exchanges(connection, ids).items() if one.name == name}
     standing: dict[str, list[Feedback]] = defaultdict(list)
     for piece in spoken_of(connection, name, ids, rows):
         if piece.status in STANDING:

@@ -117,6 +117,7 @@ def _latest(connection: Connection, where: list[Any]) -> dict[str, bool]:
     heard = feedback.c.status.in_(("new", "accepted", "consumed"))
     columns = (exchanges.c.id, exchanges.c.prediction, feedback.c.kind, feedback.c.value)
     query = select(*columns).join(feedback, feedback.c.exchange == exchanges.c.id).where(heard, *where)
+    query = query.where(feedback.c.name == exchanges.c.name)
     told: dict[str, bool] = {}
     for row in connection.execute(query.order_by(feedback.c.at, feedback.c.id)):
         if (right := answered_right(row.prediction, row.kind, row.value)) is not None:
@@ -141,7 +142,8 @@ def _paired(connection: Connection, rollout: Rollout, champion: Counts, candidat
         .join(feedback, feedback.c.exchange == exchanges.c.id)
         .join(shadows, shadows.c.shadow_of == exchanges.c.id)
         .where(feedback.c.status.in_(("new", "accepted", "consumed")), feedback.c.kind.in_(("correction", "row")))
-        .where(exchanges.c.name == rollout.name, exchanges.c.role == "live", shadows.c.number == rollout.candidate)
+        .where(exchanges.c.name == rollout.name, feedback.c.name == rollout.name, exchanges.c.role == "live")
+        .where(shadows.c.number == rollout.candidate)
         .where(shadows.c.at >= begin, exchanges.c.number == rollout.champion)
     )
     told: dict[str, tuple[bool, bool]] = {}
