@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The whole story as plain commands, on the bundled sample. Run it after `make demo` or `pip install 'tunewheel[demo]'`:
+# The whole story as plain commands, on the bundled sample. Run it after `make demo` or
+# `pip install 'tunewheel[demo,serve]'`:
 #   bash examples/wheel.sh
 set -euo pipefail
 [ -x .venv/bin/tunewheel ] && PATH="$PWD/.venv/bin:$PATH"

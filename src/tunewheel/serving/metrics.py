@@ -123,7 +123,7 @@ class _State(Collector):
             return
         counts = self._recorder.counts
         records = CounterMetricFamily("tunewheel_records", "Exchanges by what became of them.", labels=("state",))
-        for state in ("recorded", "spooled", "dropped"):
+        for state in ("recorded", "dropped"):
             records.add_metric([state], float(counts.get(state, 0)))
         yield records
         yield GaugeMetricFamily(

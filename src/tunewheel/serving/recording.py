@@ -21,7 +21,7 @@ class Recording(Protocol):
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """What became of the exchanges: ``recorded``, ``spooled``, ``dropped``, ``waiting``."""
+        """What became of the exchanges: ``recorded``, ``dropped``, or ``waiting`` in memory and on the disk."""
 
     def record(self, exchanges: Sequence[Exchange]) -> None:
         """Take exchanges, and return at once."""
