@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -85,7 +85,6 @@ class Turn:
     progress: Progress | None
     say: Say
     record: TurnRecord | None = None
-    rows: list[dict[str, Any]] = field(default_factory=list)
 
     def run(self, when: When) -> Updated:
         """Begin a turn or go on with one, to its end."""
