@@ -119,6 +119,16 @@ def test_what_labelling_tools_and_review_show_is_marked_as_they_show_it(
     assert read(workspace) == [name]
 
 
+@pytest.mark.parametrize(("text", "name"), TEXTS)
+def test_a_file_of_corrections_marks_what_was_sent(workspace: Workspace, tmp_path, monkeypatch, text, name) -> None:
+    item = {"exchange": recorded(workspace, text, marked(text, name)), "entities": marked(text, name)}
+    file = tmp_path / "all.jsonl"
+    file.write_text(json.dumps(item), encoding="utf-8")
+    monkeypatch.setattr(loop, "_model", lambda *_: (workspace, "entities"))
+    assert loop.import_feedback("names", file, form="jsonl").new == 1
+    assert read(workspace) == [name]
+
+
 def test_review_marks_the_masked_text(workspace: Workspace) -> None:
     text, name = TEXTS[0]
     id = recorded(workspace, text, marked(text, name))
